@@ -1,0 +1,1 @@
+"""Load tests: clients of the running system, over the network only."""

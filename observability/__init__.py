@@ -1,0 +1,1 @@
+"""Telemetry set-up and the configuration of what receives it. Imports nothing of the project."""

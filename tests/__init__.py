@@ -1,0 +1,1 @@
+"""Mirrors the tree; what runs against a whole system with browsers, other clients and faults is in e2e."""
