@@ -1,0 +1,152 @@
+"""Worker side of the job record: every change a running job makes to itself.
+
+Sync, because Celery is. Each method is one transition and one event, written atomically by a script, so a query and
+a subscriber can never disagree. A worker that lost its segment to another is refused by the fencing token, which
+rises with each claim. Creating and cancelling belong to store.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from tasks import records
+from tasks.jobs import segment_length
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.jobs import FailureReason
+    from tasks.settings import JobSettings
+
+# Long enough for a store that restarts; past it the lease runs out and the segment is given to somebody else.
+RESTART_RETRIES = 8
+
+# A message that nobody has claimed although its list is empty was lost; a live worker claims within milliseconds.
+_UNCLAIMED_GRACE = timedelta(seconds=2)
+
+# Segments that one look of the reconciler may send again: bounds the time for which the script holds the server.
+_RECONCILE_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to compute one segment until the lease runs out: `length` primes from rank `index * 2^20` on."""
+
+    job_id: str
+    index: int
+    token: int
+    start: int
+    length: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentResult:
+    """What a computed segment is remembered by: its primes delta-coded, and the facts a reader asks for first."""
+
+    deltas: bytes
+    first: int
+    last: int
+    sha256: str
+
+
+class Recorder:
+    """The worker's hand on the record."""
+
+    def __init__(self, client: redis.Redis, settings: JobSettings) -> None:
+        self._settings = settings
+        self._scripts = {
+            name: client.register_script(records.script_text(name))
+            for name in ("claim", "extend", "finish", "fail", "reconcile", "seen")
+        }
+
+    @classmethod
+    def connect(cls, settings: JobSettings, retries: int = RESTART_RETRIES) -> Self:
+        """A recorder with connections of its own, opened when first needed: safe to create before a fork."""
+        client = redis.Redis.from_url(
+            str(settings.redis_url),
+            socket_timeout=5,
+            socket_connect_timeout=1,
+            socket_keepalive=True,
+            retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries=retries),
+        )
+        return cls(client, settings)
+
+    def claim(self, job_id: str, index: int) -> Claim | None:
+        """Take a segment. None: the job is final, the segment done, or somebody else is at it."""
+        reply = self._run("claim", job=job_id, index=index, claim=uuid.uuid4().hex, lease_ms=self._lease_ms)
+        if reply is None:
+            return None
+        token, count, start, attempt, _ = (int(value) for value in reply)
+        return Claim(job_id, index, token, start, segment_length(count, index), attempt)
+
+    def extend(self, claim: Claim) -> bool:
+        """Heartbeat. False: the segment is no longer this worker's."""
+        return self._run_fenced("extend", claim, lease_ms=self._lease_ms) is not None
+
+    def finish(self, claim: Claim, result: SegmentResult) -> bool:
+        """The segment is computed. False: too late, nothing was written."""
+        facts = {"first": str(result.first), "last": str(result.last), "sha256": result.sha256}
+        ttl_ms = self._settings.result_ttl_seconds * 1000
+        written = self._run_fenced("finish", claim, result.deltas, length=claim.length, result_ttl_ms=ttl_ms, **facts)
+        return written is not None
+
+    def fail(self, claim: Claim, reason: FailureReason, message: str) -> bool:
+        """The segment can't be computed, now or later. False: too late, nothing was written."""
+        return self._run_fenced("fail", claim, reason=reason.value, text=message) is not None
+
+    @contextmanager
+    def beating(self, claim: Claim) -> Iterator[None]:
+        """Extend the lease three times in its length while the block runs, from a thread of its own."""
+        stopped = threading.Event()
+
+        def beat() -> None:
+            while not stopped.wait(self._settings.lease_seconds / 3):
+                try:
+                    if not self.extend(claim):
+                        return
+                except redis.RedisError:
+                    # The next beat may get through; if none does, the lease runs out, as it should.
+                    continue
+
+        thread = threading.Thread(target=beat, name=f"lease of {claim.job_id}:{claim.index}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+
+    def reconcile(self) -> tuple[int, int]:
+        """Send lost segments again. Returns how many leases had run out, and how many messages were sent."""
+        expired, resent = self._run(
+            "reconcile",
+            queues=records.QUEUES,
+            grace_ms=_UNCLAIMED_GRACE // timedelta(milliseconds=1),
+            limit=_RECONCILE_LIMIT,
+        )
+        return expired, resent
+
+    def seen(self, worker: str, concurrency: int) -> None:
+        """Tell that this worker process is consuming."""
+        ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
+        self._run("seen", worker=f"{worker} {concurrency}", worker_ttl_ms=ttl_ms)
+
+    @property
+    def _lease_ms(self) -> int:
+        return self._settings.lease // timedelta(milliseconds=1)
+
+    def _run_fenced(self, script: str, claim: Claim, blob: bytes = b"", **arguments: object) -> Any:  # noqa: ANN401
+        return self._run(script, blob, job=claim.job_id, index=claim.index, token=claim.token, **arguments)
+
+    def _run(self, script: str, blob: bytes = b"", **arguments: object) -> Any:  # noqa: ANN401 - a script's reply
+        packed = records.script_arguments(self._settings, arguments)
+        return self._scripts[script](keys=[self._settings.key_prefix], args=[packed, blob])

@@ -1,0 +1,174 @@
+"""The storage format: keys, record fields, scripts and messages. Both halves, API and workers, meet here.
+
+Keys, under one prefix, each with a time-to-live:
+
+    job:{id}             hash: the record; the fields are those that `parse_job` reads
+    job:{id}:segments    hash: index -> JSON {state, token, lost, sends, claim} of each segment that was ever sent
+    job:{id}:result      bytes: the primes, delta-coded (tasks.deltas)
+    jobs:{STATUS}        sorted set of the ids with that status; scores are 0, ids sort by time of creation
+    expiry               sorted set of all ids by the moment at which the record expires
+    idempotency:{key}    the id of the job that the key stands for
+    leases               sorted set {id}:{index} of claimed segments by the moment at which the claim runs out
+    sent:{queue}         sorted set {id}:{index} of sent and unclaimed segments by the moment of sending
+    workers              sorted set of worker processes by when they were last seen consuming
+    pace                 moving average of milliseconds a job takes
+    {queue}              list: Celery messages
+    events               channel: "{id} {version}" for each visible change of a job
+
+Everything is changed by the scripts in tasks/scripts only: each is one atomic step that checks the transition, writes,
+raises the version and publishes, by the server's clock. They build their keys from the prefix, so a cluster of
+servers that share one key space is not supported.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+from kombu import Connection
+from kombu.serialization import dumps
+
+from tasks.jobs import SEGMENT_PRIMES, SMALL_JOB_PRIMES, Failure, FailureReason, Job, JobStatus, QueueStats, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tasks.settings import JobSettings
+
+# Written by submit.lua; raised when an older program could misread a record.
+RECORD_FORMAT = "1"
+
+SMALL_QUEUE = "small"
+LARGE_QUEUE = "large"
+# In the order in which workers look at them.
+QUEUES = (SMALL_QUEUE, LARGE_QUEUE)
+
+SEGMENT_TASK = "generate_segment"
+
+# Segments of one job that are sent at a time: enough for a few workers, few enough for jobs to take turns.
+SENDING_WINDOW = 4
+
+# A worker that has not been seen for so long is gone.
+WORKER_TTL = timedelta(seconds=15)
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+_FENCED = frozenset({"extend", "finish", "fail"})
+
+
+def script_text(name: str) -> str:
+    """The Lua source of one of tasks/scripts, with what it shares with others put before it."""
+    parts = ["lib", "held", name] if name in _FENCED else ["lib", name]
+    return "\n".join((_SCRIPTS / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
+
+
+def script_arguments(settings: JobSettings, arguments: Mapping[str, Any]) -> str:
+    """The one JSON argument of a script: its own and those that every script takes."""
+    shared = {"job_ttl_ms": settings.job_ttl_seconds * 1000, "message": message_template()}
+    return json.dumps({**shared, **{name: value for name, value in arguments.items() if value is not None}})
+
+
+@cache
+def message_template() -> str:
+    """A Celery message, as Celery itself writes it, in which scripts put values for @job@, @index@ and so on."""
+    task = Celery(set_as_current=False).amqp.as_task_v2(
+        "@job@:@index@", SEGMENT_TASK, args=("@job@", 0), kwargs={}, ignore_result=True, origin="tasks.records"
+    )
+    content_type, content_encoding, body = dumps(task.body, serializer="json")
+    headers = {**task.headers, "argsrepr": "", "traceparent": "@traceparent@"}
+    with Connection("memory://") as connection, connection.channel() as channel:
+        message: dict[str, Any] = channel.prepare_message(  # type: ignore[attr-defined] # of virtual transports
+            body, 0, content_type, content_encoding, headers, task.properties
+        )
+    message["properties"] |= {
+        "delivery_tag": "@tag@",
+        "delivery_info": {"exchange": "", "routing_key": "@queue@"},
+        "delivery_mode": 2,
+    }
+    # The index is a number inside the body, which is JSON itself: put in after both were encoded.
+    return json.dumps(message).replace('[\\"@job@\\", 0]', '[\\"@job@\\", @index@]')
+
+
+def queue_for(count: int) -> str:
+    """Small jobs never wait behind big ones: they have a queue that workers look at first."""
+    return SMALL_QUEUE if count <= SMALL_JOB_PRIMES else LARGE_QUEUE
+
+
+def new_uuid_tail() -> str:
+    """The random part of a UUID version 7; the submit script puts its clock before it."""
+    return f"7{str(uuid.uuid4())[15:]}"
+
+
+def parse_job(snapshot: Sequence[Any]) -> Job:
+    """A job from the snapshot that scripts return: [clock, position in the queue, record as a flat list]."""
+    now_ms, position, flat = snapshot
+    record = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
+    if record["format"] != RECORD_FORMAT:
+        raise ValueError(f"job {record['id']} has record format {record['format']}, this version reads {RECORD_FORMAT}")
+    number = {name: int(value) for name, value in record.items() if value.lstrip("-").isdecimal()}
+    count = number["count"]
+    available = min(count, number["prefix"] * SEGMENT_PRIMES)
+    return Job(
+        id=record["id"],
+        status=JobStatus(record["status"]),
+        version=number["version"],
+        count=count,
+        start=number["start"],
+        done=number["done"],
+        available=available,
+        created_at=moment(number["created_at"]),
+        read_at=moment(now_ms),
+        started_at=_moment_or_none(number.get("started_at")),
+        finished_at=_moment_or_none(number.get("finished_at")),
+        attempt=number["attempt"],
+        max_attempts=number["max_attempts"],
+        idempotency_key=record.get("idempotency_key"),
+        queue_position=position if position >= 0 else None,
+        failure=_parse_failure(record),
+        retry_of=record.get("retry_of"),
+        traceparent=record.get("traceparent"),
+        first=number.get("first"),
+        last=number.get("last"),
+        sha256=record.get("sha256"),
+        result_expires_at=_moment_or_none(number.get("result_expires_at")),
+    )
+
+
+def parse_queue(statistics: Sequence[Any], capacity: int) -> QueueStats:
+    """Queue figures from the list that scripts return: [queued, running, age of the oldest or -1, pace or -1]."""
+    queued, running, oldest_ms, pace_ms = statistics
+    return QueueStats(
+        queued=queued,
+        running=running,
+        capacity=capacity,
+        oldest_queued_for=timedelta(milliseconds=oldest_ms) if oldest_ms >= 0 else None,
+        estimated_wait=timedelta(milliseconds=queued * float(pace_ms)) if pace_ms >= 0 else None,
+    )
+
+
+def parse_workers(seen: Sequence[Any]) -> tuple[Worker, ...]:
+    """Worker processes from a sorted set's reply: pairs of "{name} {concurrency}" and when it was seen, in ms."""
+    workers = []
+    for i in range(0, len(seen), 2):
+        name, _, concurrency = seen[i].decode().rpartition(" ")
+        workers.append(Worker(name, int(concurrency), moment(int(seen[i + 1]))))
+    return tuple(workers)
+
+
+def moment(milliseconds: int) -> datetime:
+    """A moment of the server's clock, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+
+
+def _moment_or_none(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else moment(milliseconds)
+
+
+def _parse_failure(record: Mapping[str, str]) -> Failure | None:
+    if "failure_reason" not in record:
+        return None
+    return Failure(FailureReason(record["failure_reason"]), record["failure_message"])

@@ -1,0 +1,28 @@
+-- A worker takes a segment. A: job, index, claim (a nonce: asking twice gets the same answer), lease_ms, message.
+-- Returns {token, count, start, attempt, created_at}, or nothing when there is nothing to do here.
+
+local status = get(A.job, 'status')
+if not status or FINAL[status] then return false end
+
+local segment = load_segment(A.job, A.index)
+if segment.state == 'done' then return false end
+local expires = redis.call('ZSCORE', P .. 'leases', member(A.job, A.index))
+local reply_lost = expires and segment.claim == A.claim
+
+if not reply_lost then
+  if expires and tonumber(expires) > NOW then return false end
+  -- The message was repeated before anybody saw that the lease had run out.
+  if expires and not lose(A.job, A.index, segment) then return false end
+
+  segment.state, segment.claim, segment.token = 'leased', A.claim, segment.token + 1
+  save_segment(A.job, A.index, segment)
+  redis.call('ZREM', P .. 'sent:' .. get(A.job, 'queue'), member(A.job, A.index))
+  redis.call('ZADD', P .. 'leases', NOW + A.lease_ms, member(A.job, A.index))
+  keep(P .. 'leases')
+  redis.call('HINCRBY', job_key(A.job), 'leased', 1)
+  if move(A.job, 'RUNNING') then
+    if not get(A.job, 'started_at') then set(A.job, 'started_at', NOW) end
+    changed(A.job)
+  end
+end
+return { segment.token, get(A.job, 'count'), get(A.job, 'start'), segment.lost + 1, get(A.job, 'created_at') }

@@ -1,0 +1,5 @@
+-- A segment can't be computed, and another try would not help: the job has failed.
+-- A: reason, text, message, and those of held.lua. Returns 1, or nothing when fenced.
+
+fail(A.job, A.reason, A.text)
+return 1

@@ -1,0 +1,156 @@
+-- What all scripts share: put before each of them when it is loaded. Keys and record fields: see tasks/records.py.
+-- KEYS[1] is the key prefix, ARGV[1] a JSON object of arguments, ARGV[2] bytes where a script says so.
+-- Numbers above 2^43 (starts, primes) travel as strings: Lua prints numbers with 14 digits.
+
+local P = KEYS[1]
+local A = cjson.decode(ARGV[1])
+local time = redis.call('TIME')
+local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local STATUSES = { 'QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED' }
+local FINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
+local MOVES = {
+  QUEUED = { RUNNING = true, CANCELLED = true },
+  RUNNING = { QUEUED = true, SUCCEEDED = true, FAILED = true, CANCELLED = true },
+}
+
+local function job_key(id) return P .. 'job:' .. id end
+local function segments_key(id) return P .. 'job:' .. id .. ':segments' end
+local function index_key(status) return P .. 'jobs:' .. status end
+local function get(id, field) return redis.call('HGET', job_key(id), field) end
+local function set(id, ...) redis.call('HSET', job_key(id), ...) end
+
+-- No key outlives the last job it could be about.
+local function keep(key) redis.call('PEXPIRE', key, A.job_ttl_ms) end
+
+local function move(id, to)
+  local from = get(id, 'status')
+  if not MOVES[from] or not MOVES[from][to] then return false end
+  redis.call('ZREM', index_key(from), id)
+  redis.call('ZADD', index_key(to), 0, id)
+  keep(index_key(to))
+  set(id, 'status', to)
+  return true
+end
+
+-- One visible change: every script that changed what a caller can see ends with this, once.
+local function changed(id)
+  local version = redis.call('HINCRBY', job_key(id), 'version', 1)
+  keep(job_key(id))
+  keep(segments_key(id))
+  redis.call('ZADD', P .. 'expiry', NOW + A.job_ttl_ms, id)
+  keep(P .. 'expiry')
+  redis.call('PUBLISH', P .. 'events', id .. ' ' .. version)
+end
+
+local function member(id, index) return id .. ':' .. index end
+
+local function load_segment(id, index)
+  local raw = redis.call('HGET', segments_key(id), index)
+  if raw then return cjson.decode(raw) end
+  return { state = 'queued', token = 0, lost = 0, sends = 0 }
+end
+
+local function save_segment(id, index, segment)
+  redis.call('HSET', segments_key(id), index, cjson.encode(segment))
+end
+
+-- The same text for the same sending of a segment, so that a message can be found again and taken back.
+local function message(id, index, sends)
+  local values = {
+    job = id, index = tostring(index), tag = member(id, index) .. ':' .. sends,
+    queue = get(id, 'queue'), traceparent = get(id, 'traceparent') or '',
+  }
+  return (string.gsub(A.message, '@(%l+)@', values))
+end
+
+local function send(id, index, segment)
+  local queue = get(id, 'queue')
+  segment.state = 'queued'
+  segment.sends = segment.sends + 1
+  save_segment(id, index, segment)
+  redis.call('LPUSH', P .. queue, message(id, index, segment.sends))
+  redis.call('ZADD', P .. 'sent:' .. queue, NOW, member(id, index))
+  keep(P .. queue)
+  keep(P .. 'sent:' .. queue)
+end
+
+-- Nothing of this job waits or is worked on any more.
+local function withdraw(id)
+  local queue = get(id, 'queue')
+  local all = redis.call('HGETALL', segments_key(id))
+  for i = 1, #all, 2 do
+    local index = all[i]
+    redis.call('ZREM', P .. 'leases', member(id, index))
+    if redis.call('ZREM', P .. 'sent:' .. queue, member(id, index)) == 1 then
+      redis.call('LREM', P .. queue, 1, message(id, index, cjson.decode(all[i + 1]).sends))
+    end
+  end
+  set(id, 'leased', 0)
+end
+
+local function finalise(id, status)
+  if not move(id, status) then return false end
+  withdraw(id)
+  set(id, 'finished_at', NOW)
+  return true
+end
+
+local function fail(id, reason, text)
+  if finalise(id, 'FAILED') then
+    set(id, 'failure_reason', reason, 'failure_message', text)
+    changed(id)
+  end
+end
+
+-- A worker is gone: its segment can be claimed again. Does not send it.
+local function unlease(id, index, segment)
+  redis.call('ZREM', P .. 'leases', member(id, index))
+  segment.state = 'queued'
+  segment.claim = nil
+  save_segment(id, index, segment)
+  if redis.call('HINCRBY', job_key(id), 'leased', -1) == 0 then move(id, 'QUEUED') end
+end
+
+-- The lease of a segment ran out. False when that was its last attempt, which ends the job.
+local function lose(id, index, segment)
+  segment.lost = segment.lost + 1
+  local allowed = tonumber(get(id, 'max_attempts'))
+  if segment.lost >= allowed then
+    fail(id, 'WORKER_LOST', 'segment ' .. index .. ' was lost by ' .. segment.lost .. ' workers, of ' .. allowed .. ' allowed')
+    return false
+  end
+  set(id, 'attempt', math.max(tonumber(get(id, 'attempt')), segment.lost + 1))
+  unlease(id, index, segment)
+  return true
+end
+
+-- What a reader gets: the clock, the record, and how many jobs are ahead (-1: not queued).
+local function snapshot(id)
+  local record = redis.call('HGETALL', job_key(id))
+  if #record == 0 then return false end
+  return { NOW, redis.call('ZRANK', index_key('QUEUED'), id) or -1, record }
+end
+
+-- Listings forget jobs whose records have expired.
+local function prune()
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'expiry', '-inf', NOW, 'LIMIT', 0, 100)) do
+    for _, status in ipairs(STATUSES) do redis.call('ZREM', index_key(status), id) end
+    redis.call('ZREM', P .. 'expiry', id)
+  end
+end
+
+-- The creation time that an id begins with: ids are UUIDs of version 7, stamped by this server's clock.
+local function created_at(id)
+  return tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
+end
+
+local function queue_stats()
+  local oldest = redis.call('ZRANGE', index_key('QUEUED'), 0, 0)[1]
+  return {
+    redis.call('ZCARD', index_key('QUEUED')),
+    redis.call('ZCARD', index_key('RUNNING')),
+    oldest and math.max(0, NOW - created_at(oldest)) or -1,
+    tonumber(redis.call('GET', P .. 'pace') or -1),
+  }
+end

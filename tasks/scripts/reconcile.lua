@@ -1,0 +1,37 @@
+-- Send again what was lost; safe to run anywhere, any number of times. A: queues, grace_ms, limit, message.
+-- Returns {leases that ran out, messages sent again}.
+
+local expired, resent = 0, 0
+for _, who in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LIMIT', 0, A.limit)) do
+  local id, index = string.sub(who, 1, 36), tonumber(string.sub(who, 38))
+  expired = expired + 1
+  if redis.call('EXISTS', job_key(id)) == 0 then
+    redis.call('ZREM', P .. 'leases', who)
+  else
+    local segment = load_segment(id, index)
+    if lose(id, index, segment) then
+      send(id, index, segment)
+      changed(id)
+      resent = resent + 1
+    end
+  end
+end
+
+-- A message waits its turn while its list has any; when the list is empty and nobody has claimed, it was lost.
+-- The time to look again doubles with each sending: a queue that loses all is not flooded.
+for _, queue in ipairs(A.queues) do
+  if redis.call('LLEN', P .. queue) == 0 then
+    local sent = P .. 'sent:' .. queue
+    for _, who in ipairs(redis.call('ZRANGEBYSCORE', sent, '-inf', NOW - A.grace_ms, 'LIMIT', 0, A.limit)) do
+      local id, index = string.sub(who, 1, 36), tonumber(string.sub(who, 38))
+      redis.call('ZREM', sent, who)
+      if redis.call('EXISTS', job_key(id)) == 1 then
+        local segment = load_segment(id, index)
+        send(id, index, segment)
+        redis.call('ZADD', sent, NOW + A.grace_ms * (2 ^ math.min(segment.sends - 2, 6) - 1), who)
+        resent = resent + 1
+      end
+    end
+  end
+end
+return { expired, resent }

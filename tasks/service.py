@@ -1,0 +1,155 @@
+"""What a job system does, in the words of its callers. Both edges, GraphQL and REST, call this and nothing below it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+from tasks.errors import BackendUnavailable, JobNotFound
+from tasks.feed import JobFeed
+from tasks.results import Results
+from tasks.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from tasks.jobs import Job, JobPage, JobPageRequest, PrimesRequest
+    from tasks.settings import JobSettings
+    from tasks.store import Submission, SystemState
+
+NO_WAIT = timedelta(0)
+
+
+class JobService:
+    """Submit, read, follow, cancel and retry jobs.
+
+    Every method raises BackendUnavailable when the store does not answer.
+    """
+
+    def __init__(self, store: Store, feed: JobFeed, settings: JobSettings) -> None:
+        self._store = store
+        self._feed = feed
+        self._results = Results(store)
+        self.settings = settings
+
+    @classmethod
+    def connect(cls, settings: JobSettings) -> Self:
+        """A service with connections of its own."""
+        store = Store.connect(settings)
+        return cls(store, JobFeed(store), settings)
+
+    def start(self) -> None:
+        """Begin to follow the jobs' events."""
+        self._feed.start()
+
+    async def end_streams(self, seconds: float) -> None:
+        """End every stream politely, this process being stopped, and wait so long at most until all have ended."""
+        self._feed.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._feed.drained.wait(), seconds)
+
+    async def stop(self) -> None:
+        """End every stream and close all connections."""
+        await self._feed.stop()
+        await self._store.close()
+
+    async def submit(self, request: PrimesRequest, traceparent: str | None = None) -> Submission:
+        """Accept a request for primes.
+
+        Raises:
+            InvalidRequest: an argument is out of bounds.
+            IdempotencyConflict: the key stands for a job with other arguments.
+            QueueFull: as many jobs are open as the settings allow.
+        """
+        return await self._store.submit(request.check(self.settings.max_count), traceparent)
+
+    async def job(self, job_id: str, wait: timedelta = NO_WAIT, after_version: int | None = None) -> Job | None:
+        """A job by its id; None when there is none.
+
+        Args:
+            job_id: any text.
+            wait: how long to wait for news at most.
+            after_version: news is a higher version than this; where it is None, the final state.
+        """
+        [job] = await self._store.read([job_id])
+        return None if job is None else await self.settled(job, wait, after_version)
+
+    async def settled(self, job: Job, wait: timedelta, after_version: int | None = None) -> Job:
+        """The newest state of a job once it is final, or newer than a version, or the time is up.
+
+        An outage meanwhile is no failure: what was known of the job still holds.
+        """
+        if wait <= NO_WAIT or _is_news(job, after_version):
+            return job
+        with suppress(TimeoutError, BackendUnavailable, JobNotFound):
+            async with asyncio.timeout(wait.total_seconds()), aclosing(self._feed.watch(job.id)) as states:
+                async for newer in states:
+                    job = newer
+                    if _is_news(job, after_version):
+                        break
+        return job
+
+    async def jobs(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """The jobs with these ids, in their order; None where there is none."""
+        return await self._store.read(job_ids)
+
+    async def list_jobs(self, request: JobPageRequest) -> JobPage:
+        """A page of jobs, newest first."""
+        return await self._store.list_jobs(request)
+
+    def watch(self, job_id: str, after_version: int | None = None) -> AsyncGenerator[Job]:
+        """The job's current state, then each newer one, and the end after the final one. See JobFeed.watch."""
+        return self._feed.watch(job_id, after_version)
+
+    async def cancel(self, job_id: str) -> Job:
+        """End a job at once.
+
+        Raises:
+            JobNotFound: there is none with this id.
+            TransitionRefused: the job is final already.
+        """
+        return await self._store.cancel(job_id)
+
+    async def retry(self, job_id: str, traceparent: str | None = None) -> Job:
+        """A new job with the arguments of one that failed or was cancelled.
+
+        Raises:
+            JobNotFound: there is none with this id.
+            TransitionRefused: the job is neither FAILED nor CANCELLED.
+            QueueFull: as many jobs are open as the settings allow.
+        """
+        return (await self._store.retry(job_id, traceparent)).job
+
+    async def primes(self, job: Job, offset: int, count: int) -> npt.NDArray[np.uint64]:
+        """Up to `count` primes from the zero-based index `offset` on; fewer, or none, where the prefix ends."""
+        return await self._results.primes(job, offset, count)
+
+    async def index_of(self, job: Job, value: int) -> int | None:
+        """The index of the first readable prime >= value; None when there is none."""
+        return await self._results.index_of(job, value)
+
+    async def system(self) -> SystemState:
+        """Queue figures and the workers that were seen lately."""
+        return await self._store.system()
+
+    async def watch_system(self, interval: timedelta) -> AsyncGenerator[SystemState]:
+        """The system's state now and at each interval, until this process is stopped. Outages are sat out."""
+        while not self._feed.closing.is_set():
+            with suppress(BackendUnavailable):
+                yield await self._store.system()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._feed.closing.wait(), interval.total_seconds())
+
+    @property
+    def subscribers(self) -> int:
+        """How many streams this process serves now."""
+        return self._feed.subscribers
+
+
+def _is_news(job: Job, after_version: int | None) -> bool:
+    return job.status.is_final or (after_version is not None and job.version > after_version)

@@ -1,0 +1,40 @@
+"""What both halves of a deployment, API and workers, must agree on. Read once, by the entry point of each process."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import Field, RedisDsn, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.jobs import SEGMENT_PRIMES
+
+Seconds = Annotated[int, Field(ge=1, le=366 * 24 * 3600)]
+
+
+class JobSettings(BaseSettings):
+    """Where jobs are kept, how many and for how long. Each field is an environment variable of the same name."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    redis_url: RedisDsn = Field(RedisDsn("redis://127.0.0.1:6379/0"), description="Valkey or Redis >= 6.2")
+    key_prefix: str = Field("primegen:", description="Prepended to every key, so that systems can share a server")
+    max_count: int = Field(SEGMENT_PRIMES, ge=1, le=SEGMENT_PRIMES, description="Most primes a job may ask for")
+    queue_capacity: int = Field(10_000, ge=1, description="Most jobs queued and running together")
+    job_ttl_seconds: Seconds = Field(7 * 24 * 3600, description="A job is known so long after its last change")
+    result_ttl_seconds: Seconds = Field(24 * 3600, description="Its primes can be read so long after it ended")
+    idempotency_ttl_seconds: Seconds = Field(24 * 3600, description="A key stands for its job so long")
+    lease_seconds: float = Field(5, ge=0.2, le=600, description="A silent worker loses its segment after so long")
+    max_attempts: int = Field(3, ge=1, le=100, description="A segment is given to so many workers before it fails")
+
+    @model_validator(mode="after")
+    def _expiries_are_nested(self) -> Self:
+        if max(self.result_ttl_seconds, self.idempotency_ttl_seconds) > self.job_ttl_seconds:
+            raise ValueError("JOB_TTL_SECONDS must not be below RESULT_TTL_SECONDS or IDEMPOTENCY_TTL_SECONDS")
+        return self
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim lasts without a heartbeat."""
+        return timedelta(seconds=self.lease_seconds)

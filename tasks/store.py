@@ -1,0 +1,234 @@
+"""API side of the job record: creating, cancelling and reading jobs. Every change is one script, one round trip.
+
+Async throughout. A store that is down, frozen, loading, full or read-only raises BackendUnavailable within the
+timeouts below; nothing is tried twice, so that a caller is answered and not hung on. What a running job changes
+about itself belongs to recorder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from tasks import records
+from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, TransitionRefused
+from tasks.jobs import Job, JobPage, is_job_id, segment_count
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime
+
+    from redis.asyncio.client import PubSub
+
+    from tasks.jobs import JobPageRequest, PrimesRequest, QueueStats, Worker
+    from tasks.settings import JobSettings
+
+# With the time to connect, a frozen store is answered for in less than 2.5 s.
+ANSWER_TIMEOUT = timedelta(seconds=2)
+CONNECT_TIMEOUT = timedelta(seconds=1)
+
+# What a caller is told to wait when nothing is known of the pace.
+_DEFAULT_RETRY_AFTER = timedelta(seconds=1)
+_LONGEST_RETRY_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An accepted request: its job, and whether an idempotency key found one that was there before."""
+
+    job: Job
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SystemState:
+    """The system at a moment of the store's clock."""
+
+    at: datetime
+    queue: QueueStats
+    workers: tuple[Worker, ...]
+
+
+class Store:
+    """The API's hand on the records."""
+
+    def __init__(self, client: redis.asyncio.Redis, settings: JobSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._scripts = {
+            name: client.register_script(records.script_text(name))
+            for name in ("submit", "cancel", "read", "list", "system")
+        }
+
+    @classmethod
+    def connect(cls, settings: JobSettings) -> Self:
+        """A store with a pool of its own; connections are opened when first needed."""
+        client = redis.asyncio.Redis.from_url(
+            str(settings.redis_url),
+            socket_timeout=ANSWER_TIMEOUT.total_seconds(),
+            socket_connect_timeout=CONNECT_TIMEOUT.total_seconds(),
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), retries=0),
+        )
+        return cls(client, settings)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def submit(self, request: PrimesRequest, traceparent: str | None = None) -> Submission:
+        """Accept a checked request.
+
+        Raises:
+            IdempotencyConflict: the key stands for a job with other arguments.
+            QueueFull: as many jobs are open as the settings allow.
+        """
+        return await self._submit(
+            count=str(request.count),
+            start=str(request.start),
+            segments=segment_count(request.count),
+            queue=records.queue_for(request.count),
+            idempotency_key=request.idempotency_key,
+            idempotency_ttl_ms=self._settings.idempotency_ttl_seconds * 1000,
+            traceparent=traceparent,
+        )
+
+    async def retry(self, job_id: str, traceparent: str | None = None) -> Submission:
+        """Accept a new job with the arguments of one that failed or was cancelled.
+
+        Raises:
+            JobNotFound: there is none with this id.
+            TransitionRefused: the job is neither FAILED nor CANCELLED.
+            QueueFull: as many jobs are open as the settings allow.
+        """
+        _require_job_id(job_id)
+        return await self._submit(retry_of=job_id, traceparent=traceparent)
+
+    async def _submit(self, **arguments: object) -> Submission:
+        outcome, *reply = await self._run(
+            "submit",
+            window=records.SENDING_WINDOW,
+            uuid_tail=records.new_uuid_tail(),
+            capacity=self._settings.queue_capacity,
+            max_attempts=self._settings.max_attempts,
+            **arguments,
+        )
+        match outcome:
+            case b"created" | b"replayed":
+                return Submission(records.parse_job(reply[0]), replayed=outcome == b"replayed")
+            case b"conflict":
+                raise IdempotencyConflict(records.parse_job(reply[0]))
+            case b"refused":
+                job = records.parse_job(reply[0])
+                raise TransitionRefused(f"job {job.id} is {job.status}: only a FAILED or CANCELLED one is retried", job)
+            case b"full":
+                queue = records.parse_queue(reply[0], self._settings.queue_capacity)
+                raise QueueFull(queue, _retry_after(queue))
+            case _:
+                raise JobNotFound(str(arguments["retry_of"]))
+
+    async def cancel(self, job_id: str) -> Job:
+        """End a job at once, and take back what was sent of it.
+
+        Raises:
+            JobNotFound: there is none with this id.
+            TransitionRefused: the job is final already.
+        """
+        _require_job_id(job_id)
+        outcome, *reply = await self._run("cancel", job=job_id)
+        if outcome == b"unknown":
+            raise JobNotFound(job_id)
+        job = records.parse_job(reply[0])
+        if outcome == b"refused":
+            raise TransitionRefused(f"job {job.id} is {job.status} already", job)
+        return job
+
+    async def read(self, job_ids: Sequence[str]) -> list[Job | None]:
+        """The jobs with these ids, as they all are at one moment; None for an unknown or malformed id."""
+        possible = [job_id for job_id in job_ids if is_job_id(job_id)]
+        if not possible:
+            return [None] * len(job_ids)
+        snapshots = await self._run("read", jobs=possible)
+        found = {
+            job_id: records.parse_job(snapshot)
+            for job_id, snapshot in zip(possible, snapshots, strict=True)
+            if snapshot is not None
+        }
+        return [found.get(job_id) for job_id in job_ids]
+
+    async def list_jobs(self, request: JobPageRequest) -> JobPage:
+        """A page of jobs, newest first, as they all are at one moment."""
+        total, newer, older, snapshots = await self._run(
+            "list",
+            statuses=sorted(request.statuses),
+            size=request.size,
+            from_oldest=request.from_oldest,
+            older_than=request.older_than,
+            newer_than=request.newer_than,
+            created_after_ms=_epoch_ms(request.created_after),
+            created_before_ms=_epoch_ms(request.created_before),
+        )
+        return JobPage(tuple(records.parse_job(snapshot) for snapshot in snapshots), newer, older, total)
+
+    async def result(self, job_id: str) -> bytes | None:
+        """The delta-coded primes of a job; None when there are none, or no longer."""
+        async with _answering():
+            packed: bytes | None = await self._client.get(f"{self._settings.key_prefix}job:{job_id}:result")  # type: ignore[assignment] # replies are not decoded
+            return packed
+
+    async def system(self) -> SystemState:
+        """Queue figures and the workers that were seen lately."""
+        worker_ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
+        now_ms, queue, workers = await self._run("system", worker_ttl_ms=worker_ttl_ms)
+        return SystemState(
+            at=records.moment(now_ms),
+            queue=records.parse_queue(queue, self._settings.queue_capacity),
+            workers=records.parse_workers(workers),
+        )
+
+    async def events(self) -> PubSub:
+        """A connection of its own, subscribed to the events of all jobs and confirmed by the server."""
+        subscription = self._client.pubsub()
+        async with _answering():
+            await subscription.subscribe(f"{self._settings.key_prefix}events")
+            await subscription.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
+        return subscription
+
+    async def _run(self, script: str, **arguments: object) -> Any:  # noqa: ANN401 - a script's reply
+        packed = records.script_arguments(self._settings, arguments)
+        async with _answering():
+            return await self._scripts[script](keys=[self._settings.key_prefix], args=[packed])
+
+
+@asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    """Turn every way in which a store fails to answer into the one expected failure."""
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds() + 0.3):
+            yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise BackendUnavailable from error
+
+
+def _require_job_id(job_id: str) -> None:
+    if not is_job_id(job_id):
+        raise JobNotFound(job_id)
+
+
+def _epoch_ms(moment: datetime | None) -> int | None:
+    return None if moment is None else math.floor(moment.timestamp() * 1000)
+
+
+def _retry_after(queue: QueueStats) -> timedelta:
+    if queue.estimated_wait is None:
+        return _DEFAULT_RETRY_AFTER
+    return min(max(queue.estimated_wait / 10, _DEFAULT_RETRY_AFTER), _LONGEST_RETRY_AFTER)
