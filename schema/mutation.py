@@ -1,0 +1,155 @@
+"""Mutations: one input, one union of results. A resolver unpacks, calls the service once and wraps."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from schema.context import Info
+from schema.errors import (
+    BackendUnavailable,
+    IdempotencyConflict,
+    JobAlreadyFinished,
+    JobNotFound,
+    JobNotRetryable,
+    QueueFull,
+    RateLimited,
+    ValidationError,
+)
+from schema.job import Job
+from schema.node import JobId
+from schema.scalars import SafeInt
+from tasks import errors, jobs
+
+
+@strawberry.input(description="Which primes to generate.")
+class GeneratePrimesInput:
+    """Which primes to generate."""
+
+    count: int = strawberry.field(description="How many primes, 1 to limits.maxCount.")
+    start: SafeInt = strawberry.field(
+        default=SafeInt(jobs.FIRST_PRIME), description="The result is the first `count` primes >= start."
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=None,
+        description=(
+            "1-128 visible ASCII characters. "
+            "The same key with the same arguments returns the same job, whatever its status."
+        ),
+    )
+
+
+@strawberry.enum(description="Whether a submission made a job or found one.")
+class SubmissionOutcome(Enum):
+    """Whether a submission made a job or found one."""
+
+    CREATED = strawberry.enum_value("CREATED", description="A new job.")
+    REPLAYED = strawberry.enum_value("REPLAYED", description="The job that the idempotency key stands for.")
+
+
+@strawberry.type(description="The request was accepted: the job is stored and queued.")
+class GeneratePrimesAccepted:
+    """The request was accepted."""
+
+    job: Job = strawberry.field(description="The job, as it is after waitMs at most.")
+    outcome: SubmissionOutcome = strawberry.field(description="Whether the job is new.")
+
+
+@strawberry.type(description="The job is CANCELLED.")
+class CancelJobAccepted:
+    """The job is CANCELLED."""
+
+    job: Job = strawberry.field(description="The job as it ended.")
+
+
+@strawberry.type(description="A new job was made.")
+class RetryJobAccepted:
+    """A new job was made."""
+
+    job: Job = strawberry.field(description="The new job; its retryOf is the old one.")
+
+
+GeneratePrimesResult = Annotated[
+    GeneratePrimesAccepted | ValidationError | IdempotencyConflict | QueueFull | RateLimited | BackendUnavailable,
+    strawberry.union("GeneratePrimesResult", description="A job, or why there is none."),
+]
+CancelJobResult = Annotated[
+    CancelJobAccepted | JobNotFound | JobAlreadyFinished | BackendUnavailable,
+    strawberry.union("CancelJobResult", description="The cancelled job, or why it was not cancelled."),
+]
+RetryJobResult = Annotated[
+    RetryJobAccepted | JobNotFound | JobNotRetryable | QueueFull | RateLimited | BackendUnavailable,
+    strawberry.union("RetryJobResult", description="The new job, or why there is none."),
+]
+
+
+@strawberry.type(description="What changes the system.")
+class Mutation:
+    """What changes the system."""
+
+    @strawberry.mutation(
+        description=(
+            "Submit a job for the first `count` primes >= start. "
+            "waitMs lets a small job come back finished in the same response; it never changes what is accepted."
+        )
+    )
+    async def generate_primes(
+        self,
+        info: Info,
+        input: Annotated[GeneratePrimesInput, strawberry.argument(description="Which primes.")],
+        wait_ms: Annotated[
+            int, strawberry.argument(description="How long to wait for the end at most; up to limits.maxWaitMs.")
+        ] = 0,
+    ) -> GeneratePrimesResult:
+        """Submit a job."""
+        service = info.context.service
+        request = jobs.PrimesRequest(input.count, input.start, input.idempotency_key)
+        try:
+            wait = info.context.bounds.wait(wait_ms)
+        except errors.InvalidRequest as error:
+            return ValidationError.of(error)
+        try:
+            submission = await service.submit(request)
+        except errors.InvalidRequest as error:
+            return ValidationError.of(error, "input")
+        except errors.IdempotencyConflict as error:
+            return IdempotencyConflict.of(error)
+        except errors.QueueFull as error:
+            return QueueFull.of(error)
+        except errors.BackendUnavailable as error:
+            return BackendUnavailable.of(error)
+        job = await service.settled(submission.job, wait)
+        outcome = SubmissionOutcome.REPLAYED if submission.replayed else SubmissionOutcome.CREATED
+        return GeneratePrimesAccepted(job=Job.of(job), outcome=outcome)
+
+    @strawberry.mutation(description="Final at once: whatever a worker still writes for this job is refused.")
+    async def cancel_job(self, info: Info, id: JobId) -> CancelJobResult:
+        """End a job at once."""
+        try:
+            return CancelJobAccepted(job=Job.of(await info.context.service.cancel(id)))
+        except errors.JobNotFound as error:
+            return JobNotFound.of(error)
+        except errors.TransitionRefused as error:
+            return JobAlreadyFinished.of(error)
+        except errors.BackendUnavailable as error:
+            return BackendUnavailable.of(error)
+
+    @strawberry.mutation(
+        description=(
+            "A new job with the arguments of a FAILED or CANCELLED one; segments already kept are not computed again."
+        )
+    )
+    async def retry_job(self, info: Info, id: JobId) -> RetryJobResult:
+        """Try a job again."""
+        try:
+            return RetryJobAccepted(job=Job.of(await info.context.service.retry(id)))
+        except errors.JobNotFound as error:
+            return JobNotFound.of(error)
+        except errors.TransitionRefused as error:
+            return JobNotRetryable.of(error)
+        except errors.QueueFull as error:
+            return QueueFull.of(error)
+        except errors.BackendUnavailable as error:
+            return BackendUnavailable.of(error)

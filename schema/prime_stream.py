@@ -1,0 +1,87 @@
+"""The stream of a job's values: each batch continues where the one before ended, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from schema.errors import BackendUnavailable, JobNotFound, RequestRefused
+from schema.job import Job
+from schema.scalars import SafeInt
+from tasks import errors
+
+if TYPE_CHECKING:
+    from schema.context import Info
+
+
+@strawberry.type(description="The next values of a result.")
+class PrimeBatch:
+    """The next values of a result."""
+
+    offset: int = strawberry.field(description="Zero-based index of the first value.")
+    values: list[SafeInt] = strawberry.field(description="The primes, in order.")
+    available_count: int = strawberry.field(description="Primes readable when this was sent.")
+    total_count: int = strawberry.field(description="Primes the job was asked for.")
+    is_last: bool = strawberry.field(description="Whether the stream completes after this batch.")
+
+
+@strawberry.type(
+    description=(
+        "The job ended without success, or its primes have expired; everything available was delivered before this."
+    )
+)
+class JobStopped:
+    """The job ended without success."""
+
+    job: Job = strawberry.field(description="The job as it ended.")
+
+
+PrimeStreamEvent = Annotated[
+    PrimeBatch | JobStopped | JobNotFound | BackendUnavailable,
+    strawberry.union("PrimeStreamEvent", description="More values, or why there will be no more."),
+]
+
+
+async def stream_primes(
+    info: Info, job_id: str, from_index: int, max_batch: int
+) -> AsyncGenerator[PrimeBatch | JobStopped | JobNotFound | BackendUnavailable]:
+    """A job's values from an index on, at most `max_batch` at a time, until the job has ended and all was sent.
+
+    Raises:
+        RequestRefused: an argument is out of bounds.
+    """
+    _check(info, from_index, max_batch)
+    service, position = info.context.service, from_index
+    async with aclosing(service.watch(job_id)) as states:
+        try:
+            async for job in states:
+                while position < job.readable:
+                    values = (await service.primes(job, position, max_batch)).tolist()
+                    batch = PrimeBatch(
+                        offset=position,
+                        values=values,
+                        available_count=job.readable,
+                        total_count=job.count,
+                        is_last=position + len(values) == job.count,
+                    )
+                    yield batch
+                    position += len(values)
+                    if not values:
+                        break
+                # Also when it succeeded, but its primes have expired: an end without the last batch says why.
+                if job.status.is_final and position < job.count:
+                    yield JobStopped(job=Job.of(job))
+        except errors.JobNotFound as error:
+            yield JobNotFound.of(error)
+        except errors.BackendUnavailable as error:
+            yield BackendUnavailable.of(error)
+
+
+def _check(info: Info, from_index: int, max_batch: int) -> None:
+    if from_index < 0:
+        raise RequestRefused(f"fromIndex is {from_index}, must be 0 or more")
+    if not 1 <= max_batch <= info.context.bounds.max_page_size:
+        raise RequestRefused(f"maxBatch is {max_batch}, must be 1 to {info.context.bounds.max_page_size}")
