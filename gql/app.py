@@ -1,0 +1,52 @@
+"""The API process: opens connections, builds the service and mounts its doors. Started by `uvicorn gql.app:app`."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from gql import docs, explorer, front_page, graphql, health, problems, rest
+from gql.settings import ApiSettings
+from gql.shutdown import ending_streams_first
+from schema import build_schema
+from tasks.service import JobService
+from tasks.settings import JobSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+VERSION = "0.1.0"
+
+
+def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
+    """The application, whole, with its settings handed down."""
+    service = JobService.connect(job_settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        with ending_streams_first(service, settings.drain_seconds):
+            yield
+        await service.stop()
+
+    app = FastAPI(
+        title="Async Prime Generator",
+        version=VERSION,
+        description=rest.DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(graphql.router(build_schema(), service, settings), prefix="/graphql", include_in_schema=False)
+    app.include_router(rest.router(service, settings))
+    app.include_router(health.router(service))
+    front_page.mount(app, settings)
+    docs.mount(app)
+    explorer.mount(app)
+    problems.handle(app)
+    return app
+
+
+app = create_app(ApiSettings(), JobSettings())
