@@ -41,6 +41,12 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+# Named so that the framework does not add errors of another shape, which are never sent.
+ANY_OTHER: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "Any other error", "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
+}
+
+
 def documented(status: HTTPStatus, description: str) -> dict[int | str, dict[str, Any]]:
     """One error answer for the OpenAPI document."""
     return {status.value: {"description": description, "content": {MEDIA_TYPE: {"schema": SCHEMA}}}}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 from fastapi import APIRouter, Header, Request, Response
 
-from gql.problems import documented, problem
+from gql.problems import ANY_OTHER, documented, problem
 from tasks.errors import FieldIssue, InvalidRequest, JobNotFound
 from tasks.jobs import JobStatus, PrimesRequest, ResultState
 
@@ -53,7 +53,8 @@ def router(service: JobService, settings: ApiSettings) -> APIRouter:
         responses=_accepted()
         | documented(HTTPStatus.BAD_REQUEST, "n is missing, not a whole number, or out of bounds")
         | documented(HTTPStatus.CONFLICT, "The Idempotency-Key was used for another n")
-        | documented(HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full, or the job store does not answer"),
+        | documented(HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full, or the job store does not answer")
+        | ANY_OTHER,
         openapi_extra=_generate_request(service.settings.max_count),
     )
     async def generate(
@@ -77,7 +78,8 @@ def router(service: JobService, settings: ApiSettings) -> APIRouter:
         | {304: {"description": "Nothing new since the version in If-None-Match"}}
         | documented(HTTPStatus.NOT_FOUND, "No such request: it never existed or has expired")
         | documented(HTTPStatus.GONE, "The primes have expired; the request is still known")
-        | documented(HTTPStatus.SERVICE_UNAVAILABLE, "The job store does not answer"),
+        | documented(HTTPStatus.SERVICE_UNAVAILABLE, "The job store does not answer")
+        | ANY_OTHER,
     )
     async def status(
         request_id: str,

