@@ -1,0 +1,140 @@
+"""Five ways to follow a job to its end, as clients do it: each gives the states that it was told, in order.
+
+A state is what every transport can tell: {"version", "status", "isFinal"}. A follower ends when its stream completes,
+and fails when the stream ends in any other way.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import websockets
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+FIELDS = "version status isFinal"
+SUBSCRIPTION = f"""subscription ($id: ID!, $after: Int) {{
+    jobUpdates(id: $id, afterVersion: $after) {{
+        __typename ... on JobUpdate {{ job {{ {FIELDS} }} }} ... on UserError {{ code message }}
+    }}
+}}"""
+QUERY = f"query ($id: ID!, $after: Int) {{ job(id: $id, waitMs: 20000, afterVersion: $after) {{ {FIELDS} }} }}"
+
+# A stream may be silent for as long as a job waits in the queue.
+SILENCE_SECONDS = 60
+
+State = dict[str, Any]
+
+
+class Unavailable(Exception):
+    """The store does not answer just now: a client resumes from the version that it has."""
+
+
+def payload(job_id: str, after: int | None) -> dict[str, Any]:
+    return {"query": SUBSCRIPTION, "variables": {"id": job_id, "after": after}}
+
+
+def state(answer: dict[str, Any]) -> State:
+    """The state in a message of a subscription."""
+    event = answer["data"]["jobUpdates"]
+    if event["__typename"] == "BackendUnavailable":
+        raise Unavailable
+    assert event["__typename"] == "JobUpdate", event
+    found: State = event["job"]
+    return found
+
+
+async def by_websocket(url: str, job_id: str, after: int | None = None) -> AsyncIterator[State]:
+    address = f"{url.replace('http', 'ws', 1)}/graphql"
+    async with websockets.connect(address, subprotocols=[websockets.Subprotocol("graphql-transport-ws")]) as socket:
+        await socket.send(json.dumps({"type": "connection_init"}))
+        assert json.loads(await socket.recv()) == {"type": "connection_ack"}
+        await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload(job_id, after)}))
+        async for text in socket:
+            message = json.loads(text)
+            if message["type"] == "complete":
+                return
+            assert message["type"] == "next", message
+            yield state(message["payload"])
+    raise AssertionError("the socket closed before the stream was complete")
+
+
+async def by_event_stream(url: str, job_id: str, after: int | None = None) -> AsyncIterator[State]:
+    async with aclosing(_lines(url, job_id, after, "text/event-stream")) as lines:
+        kind = ""
+        async for line in lines:
+            if line.startswith("event:"):
+                kind = line.partition(":")[2].strip()
+            elif line.startswith("data:") and kind == "next":
+                yield state(json.loads(line.partition(":")[2]))
+            if kind == "complete":
+                return
+    raise AssertionError("the event stream ended before it was complete")
+
+
+async def by_multipart(url: str, job_id: str, after: int | None = None) -> AsyncIterator[State]:
+    accept = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'
+    async with aclosing(_lines(url, job_id, after, accept)) as lines:
+        async for line in lines:
+            if line.startswith("{") and (part := json.loads(line)):
+                assert not part.get("errors"), part
+                if part["payload"]:
+                    yield state(part["payload"])
+            if line.startswith("--graphql--"):
+                return
+    raise AssertionError("the multipart stream ended before it was complete")
+
+
+async def by_long_poll(url: str, job_id: str, after: int | None = None) -> AsyncIterator[State]:
+    async with httpx.AsyncClient(timeout=SILENCE_SECONDS) as client:
+        seen = -1 if after is None else after
+        while True:
+            body = {"query": QUERY, "variables": {"id": job_id, "after": seen}}
+            answer = (await client.post(f"{url}/graphql", json=body)).json()
+            job = answer["data"]["job"]
+            if job["version"] > seen:
+                seen = job["version"]
+                yield job
+            if job["isFinal"]:
+                return
+
+
+async def by_rest(url: str, job_id: str, after: int | None = None) -> AsyncIterator[State]:
+    """The earlier API tells less: pending is all that is known of a job that is not final."""
+    finals = {"complete": "SUCCEEDED", "failed": "FAILED", "cancelled": "CANCELLED"}
+    async with httpx.AsyncClient(timeout=SILENCE_SECONDS) as client:
+        seen = -1 if after is None else after
+        while True:
+            headers = {"Prefer": "wait=20", "If-None-Match": f'"{max(seen, 0)}"'}
+            answer = await client.get(f"{url}/status/{job_id}", headers=headers)
+            version = int(answer.headers["etag"].strip('"'))
+            final = answer.status_code == httpx.codes.OK and answer.json()["status"] in finals
+            if version > seen:
+                seen = version
+                status = finals[answer.json()["status"]] if final else None
+                yield {"version": version, "status": status, "isFinal": final}
+            if final:
+                return
+
+
+async def _lines(url: str, job_id: str, after: int | None, accept: str) -> AsyncGenerator[str]:
+    async with (
+        httpx.AsyncClient(timeout=SILENCE_SECONDS) as client,
+        client.stream("POST", f"{url}/graphql", json=payload(job_id, after), headers={"Accept": accept}) as answer,
+    ):
+        assert answer.status_code == httpx.codes.OK, await answer.aread()
+        async for line in answer.aiter_lines():
+            yield line
+
+
+TRANSPORTS: dict[str, Any] = {
+    "websocket": by_websocket,
+    "event stream": by_event_stream,
+    "multipart": by_multipart,
+    "long poll": by_long_poll,
+    "rest": by_rest,
+}

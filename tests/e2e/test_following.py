@@ -1,0 +1,190 @@
+"""Whatever happens to a job, however it is followed: the current state first, rising versions, one end, alike for all.
+
+Random interleavings of submitting, working, cancelling, retrying, crashing, subscribing, leaving and resuming; the seed
+is part of the test's name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from contextlib import ExitStack, aclosing, suppress
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+import pytest
+
+from tests import programs
+from tests.e2e.followers import TRANSPORTS, Unavailable
+from tests.waiting import eventually, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.followers import State
+    from tests.programs import Program, Valkey
+
+JOBS = 60
+FINAL = {"SUCCEEDED", "FAILED", "CANCELLED"}
+SUBMIT = """mutation ($count: Int!, $start: SafeInt!) {
+    generatePrimes(input: {count: $count, start: $start}) { ... on GeneratePrimesAccepted { job { id } } }
+}"""
+
+
+class Stage:
+    """A system of its own, some of whose parts may be killed."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.stack = stack
+        self.valkey: Valkey = stack.enter_context(programs.valkey(folder / "valkey"))
+        # Short leases, so that what a killed worker leaves is taken up within the test.
+        self.workers = [self.new_worker(), self.new_worker()]
+        self.url, self.api = stack.enter_context(programs.api(folder, self.valkey.url, "stage:"))
+
+    def new_worker(self) -> Program:
+        started = programs.worker(self.folder, self.valkey.url, "stage:", LEASE_SECONDS="1", MAX_ATTEMPTS="20")
+        return self.stack.enter_context(started)
+
+    async def post(self, query: str, **variables: Any) -> dict[str, Any]:
+        async with httpx.AsyncClient(timeout=30) as client:
+            answer = await client.post(f"{self.url}/graphql", json={"query": query, "variables": variables})
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    async def submit(self, count: int, start: int = 2) -> str:
+        job_id: str = (await self.post(SUBMIT, count=count, start=start))["generatePrimes"]["job"]["id"]
+        return job_id
+
+    async def final_state(self, job_id: str) -> State:
+        found: State = (await self.post("query ($id: ID!) { job(id: $id) { version status } }", id=job_id))["job"]
+        return found
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        yield Stage(tmp_path, stack)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_any_interleaving_is_told_alike_on_every_transport(stage: Stage, seed: int) -> None:
+    chance = random.Random(seed)
+    crashes = asyncio.create_task(kill_workers(stage, random.Random(seed), times=3))
+    await asyncio.gather(*(one_life(stage, random.Random(chance.random())) for _ in range(JOBS)))
+    await crashes
+
+
+async def one_life(stage: Stage, chance: random.Random) -> None:
+    """Submit, follow in several ways, perhaps cancel, perhaps retry."""
+    await asyncio.sleep(chance.random() * 3)
+    # Far out, a million primes take long enough for a worker to be killed at it.
+    big = chance.random() < 0.1
+    job_id = await stage.submit(1_000_000 if big else chance.randint(1, 5_000), 10**14 if big else 2)
+    followers = [follow(stage, job_id, chance.choice(list(TRANSPORTS)), chance) for _ in range(chance.randint(1, 3))]
+    cancelling = stage.post("mutation ($id: ID!) { cancelJob(id: $id) { __typename } }", id=job_id)
+    if chance.random() < 0.3:
+        followers.append(cancelling)  # type: ignore[arg-type]
+    else:
+        cancelling.close()
+    await asyncio.gather(*followers)
+    retried = await stage.post(
+        "mutation ($id: ID!) { retryJob(id: $id) { __typename ... on RetryJobAccepted { job { id } } } }", id=job_id
+    )
+    cancelled = (await stage.final_state(job_id))["status"] == "CANCELLED"
+    assert (retried["retryJob"]["__typename"] == "RetryJobAccepted") is cancelled
+    if cancelled:
+        await follow(stage, retried["retryJob"]["job"]["id"], chance.choice(list(TRANSPORTS)), chance)
+
+
+async def follow(stage: Stage, job_id: str, transport: str, chance: random.Random) -> None:
+    """Follow to the end, perhaps leaving and resuming on the way, and check what was told."""
+    await asyncio.sleep(chance.random() * chance.choice([0, 0.05, 0.5]))
+    told: list[State] = []
+    while not (told and told[-1]["isFinal"]):
+        after = told[-1]["version"] if told else None
+        with suppress(Unavailable):
+            async with aclosing(TRANSPORTS[transport](stage.url, job_id, after)) as states:
+                async for state in states:
+                    told.append(state)
+                    if not state["isFinal"] and chance.random() < 0.2:
+                        transport = chance.choice(list(TRANSPORTS))
+                        break
+    versions = [state["version"] for state in told]
+    assert versions == sorted(set(versions)), (transport, told)
+    assert [state["isFinal"] for state in told].count(True) == 1, (transport, told)
+    final = await stage.final_state(job_id)
+    assert final["status"] in FINAL
+    assert (told[-1]["version"], told[-1]["status"]) == (final["version"], final["status"]), (transport, told)
+
+
+async def kill_workers(stage: Stage, chance: random.Random, times: int) -> None:
+    """Kill a child process of a worker now and then; the worker starts another."""
+    for _ in range(times):
+        await asyncio.sleep(0.5 + chance.random())
+        children = psutil.Process(chance.choice(stage.workers).process.pid).children()
+        os.kill(chance.choice(children).pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("clients", [8, 50, 200])
+async def test_nobody_who_submits_and_then_subscribes_misses_the_end(stage: Stage, clients: int) -> None:
+    chance = random.Random(clients)
+    await asyncio.gather(*(submit_and_follow(stage, transport_of(i), chance) for i in range(clients)))
+
+
+async def test_nobody_misses_the_end_although_valkey_is_killed_midway(stage: Stage) -> None:
+    jobs = [await stage.submit(1_000_000, 8 * 10**15) for _ in range(60)]
+    following = asyncio.gather(*(watch_through(stage, job) for job in jobs for _ in range(2)))
+    finished = "{ jobs(filter: {statuses: [SUCCEEDED]}) { totalCount } }"
+
+    async def midway() -> bool:
+        return int((await stage.post(finished))["jobs"]["totalCount"]) >= 2
+
+    await eventually(midway, 60)
+    assert stage.valkey.program is not None
+    stage.valkey.program.kill()
+    restarted = programs.valkey(stage.valkey.folder, stage.valkey.port)
+    await asyncio.to_thread(stage.stack.enter_context, restarted)
+    await asyncio.wait_for(following, 60)
+    for job in jobs:
+        assert (await stage.final_state(job))["status"] == "SUCCEEDED"
+
+
+async def watch_through(stage: Stage, job_id: str) -> None:
+    """Follow by WebSocket; whoever was there before the outage is not even told of it."""
+    told: list[State] = []
+    while not (told and told[-1]["isFinal"]):
+        with suppress(Unavailable):
+            states = TRANSPORTS["websocket"](stage.url, job_id, told[-1]["version"] if told else None)
+            async for state in states:
+                told.append(state)  # noqa: PERF401 - what was told before an outage must be kept
+    assert [state["isFinal"] for state in told].count(True) == 1, told
+    assert told[-1]["status"] == "SUCCEEDED"
+
+
+async def submit_and_follow(stage: Stage, transport: str, chance: random.Random) -> None:
+    await follow(stage, await stage.submit(chance.randint(10, 1_000)), transport, random.Random(chance.random()))
+
+
+def transport_of(number: int) -> str:
+    return list(TRANSPORTS)[number % len(TRANSPORTS)]
+
+
+async def test_a_subscriber_that_leaves_is_forgotten(stage: Stage) -> None:
+    for worker in stage.workers:
+        worker.kill()
+    job_id = await stage.submit(10)
+    for transport in TRANSPORTS:
+        async with aclosing(TRANSPORTS[transport](stage.url, job_id)) as states:
+            await anext(states)
+
+    def subscribers() -> int:
+        answer = httpx.post(f"{stage.url}/graphql", json={"query": "{ system { subscribers } }"}).json()
+        found: int = answer["data"]["system"]["subscribers"]
+        return found
+
+    wait_until(lambda: subscribers() == 0, 20)
