@@ -1,0 +1,93 @@
+# What one does with this project. `make` alone lists it. Everything lands in .venv, nothing needs root.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+.PHONY: help
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: $(VENV)/.run ## Run Valkey, a worker and the API here until Ctrl-C (HOST, PORT, DATA_DIR, REDIS_URL, WORKERS)
+	@$(BIN)/python -m gql.explorer.build --optional
+	@exec $(BIN)/python -m gql.local
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the tests
+	@$(BIN)/python -m pytest
+
+.PHONY: e2e
+e2e: $(VENV)/.dev ## Run the slow tests: whole systems, browsers, other clients, faults
+	@$(BIN)/python -m gql.explorer.build --optional
+	@$(BIN)/python -m pytest tests/e2e
+
+.PHONY: check
+check: $(VENV)/.dev ## Check format, lint, types and import arrows
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/.dev ## Format the code, and mend what the linter can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: explorer
+explorer: $(VENV)/.run ## Build the page at /graphql, and say what is missing if that fails
+	@$(BIN)/python -m gql.explorer.build
+
+UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
+
+.PHONY: lock
+lock: $(VENV)/.dev ## Pin dependencies anew after a change in pyproject.toml (UPGRADE=1: to their newest versions)
+	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove what was installed and cached; the data in .data stays
+	@rm -rf $(VENV) gql/explorer/dist gql/explorer/node_modules
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# Installing. A stamp is written last, so what was interrupted is done again, and from the start: pip takes a package
+# that it was killed in for installed. Development's lock holds everything of the other one.
+
+UNFINISHED := $(VENV)/.unfinished
+
+$(VENV)/.run: requirements.lock
+	@$(ENVIRONMENT)
+	@echo "Installing into $(VENV) ..."
+	@$(call INSTALL,requirements.lock)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock | $(VENV)/.run
+	@$(ENVIRONMENT)
+	@echo "Installing what tests and checks need into $(VENV) ..."
+	@$(call INSTALL,requirements-dev.lock)
+	@touch $(VENV)/.run $@
+
+define INSTALL
+touch $(UNFINISHED) && \
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1) && \
+rm $(UNFINISHED)
+endef
+
+# A whole environment is kept; a missing, broken, outdated or unfinished one is made anew.
+define ENVIRONMENT
+new_enough='import sys; sys.exit(sys.version_info < (3, 11))'; \
+if test -e $(UNFINISHED) || ! $(BIN)/python -c "import pip; $$new_enough" 2> /dev/null; then \
+  command -v $(PYTHON) > /dev/null || { \
+    echo "error: there is no $(PYTHON): install Python 3.11 or newer, or name it, e.g. make PYTHON=python3.12 run" >&2; exit 1; }; \
+  $(PYTHON) -c "$$new_enough" || { \
+    echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1), 3.11 or newer is needed: e.g. make PYTHON=python3.12 run" >&2; exit 1; }; \
+  $(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || { \
+    echo "error: $(PYTHON) can't make environments: install its venv package, e.g. apt-get install python3-venv" >&2; exit 1; }; \
+  $(PYTHON) -m venv --clear $(VENV); \
+fi
+endef

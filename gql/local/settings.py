@@ -1,0 +1,81 @@
+"""What a local run is told by its environment. Read once, by __main__; a bad value is one line, not a traceback.
+
+API and worker read their own settings when they start. They are read here as well, for the errors in them: said
+before anything runs, and not twice in a stream of log lines.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, Field, RedisDsn, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gql.local.errors import CannotRun
+from gql.settings import ApiSettings
+from tasks.settings import JobSettings
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+ROOT = Path(__file__).parents[2]
+
+# Beyond it more processes wait for memory rather than get more done; WORKERS says otherwise.
+_MOST_WORKERS_UNASKED = 4
+
+# Values that may hold a password.
+_SECRET = frozenset({"redis_url"})
+
+
+# Children have another working directory.
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+class LocalSettings(BaseSettings):
+    """Where the system listens, keeps its data, and how wide it is. Each field is an environment variable."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    host: str = Field("127.0.0.1", description="an address of this machine, e.g. HOST=127.0.0.1")
+    port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535, e.g. PORT=8001")
+    data_dir: Folder = Field(ROOT / ".data", description="a folder to keep jobs in, e.g. DATA_DIR=.data")
+    redis_url: RedisDsn | None = Field(
+        None, description="redis://HOST:PORT/DB or rediss://..., or unset for the embedded server"
+    )
+    workers: int = Field(
+        default_factory=lambda: min(os.cpu_count() or 1, _MOST_WORKERS_UNASKED),
+        ge=1,
+        le=256,
+        description="a whole number of worker processes from 1 to 256, e.g. WORKERS=2",
+    )
+    no_color: str = Field("", description="any text, for output without colour")
+    term: str = Field("", description="the terminal's kind")
+
+
+def read_settings() -> LocalSettings:
+    """This run's settings.
+
+    Raises:
+        CannotRun: a variable has a value that can't be used, be it ours or one for the API or the worker.
+    """
+    try:
+        settings = LocalSettings()
+        # The embedded server has no address yet: any will do.
+        JobSettings(redis_url=settings.redis_url or RedisDsn("redis://127.0.0.1"))
+        ApiSettings()
+    except ValidationError as error:
+        raise CannotRun("; ".join(_line(detail) for detail in error.errors())) from None
+    return settings
+
+
+def _line(detail: ErrorDetails) -> str:
+    if not detail["loc"]:
+        return detail["msg"].removeprefix("Value error, ")
+    field = str(detail["loc"][0])
+    name = field.upper()
+    value = "not usable" if field in _SECRET else str(detail["input"])[:80]
+    known = LocalSettings.model_fields.get(field)
+    bound = f"must be {known.description}" if known is not None else detail["msg"]
+    return f"{name} is {value}: {bound}"
