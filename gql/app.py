@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from gql import docs, explorer, front_page, graphql, health, problems, rest
+from gql import docs, downloads, explorer, front_page, graphql, health, problems, rest
 from gql.settings import ApiSettings
 from gql.shutdown import ending_streams_first
 from schema import build_schema
@@ -41,6 +41,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     )
     app.include_router(graphql.router(build_schema(), service, settings), prefix="/graphql", include_in_schema=False)
     app.include_router(rest.router(service, settings))
+    app.include_router(downloads.router(service))
     app.include_router(health.router(service))
     front_page.mount(app, settings)
     docs.mount(app)

@@ -14,6 +14,7 @@ from schema.enums import describe_enum
 from schema.pages import After, Before, First, Last, Offset, PageArguments, PageInfo, encode_cursor
 from schema.scalars import SafeInt
 from tasks import jobs
+from tasks.exports import ExportFormat
 from tasks.jobs import ResultState
 
 _CURSOR = "prime"
@@ -27,6 +28,26 @@ describe_enum(
     COMPLETE="All of it.",
     EXPIRED="The data's time-to-live has passed; the job is still known.",
 )
+
+
+describe_enum(
+    ExportFormat,
+    "DownloadFormat",
+    "A file format; each file has one column, `prime`.",
+    PARQUET="Apache Parquet, delta-coded: the smallest, for DuckDB, pandas, Polars and the like.",
+    CSV="Comma-separated values with a header line.",
+    NDJSON="One JSON object a line.",
+)
+
+
+@strawberry.type(description="A result as a file.")
+class ResultDownload:
+    """A result as a file."""
+
+    format: ExportFormat = strawberry.field(description="The file's format.")
+    url: str = strawberry.field(description="Path on this origin; answers Range requests where the size is known.")
+    content_type: str = strawberry.field(description="Its media type.")
+    byte_size: SafeInt | None = strawberry.field(description="Its size; null where it is made while it is sent.")
 
 
 @strawberry.type(description="A prime and where it stands.")
@@ -122,6 +143,11 @@ class JobResult:
             expires_at=job.result_expires_at,
         )
 
+    @strawberry.field(description="The result as a file, in each format; empty until COMPLETE.")
+    def downloads(self) -> list[ResultDownload]:
+        """The result as a file."""
+        return _downloads(self.job)
+
     @strawberry.field(description="A page of the primes. Without arguments, the first 100.")
     async def primes(
         self,
@@ -153,6 +179,15 @@ class JobResult:
 
 def _numbers(primes: npt.NDArray[np.uint64]) -> list[SafeInt]:
     return cast("list[SafeInt]", primes.tolist())
+
+
+def _downloads(job: jobs.Job) -> list[ResultDownload]:
+    if job.result_state is not ResultState.COMPLETE:
+        return []
+    return [
+        ResultDownload(format=form, url=f"/jobs/{job.id}/primes.{form}", content_type=form.content_type, byte_size=None)
+        for form in ExportFormat
+    ]
 
 
 async def page_of_primes(job: jobs.Job, info: Info, arguments: PageArguments) -> PrimeConnection:
