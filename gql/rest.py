@@ -33,6 +33,7 @@ _LARGEST_BODY_BYTES = 4_096
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?", re.IGNORECASE)
 _POLL_AFTER_SECONDS = "1"
+_SHOWN_CHARACTERS = 40
 
 _WORDS = {
     JobStatus.QUEUED: "pending",
@@ -116,41 +117,55 @@ async def _status_body(service: JobService, job: Job) -> bytes:
 
 
 async def _read_n(request: Request) -> int:
-    """How many primes the caller wants: `n` of the query string, or of a JSON body.
+    """How many primes the caller wants: `n` of the query string, of a JSON body, or the same in both.
 
     Raises:
-        InvalidRequest: it is missing, given twice, or not a whole number.
+        InvalidRequest: it is missing, not a whole number, or given with different values.
     """
-    given: list[object] = list(request.query_params.getlist("n"))
+    given = {_from_text(text) for text in request.query_params.getlist("n")}
+    document = await _read_body(request)
+    if "n" in document:
+        given.add(_from_json(document["n"]))
+    if len(given) != 1:
+        raise _n_is("n is missing: send /generate?n=10" if not given else "n is given with different values")
+    return given.pop()
+
+
+async def _read_body(request: Request) -> dict[str, object]:
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _LARGEST_BODY_BYTES:
             raise _n_is(f"the body is larger than {_LARGEST_BODY_BYTES} bytes")
-    if body.strip():
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            raise _n_is('the body is not JSON: send {"n": 10} or /generate?n=10') from None
-        if not isinstance(document, dict):
-            raise _n_is('the body is not an object: send {"n": 10}')
-        if "n" in document:
-            given.append(document["n"])
-    if len(given) != 1:
-        raise _n_is("n is missing: send /generate?n=10" if not given else "n is given more than once")
-    return _whole_number(given[0], text="n" in request.query_params)
+    if not body.strip():
+        return {}
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise _n_is('the body is not JSON: send {"n": 10} or /generate?n=10') from None
+    if not isinstance(document, dict):
+        raise _n_is('the body is not an object: send {"n": 10}')
+    return document
 
 
-def _whole_number(value: object, *, text: bool) -> int:
-    if text and isinstance(value, str) and _DECIMAL.fullmatch(value):
-        return int(value)
+def _from_text(text: str) -> int:
+    if not _DECIMAL.fullmatch(text):
+        raise _not_whole(text)
+    return int(text)
+
+
+def _from_json(value: object) -> int:
+    # JSON does not tell 10.0 from 10.
     if isinstance(value, float) and value.is_integer():
-        # JSON does not tell 10.0 from 10.
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    shown = str(orjson.dumps(value), "utf-8")[:40]
-    raise _n_is(f"n is {shown}, must be a whole number")
+    raise _not_whole(value)
+
+
+def _not_whole(value: object) -> InvalidRequest:
+    shown = str(orjson.dumps(value), "utf-8")[:_SHOWN_CHARACTERS]
+    return _n_is(f"n is {shown}, must be a whole number")
 
 
 def _n_is(message: str) -> InvalidRequest:

@@ -79,16 +79,25 @@ def start(command: list[str], folder: Path, environment: Mapping[str, str]) -> P
 
 
 @contextmanager
-def valkey(folder: Path, port: int | None = None, **options: str) -> Iterator[Valkey]:
-    """A Valkey with the durability of `make run`, from the wheel."""
-    server = Valkey(port or free_port(), folder)
+def valkey(folder: Path, port: int | None = None, server: str | None = None, **options: str) -> Iterator[Valkey]:
+    """A Valkey with the durability of `make run`, from the wheel; or another server with the same options."""
+    store = Valkey(port or free_port(), folder)
     settings = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""} | options
     arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-    command = [valkey_server(), "--port", str(server.port), "--bind", "127.0.0.1", "--dir", str(folder), *arguments]
+    command = [
+        server or valkey_server(),
+        "--port",
+        str(store.port),
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        str(folder),
+        *arguments,
+    ]
     folder.mkdir(parents=True, exist_ok=True)
-    with running(command, folder, server.answers) as program:
-        server.program = program
-        yield server
+    with running(command, folder, store.answers) as program:
+        store.program = program
+        yield store
 
 
 @dataclass

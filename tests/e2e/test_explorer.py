@@ -5,7 +5,6 @@ elsewhere, when its console shows an error, or when its Content-Security-Policy 
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,21 +12,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, WebSocket, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, WebSocket, expect
 
 from gql.explorer import CONTENT_SECURITY_POLICY
 from tests import programs
 from tests.conftest import System
 from tests.programs import Valkey
 
-# Nothing that the browser itself would like to tell its maker.
-QUIET = (
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 # A handshake at an address without a socket: refused, as by a proxy that passes no upgrades.
 NO_WEBSOCKET = """
 window.WebSocket = class extends WebSocket {
@@ -93,15 +84,6 @@ class Explorer:
 def built() -> None:
     """The page, made now unless the system's start has made it already."""
     subprocess.run([sys.executable, "-m", "gql.explorer.build"], cwd=ROOT, check=True, timeout=600)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    machines = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=machines, args=QUIET)
-        yield browser
-        browser.close()
 
 
 Open = Callable[..., Explorer]

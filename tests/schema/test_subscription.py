@@ -121,8 +121,8 @@ async def test_a_prime_stream_waits_for_what_is_not_found_yet(system: System) ->
         stream = asyncio.create_task(events(system, STREAM, id=job_id, **{"from": 0, "batch": 1000}))
         system_query = "{ system { subscribers } }"
         async with asyncio.timeout(10):
-            while not data(system, system_query)["system"]["subscribers"]:
-                await asyncio.sleep(0.02)  # noqa: ASYNC110 - what is waited for is in another process
+            while not data(system, system_query)["system"]["subscribers"]:  # noqa: ASYNC110 - it is another process
+                await asyncio.sleep(0.02)
         assert not stream.done()
     assert [len(batch["values"]) for batch in await stream] == [1000, 1000, 500]
 
