@@ -25,6 +25,7 @@ def test_the_front_page_links_to_everything_and_shows_a_mutation(system: System)
     assert {"graphql", "docs", "readyz"} <= set(links)
     assert {"http://localhost:3000", "http://localhost:8428", "http://localhost:8089"} <= set(links)
     assert "generatePrimes(input: {count: 10}" in page
+    assert f"curl -X POST '{system.url}/generate?n=10'" in page
 
 
 def test_the_links_of_the_front_page_are_settings(system: System, tmp_path: Path) -> None:
