@@ -27,11 +27,12 @@ e2e: $(VENV)/.dev ## Run the slow tests: whole systems, browsers, other clients,
 	@$(BIN)/python -m pytest tests/e2e
 
 .PHONY: check
-check: $(VENV)/.dev ## Check format, lint, types and import arrows
+check: $(VENV)/.dev ## Check format, lint, types, import arrows, and that the schema breaks no client
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m schema.breaking
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code, and mend what the linter can mend
@@ -51,7 +52,8 @@ lock: $(VENV)/.dev ## Pin dependencies anew after a change in pyproject.toml (UP
 
 .PHONY: clean
 clean: ## Remove what was installed and cached; the data in .data stays
-	@rm -rf $(VENV) gql/explorer/dist gql/explorer/node_modules
+	@rm -rf $(VENV) .cache gql/explorer/dist gql/explorer/node_modules
+	@rm -rf examples/javascript/node_modules tests/e2e/clients/node_modules
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -type d -name __pycache__ -prune -exec rm -rf {} +
 

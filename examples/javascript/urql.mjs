@@ -1,0 +1,56 @@
+// Submit a job and follow it with urql: plain HTTP, updates as Server-Sent Events.
+//
+//   node urql.mjs [address]
+
+import { cacheExchange, Client, fetchExchange, gql } from '@urql/core';
+import { toAsyncIterable } from 'wonka';
+
+const address = process.argv[2] ?? 'http://127.0.0.1:8000';
+const client = new Client({
+  url: `${address}/graphql`,
+  exchanges: [cacheExchange, fetchExchange],
+  preferGetMethod: false, // Operations go by POST only.
+  fetchSubscriptions: true,
+});
+
+const SUBMIT = gql`
+  mutation Submit($input: GeneratePrimesInput!) {
+    generatePrimes(input: $input) {
+      ... on GeneratePrimesAccepted { job { id } }
+      ... on UserError { code message }
+    }
+  }
+`;
+const FOLLOW = gql`
+  subscription Follow($id: ID!) {
+    jobUpdates(id: $id) {
+      ... on JobUpdate { job { id status progress { done total } } }
+      ... on UserError { code message }
+    }
+  }
+`;
+const PAGE = gql`
+  query Page($id: ID!) {
+    job(id: $id) { id primes(first: 10) { values } }
+  }
+`;
+
+function dataOf({ data, error }) {
+  if (error) throw error;
+  return data;
+}
+
+const { generatePrimes: submitted } = dataOf(await client.mutation(SUBMIT, { input: { count: 10 } }));
+if (submitted.code) throw new Error(submitted.message);
+
+// The state now, then each newer one; the stream ends by itself after the final one.
+// urql then gives the last event once more, saying that nothing will follow it.
+for await (const result of toAsyncIterable(client.subscription(FOLLOW, { id: submitted.job.id }))) {
+  const event = dataOf(result).jobUpdates;
+  if (!result.hasNext) continue;
+  if (event.code) throw new Error(event.message);
+  console.log(event.job.status, `${event.job.progress.done}/${event.job.progress.total}`);
+}
+
+const { job } = dataOf(await client.query(PAGE, { id: submitted.job.id }));
+console.log(job.primes.values.join(' '));

@@ -1,0 +1,4 @@
+// urql over plain HTTP: subscriptions come as Server-Sent Events.
+import { connectUrql } from './urql.mjs';
+
+export const connect = (url) => connectUrql(url, { fetchSubscriptions: true });
