@@ -20,7 +20,7 @@ PRIMECOUNT_ERROR = -1
 UINT64_PRIMES = 13
 
 
-class EngineUnavailable(ImportError):  # noqa: N818 - says what is so, as the errors of the core do
+class EngineUnavailable(ImportError):
     """The libraries are not installed for this platform, or do not load."""
 
 

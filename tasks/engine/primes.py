@@ -26,7 +26,7 @@ MAX_COUNT = 2**24
 COUNTING_UNITS_PER_SIEVED_PRIME = 32
 
 
-class PrimeOutOfRange(ValueError):  # noqa: N818 - says what is so, as the errors of the core do
+class PrimeOutOfRange(ValueError):
     """A prime of the answer would exceed MAX_PRIME."""
 
 

@@ -1,0 +1,52 @@
+# One image for both programs: the API is the default command, docker-compose.yml names the worker's.
+#
+# What is fetched comes from the images and package indexes named in these arguments, and from nowhere else, so each can
+# be replaced by a mirror or a digest: docker build --build-arg PYTHON_IMAGE=mirror/python@sha256:...
+# Nothing in the layers tells the time of the build; BuildKit sets the files' own dates to SOURCE_DATE_EPOCH:
+#   docker buildx build --build-arg SOURCE_DATE_EPOCH=0 --output type=image,rewrite-timestamp=true .
+ARG PYTHON_IMAGE=python:3.13.14-slim-trixie
+ARG NODE_IMAGE=node:24.18.0-bookworm-slim
+
+# The page at /graphql, bundled. Node stays in this stage.
+FROM ${NODE_IMAGE} AS explorer
+ARG NPM_CONFIG_REGISTRY
+WORKDIR /explorer
+COPY gql/explorer/package.json gql/explorer/package-lock.json gql/explorer/.npmrc ./
+RUN npm ci --ignore-scripts --no-update-notifier
+COPY gql/explorer/vite.config.js gql/explorer/index.html ./
+COPY gql/explorer/src src
+RUN node node_modules/vite/bin/vite.js build --logLevel error
+
+# The dependencies and the source, compiled. pip stays in this stage.
+FROM ${PYTHON_IMAGE} AS application
+ARG PIP_INDEX_URL
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+COPY requirements.lock /tmp/requirements.lock
+RUN python -m venv --without-pip /opt/venv \
+    && python -m pip --python /opt/venv/bin/python install \
+        --require-hashes --only-binary :all: --no-compile -r /tmp/requirements.lock
+WORKDIR /app
+COPY observability observability
+COPY tasks tasks
+COPY schema schema
+COPY gql gql
+COPY --from=explorer /explorer/dist gql/explorer/dist
+# The root is read-only where it runs, so the bytecode is made here; by hash, since dates would differ at each build.
+RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib /app
+
+FROM ${PYTHON_IMAGE}
+# By hand rather than by useradd, which notes the day. Celery looks the group up.
+RUN echo 'primes:x:10001:10001::/app:/usr/sbin/nologin' >> /etc/passwd \
+    && echo 'primes:x:10001:' >> /etc/group
+# The packages are not installed but found from the root of the source, wherever a program is started.
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=application /opt/venv /opt/venv
+COPY --from=application /app /app
+WORKDIR /app
+USER 10001:10001
+EXPOSE 8000
+# Alive, not ready: a container is restarted for its own faults, never for the job store's. No urllib.request, which
+# would ask a proxy for what is in this container.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import http.client, sys; api = http.client.HTTPConnection('127.0.0.1', 8000, timeout=3); api.request('GET', '/livez'); sys.exit(api.getresponse().status != 200)"]
+CMD ["uvicorn", "gql.app:app", "--host", "0.0.0.0", "--port", "8000", "--no-server-header", "--ws-max-size", "65536", "--timeout-graceful-shutdown", "3"]

@@ -1,0 +1,127 @@
+"""What the layout of the repository promises, where no linter looks. Arrows between packages are import-linter's."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import packages_distributions
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGES = ("gql", "schema", "tasks", "observability", "loadtest", "tests")
+LOCKS = sorted(ROOT.glob("requirements*.lock"))
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
+
+# What tells pip where to look, and all else but hashes.
+OPTIONS = re.compile(r"^-.*|\s--(?!hash=)\S*", re.MULTILINE)
+
+# Tests of what several modules do together, and of files that are no modules.
+WITHOUT_A_MODULE = {
+    "tests/gql/test_outage.py",  # every door, while the job store is down or frozen
+}
+
+
+def ours(pattern: str) -> list[Path]:
+    """Files of the project: not those that were installed or built into its folders."""
+    found = [path for package in PACKAGES for path in (ROOT / package).rglob(pattern)]
+    return sorted(path for path in found if not {"node_modules", "dist"} & set(path.parts))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+# The packages are an application: run from the root, never installed
+
+
+def test_the_project_is_not_a_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "build-system" not in project
+    assert project["tool"]["uv"]["package"] is False
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=name)
+def test_no_dependency_has_the_name_of_a_package_of_ours(lock: Path) -> None:
+    """`gql` and `schema` are on the package index too; installed, they would be a matter of the order of the path."""
+    pinned = {found.lower() for found in PINNED.findall(lock.read_text(encoding="utf-8"))}
+    assert pinned
+    assert pinned.isdisjoint(PACKAGES)
+
+
+def test_no_installed_distribution_brings_a_package_of_our_name() -> None:
+    assert packages_distributions().keys().isdisjoint(PACKAGES)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_is_found_in_the_repository(package: str) -> None:
+    assert (ROOT / package / "__init__.py").is_file()
+
+
+# Locks hold wherever packages come from
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, *ours("requirements*.lock")], ids=name)
+def test_a_python_lock_names_no_index_and_hashes_everything(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8")
+    assert "://" not in text
+    assert OPTIONS.findall(text) == []
+    entries = [entry for entry in re.split(r"\n(?=\S)", text) if PINNED.match(entry)]
+    assert entries
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+@pytest.mark.parametrize(
+    "lock",
+    [path for path in [*ours("package-lock.json"), *(ROOT / "examples").glob("*/package-lock.json")] if path.is_file()],
+    ids=name,
+)
+def test_a_node_lock_names_no_registry(lock: Path) -> None:
+    assert re.findall(r'"resolved": "[^"]*"', lock.read_text(encoding="utf-8")) == []
+
+
+def test_the_lock_of_development_has_all_of_the_other_one() -> None:
+    """It is installed in its place."""
+    run, development = (
+        set(re.findall(r"^\S+==\S+", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE))
+        for lock in ("requirements.lock", "requirements-dev.lock")
+    )
+    assert run <= development
+
+
+# Tests mirror the tree
+
+
+def test_test_packages_are_packages_from_the_top_down() -> None:
+    """Without tests/__init__.py, tests/gql would be imported as `gql`."""
+    folders = {folder for path in ours("test_*.py") for folder in path.parents if folder.is_relative_to(ROOT / "tests")}
+    assert folders
+    assert [name(folder) for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "test",
+    [path for path in ours("test_*.py") if path.parent not in {ROOT / "tests", ROOT / "tests/e2e"}],
+    ids=name,
+)
+def test_a_test_file_stands_where_what_it_tests_does(test: Path) -> None:
+    """tests/tasks/test_store.py tests tasks/store.py, and so may tests/tasks/test_store_outages.py.
+
+    The Lua scripts are tested together, since what one leaves behind is read by another.
+    """
+    folder = ROOT / test.parent.relative_to(ROOT / "tests")
+    assert folder.is_dir()
+    if name(test) in WITHOUT_A_MODULE or folder == ROOT / "tasks/scripts":
+        return
+    words = test.stem.removeprefix("test_").split("_")
+    subjects = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+    assert [subject for subject in subjects if list(folder.glob(f"{subject}.*")) or (folder / subject).is_dir()]
+
+
+def test_exceptions_still_exist() -> None:
+    assert [path for path in WITHOUT_A_MODULE if not (ROOT / path).is_file()] == []

@@ -1,0 +1,207 @@
+"""Dockerfile and docker-compose.yml, as far as they can be tried without a container engine.
+
+What the image holds is laid out in a folder, and the very commands of image and services are run from there. That it
+can be built, and what the engine makes of its limits, is left to who has an engine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import redis
+import yaml
+
+from gql.settings import ApiSettings
+from tasks.settings import JobSettings
+from tests import programs
+from tests.programs import ROOT, free_port
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.programs import Valkey
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
+DOCKERIGNORE = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+VERSION = re.compile(r":\d+\.\d+\.\d+(-|$)")
+
+
+def instructions(name: str) -> list[str]:
+    return re.findall(rf"^{name} +(.*)$", DOCKERFILE, re.MULTILINE)
+
+
+def ours() -> list[str]:
+    return [name for name, service in SERVICES.items() if "build" in service]
+
+
+def settings_named(*classes: type[JobSettings | ApiSettings]) -> set[str]:
+    return {field.upper() for settings in classes for field in settings.model_fields}
+
+
+# What the files say
+
+
+def test_ports_are_published_on_the_loopback_address_only() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory", "pids"}
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_comes_back_and_is_given_time_to_end(name: str) -> None:
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > 10
+
+
+def test_nobody_is_root() -> None:
+    assert instructions("USER") == ["10001:10001"]
+    assert not [name for name in ours() if "user" in SERVICES[name]]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", SERVICES["valkey"]["user"])
+
+
+def test_programs_wait_for_a_store_that_answers() -> None:
+    assert "healthcheck" in SERVICES["valkey"]
+    for name in ours():
+        assert SERVICES[name]["depends_on"] == {"valkey": {"condition": "service_healthy"}}
+
+
+def test_every_image_has_a_whole_version() -> None:
+    images = dict(argument.split("=", 1) for argument in instructions("ARG") if "=" in argument)
+    assert {re.sub(r" AS .*", "", stage).strip("${}") for stage in instructions("FROM")} == images.keys()
+    assert all(VERSION.search(image) for image in images.values()), images
+    (valkey,) = re.findall(r"\$\{VALKEY_IMAGE:-(.*)\}", SERVICES["valkey"]["image"])
+    assert VERSION.search(valkey)
+
+
+def test_every_setting_can_be_given_to_the_containers() -> None:
+    """One that is missing in the file would be silently without effect."""
+    assert SERVICES["api"]["environment"].keys() == settings_named(JobSettings, ApiSettings)
+    assert SERVICES["celery-worker"]["environment"].keys() == settings_named(JobSettings)
+
+
+def test_the_builder_is_sent_all_that_is_copied() -> None:
+    admitted = [line[1:] for line in DOCKERIGNORE if line.startswith("!")]
+    sources = [part for copy in instructions("COPY") if "--from" not in copy for part in copy.split()[:-1]]
+    assert sources
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert any(Path(source).is_relative_to(path) for path in admitted), source
+
+
+def test_compose_accepts_the_file() -> None:
+    compose = ["docker", "compose"]
+    if not shutil.which("docker") or subprocess.run([*compose, "version"], capture_output=True, check=False).returncode:
+        pytest.skip("Docker Compose is not on this machine")
+    answer = subprocess.run([*compose, "config", "--quiet"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+# What they start
+
+
+def test_the_store_s_options_are_what_it_runs_with(tmp_path: Path) -> None:
+    port = free_port()
+    command = [
+        programs.valkey_server(),
+        *SERVICES["valkey"]["command"][1:],
+        "--port",
+        str(port),
+        "--dir",
+        str(tmp_path),
+    ]
+    server = programs.Valkey(port, tmp_path)
+    with programs.running(command, tmp_path, server.answers), redis.Redis(port=port, decode_responses=True) as client:
+        assert client.config_get("appendonly", "appendfsync", "save", "maxmemory", "maxmemory-policy") == {
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory": str(512 * 1024 * 1024),
+            "maxmemory-policy": "noeviction",
+        }
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A folder with the source that the image has in its working directory, and nothing else."""
+    root = tmp_path / "app"
+    for copy in instructions("COPY"):
+        source, target = copy.split()[-2:]
+        if source == target and not source.startswith("/"):
+            shutil.copytree(ROOT / source, root / target, ignore=not_sent)
+    return root
+
+
+def not_sent(folder: str, names: list[str]) -> set[str]:
+    """What .dockerignore keeps from the builder, of a folder of the project."""
+    refused = [line for line in DOCKERIGNORE if line != "*" and not line.startswith("!")]
+    paths = {name: (Path(folder) / name).relative_to(ROOT).as_posix() for name in names}
+    return {name for name, path in paths.items() if any(fnmatch(path, pattern) for pattern in refused)}
+
+
+def test_the_image_s_own_commands_make_a_system_that_works(image: Path, valkey: Valkey, prefix: str) -> None:
+    port = free_port()
+    worker = [part.replace("${WORKERS:-2}", "2") for part in SERVICES["celery-worker"]["command"]]
+    alive = SERVICES["celery-worker"]["healthcheck"]["test"][1:]
+    api, healthy = command_of("CMD", port), command_of("HEALTHCHECK .*", port)
+    environment = {"REDIS_URL": valkey.url, "KEY_PREFIX": prefix}
+    log = log_of(image)
+
+    def succeeds(command: list[str]) -> bool:
+        with started(command, image, environment) as process:
+            return process.wait(20) == 0
+
+    with started(worker, image, environment), started(api, image, environment):
+        wait_until(lambda: succeeds(healthy), 30, log.read_text)
+        wait_until(lambda: succeeds(alive), 30, log.read_text)
+        request_id = httpx.post(f"http://127.0.0.1:{port}/generate?n=3").json()["request_id"]
+        status = f"http://127.0.0.1:{port}/status/{request_id}"
+        found = httpx.get(status, headers={"Prefer": "wait=20"}, timeout=30).json()
+    assert found == {"status": "complete", "result": [2, 3, 5]}
+
+
+def command_of(instruction: str, port: int) -> list[str]:
+    """The words of a command in the Dockerfile, but on a free port of the loopback address."""
+    (words,) = re.findall(rf"^(?:{instruction}) +(?:CMD +)?(\[.*\])$", DOCKERFILE, re.MULTILINE)
+    return [word.replace("0.0.0.0", "127.0.0.1").replace("8000", str(port)) for word in json.loads(words)]  # noqa: S104
+
+
+@contextmanager
+def started(command: list[str], image: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program in the image's folder, with this environment's packages, until the block ends."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    whole = {**os.environ, **environment, "PATH": path, "PYTHONPATH": str(image)}
+    with log_of(image).open("ab") as log:
+        process = subprocess.Popen(command, cwd=image, env=whole, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def log_of(image: Path) -> Path:
+    return image.parent / "output.log"
