@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from gql import docs, downloads, explorer, front_page, graphql, health, problems, rest
+from gql.bodies import BodyLimit
 from gql.settings import ApiSettings
 from gql.shutdown import ending_streams_first
 from schema import build_schema
@@ -39,6 +40,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
     app.include_router(graphql.router(build_schema(), service, settings), prefix="/graphql", include_in_schema=False)
     app.include_router(rest.router(service, settings))
     app.include_router(downloads.router(service))

@@ -1,26 +1,39 @@
 """The GraphQL endpoint: queries and mutations by POST, subscriptions by WebSocket, Server-Sent Events and multipart.
 
-GET shows the explorer to browsers; operations by GET are off.
+GET shows the explorer to browsers, and serves subscriptions as event streams, since an EventSource can do nothing else;
+other operations by GET are off. This is Strawberry's router, with the answers of the GraphQL over HTTP specification:
+well-formed errors to every malformed request, and status codes by media type.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
-from starlette.responses import HTMLResponse
+import orjson
+from cross_web import HTTPException
+from graphql import GraphQLError, OperationType, get_operation_ast, parse
+from starlette.responses import HTMLResponse, Response
 from strawberry.fastapi import GraphQLRouter
 from strawberry.subscriptions import (
     GRAPHQL_SSE_PROTOCOL,
     GRAPHQL_TRANSPORT_WS_PROTOCOL,
     MULTIPART_SUBSCRIPTION_PROTOCOL,
 )
+from strawberry.types.unset import UNSET
 
-from gql import explorer
+from gql import accept, explorer, streams
+from gql.websocket import StrictHandler
+from schema import MAX_TOKENS
 from schema.context import Bounds, Context
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+    from strawberry.types import ExecutionResult
 
     from gql.settings import ApiSettings
     from schema import JobSchema
@@ -28,20 +41,14 @@ if TYPE_CHECKING:
 
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 
-
-class JobRouter(GraphQLRouter[Context, None]):
-    """Strawberry's router with the project's explorer."""
-
-    async def render_graphql_ide(self, request: Request) -> HTMLResponse:
-        """The explorer, or what to do where it was not built."""
-        url = str(request.url.replace(query=""))
-        return HTMLResponse(explorer.page() or explorer.fallback(url))
+# Documents whose kind is remembered. Asked for only where the Accept header leaves it open how to answer.
+_KNOWN_DOCUMENTS = 256
 
 
 def router(schema: JobSchema, service: JobService, settings: ApiSettings) -> JobRouter:
     """The endpoint with its context."""
     bounds = Bounds(max_page_size=settings.max_page_size, max_wait_ms=settings.max_wait_ms)
-    return JobRouter(
+    endpoint = JobRouter(
         schema,
         allow_queries_via_get=False,
         context_getter=lambda: Context(service, bounds),
@@ -52,3 +59,122 @@ def router(schema: JobSchema, service: JobService, settings: ApiSettings) -> Job
         ),
         connection_init_wait_timeout=_CONNECTION_INIT_TIMEOUT,
     )
+    endpoint.stream_transport_classes_by_protocol = streams.transports(settings.heartbeat_seconds)
+    return endpoint
+
+
+class GraphQLResponse(Response):
+    """A single JSON answer; whether it is an error of the request decides its status."""
+
+    media_type = accept.LEGACY_JSON
+
+    def __init__(self, content: bytes, status: int, *, is_request_error: bool) -> None:
+        super().__init__(content, status)
+        self.is_request_error = is_request_error
+
+
+class JobRouter(GraphQLRouter[Context, None]):
+    """Strawberry's router with the answers of the specification."""
+
+    graphql_transport_ws_handler_class = StrictHandler
+
+    async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - as Strawberry has it
+        """Answer a request; a malformed one as an error of GraphQL's shape."""
+        try:
+            response = await super().run(request, context, root_value)
+        except HTTPException as refusal:
+            response = _refusal(refusal)
+        if isinstance(response, GraphQLResponse):
+            chosen = accept.json_type(request.headers.get("accept", ""))
+            response.headers["content-type"] = chosen
+            response.headers["vary"] = "Accept"
+            if chosen == accept.GRAPHQL_JSON and response.is_request_error and response.status_code == HTTPStatus.OK:
+                response.status_code = HTTPStatus.BAD_REQUEST
+        return response
+
+    async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:  # noqa: ANN401 - likewise
+        """The operation, and how it is answered: by a stream where it is one, or where that is wanted more."""
+        data = await super().parse_http_body(request)
+        if isinstance(data, list):
+            return data
+        if not isinstance(data.operation_name, str | None):
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "operationName must be a string or null")
+        if not data.query:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "there is no query in the request")
+        header = request.headers.get("accept", "")
+        kind = _operation_type(data.query, data.operation_name)
+        if data.protocol == "http" and kind is OperationType.SUBSCRIPTION:
+            raise HTTPException(
+                HTTPStatus.NOT_ACCEPTABLE,
+                "a subscription is a stream: accept text/event-stream or multipart/mixed;subscriptionSpec=1.0, "
+                "or use a WebSocket",
+            )
+        if data.protocol == "sse" and kind is not OperationType.SUBSCRIPTION:
+            # A client that accepts both gets one answer to what has one.
+            if not accept.prefers_stream(header, accept.EVENT_STREAM):
+                return replace(data, protocol="http")
+            if request.method == "GET" and kind is not None:
+                raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, f"send a {kind.value} by POST")
+        return data
+
+    def parse_json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
+        """The object or list that a body is."""
+        try:
+            document = self.decode_json(data)
+        except ValueError as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is not JSON") from error
+        if not isinstance(document, dict | list):
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
+        return document
+
+    def decode_json(self, data: str | bytes) -> object:
+        """JSON with bounded nesting and numbers: orjson refuses what would exhaust Python's own parser."""
+        return orjson.loads(data)
+
+    def encode_json(self, data: object) -> str:
+        """JSON as text, since a WebSocket would send bytes as a binary message."""
+        return orjson.dumps(data).decode()
+
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        """The answer's members; `data` is left out where nothing was executed."""
+        response = await super().process_result(request, result)
+        if response.get("data") is None and not any(error.path for error in result.errors or ()):
+            response.pop("data", None)
+        return response
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        """A single answer; its media type is chosen where the request is known."""
+        status = sub_response.status_code or HTTPStatus.OK
+        return GraphQLResponse(orjson.dumps(response_data), status, is_request_error="data" not in response_data)
+
+    async def render_graphql_ide(self, request: Request) -> HTMLResponse:
+        """The explorer, or what to do where it was not built."""
+        page = explorer.page() or explorer.fallback(str(request.url.replace(query="")))
+        return HTMLResponse(page, headers={"Content-Security-Policy": explorer.CONTENT_SECURITY_POLICY})
+
+
+@lru_cache(maxsize=_KNOWN_DOCUMENTS)
+def _operation_type(query: str | None, operation_name: str | None) -> OperationType | None:
+    """What kind of operation a document asks for; None where it does not say, which is an error of its own later."""
+    try:
+        operation = get_operation_ast(parse(query or "", no_location=True, max_tokens=MAX_TOKENS), operation_name)
+    except GraphQLError:
+        return None
+    return None if operation is None else operation.operation
+
+
+def _refusal(refusal: HTTPException) -> GraphQLResponse:
+    status, reason = refusal.status_code, refusal.reason
+    headers = {}
+    if "not allowed when using GET" in reason:
+        status = HTTPStatus.METHOD_NOT_ALLOWED
+    elif reason == "Unsupported content type":
+        status, reason = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as application/json"
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = "POST"
+    error = {"message": reason, "extensions": {"code": HTTPStatus(status).phrase.upper().replace(" ", "_")}}
+    response = GraphQLResponse(orjson.dumps({"errors": [error]}), status, is_request_error=True)
+    response.headers.update(headers)
+    return response

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import strawberry
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, ValidationCache
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
 from schema.job import Job
 from schema.masking import log_defects, mask_defects
 from schema.mutation import Mutation
+from schema.parsing import CachedParser
 from schema.query import Query
 from schema.rules import OneSubmission
 from schema.scalars import SCALARS
@@ -49,7 +50,7 @@ def build_schema() -> JobSchema:
         extensions=[
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
             lambda: AddValidationRules([OneSubmission]),
-            lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+            lambda: CachedParser(maxsize=CACHED_DOCUMENTS),
             lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
             mask_defects,
         ],

@@ -1,0 +1,124 @@
+"""GraphQL over HTTP: media types and status codes, and a well-formed answer to whatever is sent."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import System
+
+STRICT = "application/graphql-response+json"
+JSON = "application/json"
+FINE = {"query": "{ limits { maxCount } }"}
+
+
+@pytest.fixture
+def client(system: System) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=system.url, timeout=20) as client:
+        yield client
+
+
+def send(client: httpx.Client, content: bytes, **headers: str) -> httpx.Response:
+    return client.post("/graphql", content=content, headers={"Content-Type": JSON, **headers})
+
+
+def refused(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The one error of a refused request."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert "data" not in body
+    [error] = body["errors"]
+    assert 0 < len(error["message"]) < 300
+    found: dict[str, Any] = error
+    return found
+
+
+@pytest.mark.parametrize("accept", [STRICT, JSON, "*/*", f"{JSON}, {STRICT}"])
+def test_an_answer_has_the_media_type_that_is_wanted(client: httpx.Client, accept: str) -> None:
+    answer = client.post("/graphql", json=FINE, headers={"Accept": accept})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == (STRICT if STRICT in accept else JSON)
+    assert answer.json() == {"data": {"limits": {"maxCount": 1_048_576}}}
+
+
+@pytest.mark.parametrize("query", ["{", "{ nothing }", "query ($n: Int!) { job(id: 1, waitMs: $n) { id } }", ""])
+def test_what_cannot_be_executed_is_400_or_200_by_media_type(client: httpx.Client, query: str) -> None:
+    legacy = client.post("/graphql", json={"query": query}, headers={"Accept": JSON})
+    strict = client.post("/graphql", json={"query": query}, headers={"Accept": STRICT})
+    refused(legacy, 200 if query else 400)
+    refused(strict, 400)
+
+
+def test_an_error_while_executing_is_200_with_data_in_both(client: httpx.Client) -> None:
+    for accept in (JSON, STRICT):
+        answer = client.post(
+            "/graphql", json={"query": "{ job(id: 1, waitMs: -1) { id } }"}, headers={"Accept": accept}
+        )
+        assert answer.status_code == 200
+        assert answer.json()["data"] == {"job": None}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"null", b"true", b"1", b'"x"', b"{", b"\xff\xfe", b'{"query": "\xff"}', b"[" * 100_000,
+        b'{"a":' * 50_000, b'{"query": ' + b"9" * 5000 + b"}", b"[]", b"[1]", b'[{"query": "{ a }"}]', b"{}",
+        b'{"query": null}', b'{"query": 1}', b'{"query": "{ a }", "variables": []}',
+        b'{"query": "{ a }", "extensions": 1}', b'{"query": "{ a }", "operationName": {}}',
+        b'{"query": "{ a }", "variables": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+    ids=lambda body: body[:30].decode(errors="replace"),
+)  # fmt: skip
+def test_a_malformed_body_is_400_in_graphqls_shape(client: httpx.Client, body: bytes) -> None:
+    for accept in (JSON, STRICT, "text/event-stream"):
+        error = refused(send(client, body, Accept=accept), 400)
+        assert error["extensions"] == {"code": "BAD_REQUEST"}
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+def test_what_a_form_can_send_is_refused(client: httpx.Client, content_type: str) -> None:
+    answer = client.post("/graphql", content=json.dumps(FINE), headers={"Content-Type": content_type})
+    assert refused(answer, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
+
+
+def test_a_compressed_body_is_refused(client: httpx.Client) -> None:
+    answer = send(client, gzip.compress(json.dumps(FINE).encode()), **{"Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["/graphql", "/generate"])
+def test_a_body_beyond_the_limit_is_413(client: httpx.Client, chunked: bool, path: str) -> None:
+    body = b'{"query": "' + b" " * 300_000 + b'"}'
+    content = (part for part in (body[:200_000], body[200_000:])) if chunked else body
+    answer = client.post(path, content=content, headers={"Content-Type": JSON})
+    # The REST door stops reading far below the limit.
+    assert answer.status_code == (400 if chunked and path == "/generate" else 413)
+
+
+@pytest.mark.parametrize("query", ["{ limits { maxCount } }", 'mutation { cancelJob(id: "x") { __typename } }'])
+@pytest.mark.parametrize("accept", [JSON, "text/event-stream"])
+def test_queries_and_mutations_by_get_are_405(client: httpx.Client, query: str, accept: str) -> None:
+    answer = client.get("/graphql", params={"query": query}, headers={"Accept": accept})
+    refused(answer, 405)
+    assert answer.headers["allow"] == "POST"
+
+
+def test_a_subscription_without_a_stream_is_told_how_to_get_one(client: httpx.Client) -> None:
+    answer = client.post("/graphql", json={"query": "subscription { systemStats { at } }"})
+    assert "text/event-stream" in refused(answer, 406)["message"]
+
+
+def test_a_browser_gets_the_explorer_under_a_policy(client: httpx.Client) -> None:
+    answer = client.get("/graphql", headers={"Accept": "text/html"})
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "script-src 'self'" in answer.headers["content-security-policy"]

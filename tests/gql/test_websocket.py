@@ -1,0 +1,144 @@
+"""graphql-transport-ws, message by message, as its protocol has it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import websockets
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.conftest import System
+
+STATS = {"query": "subscription { systemStats(intervalMs: 100) { at } }"}
+
+
+@asynccontextmanager
+async def connected(system: System, *, acknowledged: bool = True) -> AsyncIterator[websockets.ClientConnection]:
+    protocols = [websockets.Subprotocol("graphql-transport-ws")]
+    async with websockets.connect(system.websocket, subprotocols=protocols) as socket:
+        if acknowledged:
+            await send(socket, {"type": "connection_init"})
+            assert await receive(socket) == {"type": "connection_ack"}
+        yield socket
+
+
+async def send(socket: websockets.ClientConnection, message: Any) -> None:
+    await socket.send(json.dumps(message))
+
+
+async def receive(socket: websockets.ClientConnection) -> Any:
+    return json.loads(await asyncio.wait_for(socket.recv(), 10))
+
+
+async def code_of_close(socket: websockets.ClientConnection) -> int | None:
+    async with asyncio.timeout(10):
+        try:
+            async for _ in socket:
+                pass
+        except websockets.ConnectionClosedError:
+            pass
+    return socket.close_code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "null", "1", "[]", '"x"', "{", "[" * 20_000, "9" * 5000, "{}", '{"type": 1}', '{"type": "unknown"}',
+        '{"type": "ping", "payload": "x"}', '{"type": "connection_init", "payload": []}',
+        '{"type": "subscribe"}', '{"type": "subscribe", "id": 1, "payload": {"query": "{ a }"}}',
+        '{"type": "subscribe", "id": "", "payload": {"query": "{ a }"}}', '{"type": "subscribe", "id": []}',
+        '{"type": "subscribe", "id": "1"}', '{"type": "subscribe", "id": "1", "payload": "x"}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": 1}}', '{"type": "complete"}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": "{ a }", "variables": []}}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": "{ a }", "operationName": 1}}',
+    ],
+    ids=lambda text: text[:60],
+)  # fmt: skip
+async def test_a_message_that_the_protocol_does_not_know_closes_with_4400(system: System, text: str) -> None:
+    async with connected(system) as socket:
+        await socket.send(text)
+        assert await code_of_close(socket) == 4400
+
+
+async def test_a_binary_message_closes_with_4400(system: System) -> None:
+    async with connected(system) as socket:
+        await socket.send(b"{}")
+        assert await code_of_close(socket) == 4400
+
+
+async def test_a_message_beyond_the_limit_closes_with_1009(system: System) -> None:
+    async with connected(system) as socket:
+        await socket.send("x" * 70_000)
+        assert await code_of_close(socket) == 1009
+
+
+@pytest.mark.parametrize("payload", [{"payload": None}, {"payload": {}}, {"payload": {"Authorization": "x"}}, {}])
+async def test_a_connection_may_be_opened_with_or_without_a_payload(system: System, payload: dict[str, Any]) -> None:
+    async with connected(system, acknowledged=False) as socket:
+        await send(socket, {"type": "connection_init", **payload})
+        assert await receive(socket) == {"type": "connection_ack"}
+
+
+async def test_subscribing_before_the_acknowledgement_closes_with_4401(system: System) -> None:
+    async with connected(system, acknowledged=False) as socket:
+        await send(socket, {"type": "subscribe", "id": "1", "payload": STATS})
+        assert await code_of_close(socket) == 4401
+
+
+async def test_a_second_init_closes_with_4429(system: System) -> None:
+    async with connected(system) as socket:
+        await send(socket, {"type": "connection_init"})
+        assert await code_of_close(socket) == 4429
+
+
+async def test_an_id_in_use_closes_with_4409(system: System) -> None:
+    async with connected(system) as socket:
+        for _ in range(2):
+            await send(socket, {"type": "subscribe", "id": "1", "payload": STATS})
+        assert await code_of_close(socket) == 4409
+
+
+async def test_a_ping_is_answered(system: System) -> None:
+    async with connected(system) as socket:
+        await send(socket, {"type": "ping", "payload": {"a": 1}})
+        assert (await receive(socket))["type"] == "pong"
+
+
+async def test_another_protocol_is_refused(system: System) -> None:
+    with pytest.raises(websockets.WebSocketException):
+        async with websockets.connect(system.websocket, subprotocols=[websockets.Subprotocol("graphql-ws")]) as socket:
+            await socket.recv()
+
+
+@pytest.mark.parametrize("query", ["{", "subscription { nothing }", "subscription { jobUpdates { __typename } }"])
+async def test_a_bad_document_is_an_error_of_its_operation_alone(system: System, query: str) -> None:
+    async with connected(system) as socket:
+        await send(socket, {"type": "subscribe", "id": "good", "payload": STATS})
+        assert (await receive(socket))["type"] == "next"
+        await send(socket, {"type": "subscribe", "id": "bad", "payload": {"query": query}})
+        while (message := await receive(socket))["id"] != "bad":
+            pass
+        assert message["type"] == "error"
+        assert (await receive(socket))["id"] == "good"
+
+
+async def test_queries_and_mutations_work_too(system: System) -> None:
+    async with connected(system) as socket:
+        await send(socket, {"type": "subscribe", "id": "1", "payload": {"query": "{ limits { maxCount } }"}})
+        answer = {"data": {"limits": {"maxCount": 1_048_576}}}
+        assert await receive(socket) == {"id": "1", "type": "next", "payload": answer}
+        assert await receive(socket) == {"id": "1", "type": "complete"}
+
+
+async def test_complete_ends_a_subscription_and_frees_its_id(system: System) -> None:
+    async with connected(system) as socket:
+        for _ in range(3):
+            await send(socket, {"type": "subscribe", "id": "1", "payload": STATS})
+            assert (await receive(socket))["type"] == "next"
+            await send(socket, {"type": "complete", "id": "1"})
