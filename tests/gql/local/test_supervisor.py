@@ -120,9 +120,10 @@ async def test_one_that_does_not_obey_is_killed_in_time(output: Path) -> None:
 
 async def test_what_a_program_started_ends_with_it(output: Path) -> None:
     program = stage("one", PARENT, shows(output, "one | up\none | up"))
+    before = set(psutil.Process().children(recursive=True))
     task = asyncio.create_task(supervise(output, program))
     await shows(output, "Ready")()
-    family = psutil.Process().children(recursive=True)
+    family = children_since(before)
     os.kill(os.getpid(), signal.SIGTERM)
     await task
     assert len(family) == 3, "guardian, program and its own child"
