@@ -109,7 +109,7 @@ def parse_job(snapshot: Sequence[Any]) -> Job:
     record = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
     if record["format"] != RECORD_FORMAT:
         raise ValueError(f"job {record['id']} has record format {record['format']}, this version reads {RECORD_FORMAT}")
-    number = {name: int(value) for name, value in record.items() if value.lstrip("-").isdecimal()}
+    number = {name: int(value) for name, value in record.items() if value.isdecimal()}
     count = number["count"]
     available = min(count, number["prefix"] * SEGMENT_PRIMES)
     return Job(

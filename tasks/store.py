@@ -24,7 +24,7 @@ from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, Q
 from tasks.jobs import Job, JobPage, is_job_id, segment_count
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime
 
     from redis.asyncio.client import PubSub
@@ -182,8 +182,9 @@ class Store:
             from_oldest=request.from_oldest,
             older_than=request.older_than,
             newer_than=request.newer_than,
-            created_after_ms=_epoch_ms(request.created_after),
-            created_before_ms=_epoch_ms(request.created_before),
+            # Jobs are stamped with whole milliseconds: a bound between two is moved to one that admits the same.
+            created_after_ms=_epoch_ms(request.created_after, math.floor),
+            created_before_ms=_epoch_ms(request.created_before, math.ceil),
         )
         return JobPage(tuple(records.parse_job(snapshot) for snapshot in snapshots), newer, older, total)
 
@@ -206,9 +207,15 @@ class Store:
     async def events(self) -> PubSub:
         """A connection of its own, subscribed to the events of all jobs and confirmed by the server."""
         subscription = self._client.pubsub()
-        async with _answering():
-            await subscription.subscribe(f"{self._settings.key_prefix}events")
-            await subscription.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
+        try:
+            async with _answering():
+                await subscription.subscribe(f"{self._settings.key_prefix}events")
+                confirmation = await subscription.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
+            if confirmation is None:
+                raise BackendUnavailable  # noqa: TRY301 - closed as after any other failure
+        except BaseException:
+            await subscription.aclose()  # type: ignore[no-untyped-call]
+            raise
         return subscription
 
     async def _run(self, script: str, **arguments: object) -> Any:  # noqa: ANN401 - a script's reply
@@ -232,8 +239,8 @@ def _require_job_id(job_id: str) -> None:
         raise JobNotFound(job_id)
 
 
-def _epoch_ms(moment: datetime | None) -> int | None:
-    return None if moment is None else math.floor(moment.timestamp() * 1000)
+def _epoch_ms(moment: datetime | None, rounded: Callable[[float], int]) -> int | None:
+    return None if moment is None else rounded((moment - records.moment(0)) / timedelta(milliseconds=1))
 
 
 def _retry_after(queue: QueueStats) -> timedelta:

@@ -20,9 +20,9 @@ if not reply_lost then
   redis.call('ZADD', P .. 'leases', NOW + A.lease_ms, member(A.job, A.index))
   keep(P .. 'leases')
   redis.call('HINCRBY', job_key(A.job), 'leased', 1)
-  if move(A.job, 'RUNNING') then
-    if not get(A.job, 'started_at') then set(A.job, 'started_at', NOW) end
-    changed(A.job)
-  end
+  local moved = move(A.job, 'RUNNING')
+  if moved and not get(A.job, 'started_at') then set(A.job, 'started_at', NOW) end
+  -- A lost lease has raised the attempt, which callers see.
+  if moved or expires then changed(A.job) end
 end
 return { segment.token, get(A.job, 'count'), get(A.job, 'start'), segment.lost + 1, get(A.job, 'created_at') }

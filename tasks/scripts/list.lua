@@ -57,7 +57,7 @@ if #ids > 0 then
   newer, older = count('(' .. ids[1], high), count(low, '(' .. ids[#ids])
 else
   -- An empty page still has neighbours: what the cursors left out.
-  newer = A.older_than and count('[' .. A.older_than, high) or 0
-  older = A.newer_than and count(low, '[' .. A.newer_than) or 0
+  newer = A.older_than and count(above(low, '[' .. A.older_than), high) or 0
+  older = A.newer_than and count(low, below(high, '[' .. A.newer_than)) or 0
 end
 return { count(low, high), newer, older, snapshots }

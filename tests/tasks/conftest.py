@@ -1,0 +1,36 @@
+"""Both hands on the record, on this test's own keys, and a look at the keys themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tasks.recorder import Recorder
+from tasks.store import Store
+from tests.tasks.keys import Keys
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import redis
+
+    from tasks.settings import JobSettings
+
+
+@pytest_asyncio.fixture
+async def store(settings: JobSettings) -> AsyncIterator[Store]:
+    store = Store.connect(settings)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def recorder(settings: JobSettings) -> Recorder:
+    return Recorder.connect(settings)
+
+
+@pytest.fixture
+def keys(redis_client: redis.Redis, prefix: str) -> Keys:
+    return Keys(redis_client, prefix)

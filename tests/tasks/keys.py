@@ -1,0 +1,105 @@
+"""What lies in the store under one prefix, for tests that look beneath the store and the recorder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from tasks import deltas, engine
+from tasks.jobs import JobStatus
+from tasks.recorder import SegmentResult
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from tasks.jobs import Job
+    from tasks.recorder import Claim, Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of tasks.records, read and bent without the scripts."""
+
+    client: Redis
+    prefix: str
+
+    def record(self, job_id: str) -> dict[str, str]:
+        found = cast("dict[bytes, bytes]", self.client.hgetall(f"{self.prefix}job:{job_id}"))
+        return {name.decode(): value.decode() for name, value in found.items()}
+
+    def segments(self, job_id: str) -> dict[int, dict[str, Any]]:
+        found = cast("dict[bytes, bytes]", self.client.hgetall(f"{self.prefix}job:{job_id}:segments"))
+        return {int(index): json.loads(segment) for index, segment in found.items()}
+
+    def messages(self, queue: str = "small") -> list[dict[str, Any]]:
+        """What waits in a queue, in the order in which workers take it."""
+        found = cast("list[bytes]", self.client.lrange(f"{self.prefix}{queue}", 0, -1))
+        return [json.loads(message) for message in reversed(found)]
+
+    def waiting(self, queue: str = "small") -> list[str]:
+        """Which segments wait in a queue, as {id}:{index}, in the order in which workers take them."""
+        return [message["headers"]["id"] for message in self.messages(queue)]
+
+    def lose_messages(self, queue: str = "small") -> None:
+        self.client.delete(f"{self.prefix}{queue}")
+
+    def leases(self) -> dict[str, float]:
+        return self._scores("leases")
+
+    def sent(self, queue: str = "small") -> dict[str, float]:
+        return self._scores(f"sent:{queue}")
+
+    def with_status(self, status: JobStatus) -> set[str]:
+        return set(self._scores(f"jobs:{status}"))
+
+    def statuses(self) -> dict[str, list[JobStatus]]:
+        """Each listed job and the statuses under which it is listed."""
+        found: dict[str, list[JobStatus]] = {}
+        for status in JobStatus:
+            for job_id in self.with_status(status):
+                found.setdefault(job_id, []).append(status)
+        return found
+
+    def let_leases_run_out(self) -> None:
+        """As if all workers had been silent for too long."""
+        for member in self.leases():
+            self.client.zadd(f"{self.prefix}leases", {member: 1}, xx=True)
+
+    def let_pass_since_sending(self, milliseconds: int, queue: str = "small") -> None:
+        """As if so much time had passed since segments were sent."""
+        for member, score in self.sent(queue).items():
+            self.client.zadd(f"{self.prefix}sent:{queue}", {member: score - milliseconds}, xx=True)
+
+    def milliseconds_left(self, key: str) -> int:
+        """The time-to-live of a key; -1: for ever, -2: there is none."""
+        return self.client.pttl(f"{self.prefix}{key}")
+
+    def now_ms(self) -> int:
+        seconds, microseconds = self.client.time()
+        return seconds * 1000 + microseconds // 1000
+
+    def _scores(self, key: str) -> dict[str, float]:
+        found = cast("list[tuple[bytes, float]]", self.client.zrange(f"{self.prefix}{key}", 0, -1, withscores=True))
+        return {member.decode(): score for member, score in found}
+
+
+def computed(claim: Claim) -> SegmentResult:
+    """The true result of a claimed segment of a small job."""
+    primes = engine.primes_from(claim.start, claim.length)
+    return SegmentResult(deltas.pack(primes), int(primes[0]), int(primes[-1]), deltas.sha256(primes))
+
+
+def made_up(last: int = 3) -> SegmentResult:
+    """A result for tests in which the primes do not matter."""
+    primes = np.array([2, last], dtype=np.uint64)
+    return SegmentResult(deltas.pack(primes), 2, last, deltas.sha256(primes))
+
+
+def claimed(recorder: Recorder, job: Job, index: int = 0) -> Claim:
+    """A claim that must be granted."""
+    claim = recorder.claim(job.id, index)
+    assert claim is not None
+    return claim

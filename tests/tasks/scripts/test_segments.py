@@ -1,0 +1,126 @@
+"""Jobs of many segments: sent a few at a time, computed in any order, ended by whichever comes last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, PrimesRequest
+from tests.tasks.keys import claimed, made_up
+
+if TYPE_CHECKING:
+    from tasks.jobs import Job
+    from tasks.recorder import Recorder
+    from tasks.store import Store
+    from tests.tasks.keys import Keys
+
+COUNT = 5 * SEGMENT_PRIMES + 7
+
+
+@pytest.fixture
+async def job(store: Store) -> Job:
+    return (await store.submit(PrimesRequest(COUNT))).job
+
+
+async def now(store: Store, job: Job) -> Job:
+    [found] = await store.read([job.id])
+    assert found is not None
+    return found
+
+
+def indices(keys: Keys) -> list[int]:
+    return [int(member.rpartition(":")[2]) for member in keys.waiting("large")]
+
+
+def test_a_few_segments_are_sent_at_first(keys: Keys, job: Job) -> None:
+    assert indices(keys) == [0, 1, 2, 3]
+    assert sorted(keys.sent("large")) == [f"{job.id}:{index}" for index in range(4)]
+
+
+def test_each_one_done_sends_the_next(recorder: Recorder, keys: Keys, job: Job) -> None:
+    recorder.finish(claimed(recorder, job, 2), made_up())
+    assert indices(keys) == [0, 1, 2, 3, 4]
+    recorder.finish(claimed(recorder, job, 0), made_up())
+    assert indices(keys) == [0, 1, 2, 3, 4, 5]
+    recorder.finish(claimed(recorder, job, 1), made_up())
+    assert indices(keys) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_progress_counts_all_that_is_done_and_only_the_prefix_can_be_read(
+    store: Store, recorder: Recorder, job: Job
+) -> None:
+    progress = []
+    for index in (1, 3, 5, 0, 2):
+        recorder.finish(claimed(recorder, job, index), made_up())
+        found = await now(store, job)
+        assert found.status is JobStatus.RUNNING
+        progress.append((found.done - found.done // SEGMENT_PRIMES * SEGMENT_PRIMES, found.available // SEGMENT_PRIMES))
+    assert progress == [(0, 0), (0, 0), (7, 0), (7, 2), (7, 4)]
+    recorder.finish(claimed(recorder, job, 4), made_up())
+    ended = await now(store, job)
+    assert (ended.status, ended.done, ended.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
+
+
+def test_the_last_segment_is_as_short_as_what_is_left(recorder: Recorder, job: Job) -> None:
+    assert [claimed(recorder, job, index).length for index in (0, 5)] == [SEGMENT_PRIMES, 7]
+
+
+async def test_every_visible_change_raises_the_version_once(store: Store, recorder: Recorder, job: Job) -> None:
+    claims = [claimed(recorder, job, index) for index in range(4)]
+    assert (await now(store, job)).version == 2
+    for version, claim in enumerate(claims, 3):
+        recorder.finish(claim, made_up())
+        assert (await now(store, job)).version == version
+
+
+async def test_a_lost_segment_does_not_stop_the_others(store: Store, recorder: Recorder, keys: Keys, job: Job) -> None:
+    claimed(recorder, job, 0)
+    other = claimed(recorder, job, 1)
+    keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": 1})
+    before = await now(store, job)
+    again = claimed(recorder, job, 0)
+    after = await now(store, job)
+    assert (again.attempt, after.attempt, after.status) == (2, 2, JobStatus.RUNNING)
+    assert after.version == before.version + 1
+    assert recorder.finish(other, made_up())
+    assert keys.record(job.id)["leased"] == "1"
+
+
+@pytest.mark.parametrize("end", ["fail", "cancel", "lost"])
+async def test_the_end_of_a_job_withdraws_all_its_segments(
+    store: Store, recorder: Recorder, keys: Keys, job: Job, end: str
+) -> None:
+    other = (await store.submit(PrimesRequest(20_000))).job
+    claims = [claimed(recorder, job, index) for index in (0, 1)]
+    for _ in claims:
+        keys.client.rpop(f"{keys.prefix}large")
+    if end == "fail":
+        assert recorder.fail(claims[0], FailureReason.INTERNAL, "text")
+    elif end == "cancel":
+        await store.cancel(job.id)
+    else:
+        for _ in range(3):
+            keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": 1})
+            recorder.claim(job.id, 0)
+    assert (await now(store, job)).status.is_final
+    assert keys.leases() == {}
+    assert set(keys.sent("large")) == {f"{other.id}:0"}
+    assert keys.waiting("large") == [f"{other.id}:0"]
+    assert keys.record(job.id)["leased"] == "0"
+    assert not any(recorder.finish(claim, made_up()) for claim in claims)
+    assert recorder.claim(job.id, 3) is None
+
+
+async def test_what_was_done_before_a_cancel_can_still_be_read(store: Store, recorder: Recorder, job: Job) -> None:
+    recorder.finish(claimed(recorder, job, 0), made_up())
+    cancelled = await store.cancel(job.id)
+    assert (cancelled.done, cancelled.available) == (SEGMENT_PRIMES, SEGMENT_PRIMES)
+
+
+async def test_big_jobs_take_turns(store: Store, recorder: Recorder, keys: Keys) -> None:
+    first = (await store.submit(PrimesRequest(COUNT))).job
+    second = (await store.submit(PrimesRequest(COUNT))).job
+    recorder.finish(claimed(recorder, first, 0), made_up())
+    order = [member.partition(":")[0] for member in keys.waiting("large")]
+    assert order == [first.id] * 4 + [second.id] * 4 + [first.id]

@@ -1,0 +1,168 @@
+"""Waiting for news of a job, and what the service adds to its parts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tasks.errors import BackendUnavailable, InvalidRequest
+from tasks.jobs import JobStatus, PrimesRequest
+from tasks.service import JobService
+from tasks.settings import JobSettings
+from tests import programs
+from tests.tasks.keys import claimed, made_up
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tasks.jobs import Job
+    from tasks.recorder import Recorder
+
+UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
+LONG = timedelta(seconds=20)
+SHORT = timedelta(milliseconds=200)
+
+
+@pytest_asyncio.fixture
+async def service(settings: JobSettings) -> AsyncIterator[JobService]:
+    service = JobService.connect(settings)
+    service.start()
+    yield service
+    await service.stop()
+
+
+async def submitted(service: JobService) -> Job:
+    return (await service.submit(PrimesRequest(10))).job
+
+
+async def waiting(service: JobService, job: Job, after_version: int | None = None) -> asyncio.Task[Job | None]:
+    """A caller that waits, and is known to."""
+    before = service.subscribers
+    task = asyncio.create_task(service.job(job.id, LONG, after_version))
+
+    async def subscribed() -> bool:
+        return service.subscribers > before
+
+    await eventually(subscribed)
+    return task
+
+
+async def cancels(service: JobService, job: Job) -> bool:
+    try:
+        await service.cancel(job.id)
+    except BackendUnavailable:
+        return False
+    return True
+
+
+async def test_a_request_out_of_bounds_is_refused(service: JobService) -> None:
+    with pytest.raises(InvalidRequest):
+        await service.submit(PrimesRequest(service.settings.max_count + 1))
+
+
+async def test_without_time_to_wait_the_job_is_answered_as_it_is(service: JobService) -> None:
+    job = await submitted(service)
+    found = await service.job(job.id)
+    assert found is not None
+    assert found.version == 1
+    assert await service.job(UNKNOWN, LONG) is None
+
+
+async def test_who_waits_for_the_end_is_answered_at_the_end(service: JobService, recorder: Recorder) -> None:
+    job = await submitted(service)
+    task = await waiting(service, job)
+    recorder.finish(claimed(recorder, job), made_up())
+    found = await asyncio.wait_for(task, 5)
+    assert found is not None
+    assert found.status is JobStatus.SUCCEEDED
+    assert service.subscribers == 0
+
+
+async def test_who_waits_for_a_newer_version_is_answered_by_the_next(service: JobService, recorder: Recorder) -> None:
+    job = await submitted(service)
+    task = await waiting(service, job, after_version=1)
+    claimed(recorder, job)
+    found = await asyncio.wait_for(task, 5)
+    assert found is not None
+    assert (found.status, found.version) == (JobStatus.RUNNING, 2)
+
+
+async def test_news_that_is_there_already_is_not_waited_for(service: JobService, recorder: Recorder) -> None:
+    job = await submitted(service)
+    claimed(recorder, job)
+    began = time.monotonic()
+    found = await service.job(job.id, LONG, after_version=1)
+    cancelled = await service.cancel(job.id)
+    assert (await service.settled(cancelled, LONG)) is cancelled
+    assert time.monotonic() - began < 5
+    assert found is not None
+    assert found.version == 2
+
+
+async def test_when_the_time_is_up_the_newest_known_state_is_the_answer(
+    service: JobService, recorder: Recorder
+) -> None:
+    job = await submitted(service)
+    claimed(recorder, job)
+    began = time.monotonic()
+    found = await service.settled(job, SHORT)
+    assert SHORT.total_seconds() <= time.monotonic() - began < 5
+    assert (found.status, found.version) == (JobStatus.RUNNING, 2)
+    assert service.subscribers == 0
+
+
+async def test_an_outage_while_waiting_leaves_what_was_known(tmp_path: Path) -> None:
+    with programs.valkey(tmp_path) as server:
+        service = JobService.connect(JobSettings(redis_url=server.url, key_prefix="own:"))
+        service.start()
+        job = await submitted(service)
+        task = await waiting(service, job)
+        assert server.program is not None
+        server.program.kill()
+        assert await service.settled(job, SHORT) == job
+        await service.stop()
+        # The process is being stopped: whoever still waits is answered too.
+        found = await asyncio.wait_for(task, 5)
+    assert found is not None
+    assert found.id == job.id
+
+
+async def test_a_wait_goes_on_through_an_outage(tmp_path: Path, settings: JobSettings) -> None:
+    with programs.valkey(tmp_path, appendfsync="always") as server:
+        service = JobService.connect(settings.model_copy(update={"redis_url": server.url, "key_prefix": "own:"}))
+        service.start()
+        job = await submitted(service)
+        task = await waiting(service, job)
+        assert server.program is not None
+        server.program.kill()
+        with programs.valkey(tmp_path, server.port):
+            await eventually(lambda: cancels(service, job))
+            found = await asyncio.wait_for(task, 10)
+            await service.stop()
+    assert found is not None
+    assert found.status is JobStatus.CANCELLED
+
+
+async def test_the_systems_state_comes_at_each_interval_until_the_end(service: JobService) -> None:
+    states = service.watch_system(timedelta(milliseconds=10))
+    first, second = await anext(states), await anext(states)
+    assert first.at < second.at
+    await service.end_streams(1)
+    with pytest.raises(StopAsyncIteration):
+        await anext(states)
+
+
+async def test_streams_are_ended_in_time(service: JobService) -> None:
+    job = await submitted(service)
+    task = await waiting(service, job)
+    await service.end_streams(5)
+    found = await asyncio.wait_for(task, 1)
+    assert found is not None
+    assert found.status is JobStatus.QUEUED

@@ -1,0 +1,83 @@
+"""Settings come from the environment, and contradictory ones are refused at the start."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.jobs import SEGMENT_PRIMES
+from tasks.settings import JobSettings
+
+NAMES = (
+    "REDIS_URL",
+    "KEY_PREFIX",
+    "MAX_COUNT",
+    "QUEUE_CAPACITY",
+    "JOB_TTL_SECONDS",
+    "RESULT_TTL_SECONDS",
+    "IDEMPOTENCY_TTL_SECONDS",
+    "LEASE_SECONDS",
+    "MAX_ATTEMPTS",
+)
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_every_setting_has_a_default_and_a_name_in_the_environment() -> None:
+    assert {name.upper() for name in JobSettings.model_fields} == set(NAMES)
+    assert str(JobSettings().redis_url) == "redis://127.0.0.1:6379/0"
+
+
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = ("redis://store:1234/5", "p:", "77", "12", "100", "50", "60", "0.5", "9")
+    for name, value in zip(NAMES, values, strict=True):
+        monkeypatch.setenv(name, value)
+    settings = JobSettings()
+    assert tuple(str(getattr(settings, name.lower())) for name in NAMES) == values
+    assert settings.lease == timedelta(milliseconds=500)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("REDIS_URL", "not a url"),
+        ("MAX_COUNT", "0"),
+        ("MAX_COUNT", str(SEGMENT_PRIMES + 1)),
+        ("QUEUE_CAPACITY", "0"),
+        ("JOB_TTL_SECONDS", "0"),
+        ("RESULT_TTL_SECONDS", "-1"),
+        ("IDEMPOTENCY_TTL_SECONDS", "1.5"),
+        ("LEASE_SECONDS", "0.1"),
+        ("LEASE_SECONDS", "nan"),
+        ("LEASE_SECONDS", "601"),
+        ("MAX_ATTEMPTS", "0"),
+        ("MAX_ATTEMPTS", "many"),
+    ],
+)
+def test_a_setting_out_of_bounds_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        JobSettings()
+
+
+@pytest.mark.parametrize("name", ["RESULT_TTL_SECONDS", "IDEMPOTENCY_TTL_SECONDS"])
+def test_nothing_may_outlive_the_job_that_it_belongs_to(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for other in ("RESULT_TTL_SECONDS", "IDEMPOTENCY_TTL_SECONDS", "JOB_TTL_SECONDS"):
+        monkeypatch.setenv(other, "100")
+    JobSettings()
+    monkeypatch.setenv(name, "101")
+    with pytest.raises(ValidationError, match="JOB_TTL_SECONDS must not be below"):
+        JobSettings()
+
+
+def test_settings_cannot_be_changed_once_read() -> None:
+    settings = JobSettings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.max_count = 1  # type: ignore[misc]  # what must not work
