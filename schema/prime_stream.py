@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +12,14 @@ import strawberry
 from schema.errors import BackendUnavailable, JobNotFound, RequestRefused
 from schema.job import Job
 from schema.scalars import SafeInt
-from tasks import errors
+from tasks import errors, jobs
 
 if TYPE_CHECKING:
     from schema.context import Info
+
+# Read at a time and sent in batches: a read costs as much as the whole result is long, whatever part of it is wanted.
+# An eighth of a megabyte is kept by each subscriber that does not read on.
+_BLOCK_PRIMES = 16_384
 
 
 @strawberry.type(description="The next values of a result.")
@@ -59,18 +64,15 @@ async def stream_primes(
         try:
             async for job in states:
                 while position < job.readable:
-                    values = (await service.primes(job, position, max_batch)).tolist()
-                    batch = PrimeBatch(
-                        offset=position,
-                        values=values,
-                        available_count=job.readable,
-                        total_count=job.count,
-                        is_last=position + len(values) == job.count,
-                    )
-                    yield batch
-                    position += len(values)
-                    if not values:
+                    block = await service.primes(job, position, _BLOCK_PRIMES)
+                    if not block.size:
                         break
+                    for start in range(0, block.size, max_batch):
+                        values = block[start : start + max_batch].tolist()
+                        yield _batch(job, position, values)
+                        position += len(values)
+                        # Sending waits for slow readers only: without this, a fast one keeps the process to itself.
+                        await asyncio.sleep(0)
                 # Also when it succeeded, but its primes have expired: an end without the last batch says why.
                 if job.status.is_final and position < job.count:
                     yield JobStopped(job=Job.of(job))
@@ -78,6 +80,16 @@ async def stream_primes(
             yield JobNotFound.of(error)
         except errors.BackendUnavailable as error:
             yield BackendUnavailable.of(error)
+
+
+def _batch(job: jobs.Job, offset: int, values: list[SafeInt]) -> PrimeBatch:
+    return PrimeBatch(
+        offset=offset,
+        values=values,
+        available_count=job.readable,
+        total_count=job.count,
+        is_last=offset + len(values) == job.count,
+    )
 
 
 def _check(info: Info, from_index: int, max_batch: int) -> None:
