@@ -11,6 +11,8 @@ from gql import docs, downloads, explorer, front_page, graphql, health, problems
 from gql.bodies import BodyLimit
 from gql.settings import ApiSettings
 from gql.shutdown import ending_streams_first
+from gql.telemetry import ApiTelemetry
+from observability import logs
 from schema import build_schema
 from tasks.service import JobService
 from tasks.settings import JobSettings
@@ -24,6 +26,7 @@ VERSION = "0.1.0"
 def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     """The application, whole, with its settings handed down."""
     service = JobService.connect(job_settings)
+    telemetry = ApiTelemetry(job_settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -31,6 +34,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         with ending_streams_first(service, settings.drain_seconds):
             yield
         await service.stop()
+        await telemetry.stop()
 
     app = FastAPI(
         title="Async Prime Generator",
@@ -49,7 +53,9 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     docs.mount(app)
     explorer.mount(app)
     problems.handle(app)
+    telemetry.watch(app)
     return app
 
 
+logs.configure(logs.LogSettings())
 app = create_app(ApiSettings(), JobSettings())

@@ -15,6 +15,7 @@ import orjson
 from fastapi import APIRouter, Header, Request, Response
 
 from gql.problems import ANY_OTHER, documented, problem
+from tasks import metrics
 from tasks.errors import FieldIssue, InvalidRequest, JobNotFound
 from tasks.jobs import JobStatus, PrimesRequest, ResultState
 
@@ -112,6 +113,7 @@ async def _status_body(service: JobService, job: Job) -> bytes:
         body["error"] = {"reason": job.failure.reason.value, "message": job.failure.message}
     if job.status is JobStatus.SUCCEEDED:
         body["result"] = await service.primes(job, 0, job.count)
+        metrics.record_served(len(body["result"]), "rest")
     # A million numbers take milliseconds to write out, in which other requests go on.
     return await asyncio.to_thread(orjson.dumps, body, option=orjson.OPT_SERIALIZE_NUMPY)
 

@@ -19,6 +19,7 @@ from schema.query import Query
 from schema.rules import OneSubmission
 from schema.scalars import SCALARS
 from schema.subscription import Subscription
+from schema.telemetry import OperationTelemetry, note_errors
 
 if TYPE_CHECKING:
     from graphql import GraphQLError
@@ -35,8 +36,9 @@ class JobSchema(strawberry.Schema):
     """The schema with its own way of logging: clients' mistakes are not logged as errors."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Log what is a defect."""
+        """Log what is a defect, and remember that there were errors."""
         log_defects(errors, execution_context)
+        note_errors(errors)
 
 
 def build_schema() -> JobSchema:
@@ -48,6 +50,7 @@ def build_schema() -> JobSchema:
         types=[Job],
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[
+            OperationTelemetry,
             lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
             lambda: AddValidationRules([OneSubmission]),
             lambda: CachedParser(maxsize=CACHED_DOCUMENTS),

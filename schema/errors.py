@@ -14,6 +14,7 @@ import strawberry
 from graphql import GraphQLError
 
 from schema.scalars import SafeInt
+from schema.telemetry import note_user_error
 from tasks import errors
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class UserError:
     code: ErrorCode = strawberry.field(description="Which failure this is, for programs.")
     message: str = strawberry.field(description="What is wrong and what would be right, for people.")
     retryable: bool = strawberry.field(description="Whether the same request may succeed later.")
+
+    def __post_init__(self) -> None:
+        """Made to be answered: the operation did not go as asked."""
+        note_user_error(type(self).__name__)
 
 
 @strawberry.type(description="What is wrong with one argument.")

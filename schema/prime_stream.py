@@ -12,7 +12,7 @@ import strawberry
 from schema.errors import BackendUnavailable, JobNotFound, RequestRefused
 from schema.job import Job
 from schema.scalars import SafeInt
-from tasks import errors, jobs
+from tasks import errors, jobs, metrics
 
 if TYPE_CHECKING:
     from schema.context import Info
@@ -70,6 +70,7 @@ async def stream_primes(
                     for start in range(0, block.size, max_batch):
                         values = block[start : start + max_batch].tolist()
                         yield _batch(job, position, values)
+                        metrics.record_served(len(values), "graphql")
                         position += len(values)
                         # Sending waits for slow readers only: without this, a fast one keeps the process to itself.
                         await asyncio.sleep(0)

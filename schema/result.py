@@ -13,7 +13,7 @@ from schema.context import Info
 from schema.enums import describe_enum
 from schema.pages import After, Before, First, Last, Offset, PageArguments, PageInfo, encode_cursor
 from schema.scalars import SafeInt
-from tasks import jobs
+from tasks import jobs, metrics
 from tasks.exports import ExportFormat
 from tasks.jobs import ResultState
 
@@ -167,6 +167,7 @@ class JobResult:
     ) -> SafeInt | None:
         """The prime at an index."""
         found = await info.context.service.primes(self.job, index, 1)
+        metrics.record_served(len(found), "graphql")
         return SafeInt(int(found[0])) if len(found) else None
 
     @strawberry.field(description="Index of the first available prime >= value; null when there is none.")
@@ -194,4 +195,5 @@ async def page_of_primes(job: jobs.Job, info: Info, arguments: PageArguments) ->
     """The slice of a job's primes that a caller's paging arguments name."""
     page = arguments.slice(_CURSOR, job.readable, info.context.bounds.max_page_size)
     found = await info.context.service.primes(job, page.start, len(page))
+    metrics.record_served(len(found), "graphql")
     return PrimeConnection(job=job, slice=page, found=found)

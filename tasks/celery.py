@@ -13,6 +13,7 @@ from celery import Celery, bootsteps
 from celery.utils.log import get_logger
 from kombu import Queue
 
+from tasks import telemetry
 from tasks.recorder import Recorder
 from tasks.records import LARGE_QUEUE, QUEUES
 from tasks.settings import JobSettings
@@ -101,12 +102,14 @@ class WorkerPresence(bootsteps.StartStopStep):
 
     def _reconcile(self) -> None:
         try:
-            expired, resent = self._recorder.reconcile()
+            done = self._recorder.reconcile()
         except redis.RedisError as error:
             log.warning("the job store does not answer: %s", error)
         else:
-            if resent:
-                log.warning("%d segments were sent again, %d of them left by lost workers", resent, expired)
+            if done.resent or done.ended:
+                log.warning("%d segments were sent again, %d left by lost workers", done.resent, done.expired)
+                telemetry.tell(done)
 
 
 app.steps["consumer"].add(WorkerPresence)
+telemetry.connect()

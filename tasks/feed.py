@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
+from tasks import metrics, tracing
 from tasks.errors import BackendUnavailable, JobNotFound
 
 if TYPE_CHECKING:
@@ -46,10 +48,13 @@ class _Topic:
         # Counts the reasons to read again; a snapshot is fresh if reading it began at the current count.
         self.generation = 0
         self.changed = asyncio.Event()
+        # The newest event: the version that was committed, and when, by the store's clock.
+        self.event = (-1, 0)
         self._job_id = job_id
         self._store = store
         self._snapshot: Job | None = None
         self._snapshot_generation = 0
+        self._snapshot_at = 0.0
         self._reading: asyncio.Task[None] | None = None
 
     def signal(self) -> None:
@@ -70,10 +75,23 @@ class _Topic:
             await asyncio.shield(self._reading)
         return self._snapshot
 
+    def lag(self, job: Job) -> float | None:
+        """Seconds since the newest event was committed, if that is what this state was read for.
+
+        From one reading of the store's clock to another, and on by this process's own: clocks of hosts may differ.
+        """
+        version, committed_ms = self.event
+        if version != job.version:
+            return None
+        read_ms = job.read_at.timestamp() * 1000
+        return max(0.0, (read_ms - committed_ms) / 1000) + time.monotonic() - self._snapshot_at
+
     async def _read(self) -> None:
         generation = self.generation
         try:
+            asked_at = time.monotonic()
             [self._snapshot] = await self._store.read([self._job_id])
+            self._snapshot_at = asked_at
             self._snapshot_generation = generation
         finally:
             self._reading = None
@@ -140,8 +158,11 @@ class JobFeed:
                 changed = topic.changed
                 job = await read(topic, job_id)
                 if job.version > seen:
-                    seen = job.version
+                    delivery = tracing.delivering(job)
                     yield job
+                    delivery.end()
+                    _count(topic, job, seen)
+                    seen = job.version
                 if job.status.is_final:
                     return
                 await changed.wait()
@@ -181,6 +202,7 @@ class JobFeed:
                     self._signal_all()
                     await self._relay(events)
             except (BackendUnavailable, RedisError, OSError, TimeoutError) as error:
+                metrics.FEED_RECONNECTS.add(1)
                 log.warning("the feed lost its broker connection and will reconnect: %r", error)
                 await asyncio.sleep(_RECONNECT_DELAY.total_seconds())
 
@@ -194,10 +216,19 @@ class JobFeed:
             if message is None:
                 await events.ping()
             elif message["type"] == "message":
-                job_id, _, _ = message["data"].decode().partition(" ")
+                job_id, version, committed_ms = message["data"].decode().split()
                 if topic := self._topics.get(job_id):
+                    topic.event = (int(version), int(committed_ms))
                     topic.signal()
 
     def _signal_all(self) -> None:
         for topic in self._topics.values():
             topic.signal()
+
+
+def _count(topic: _Topic, job: Job, seen: int) -> None:
+    metrics.EVENTS_DELIVERED.add(1)
+    if seen >= 0 and job.version > seen + 1:
+        metrics.EVENTS_FOLDED.add(job.version - seen - 1)
+    if (lag := topic.lag(job)) is not None:
+        metrics.EVENT_LAG.record(lag)

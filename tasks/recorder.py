@@ -18,13 +18,13 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from tasks import records
+from tasks import metrics, records, tracing
 from tasks.jobs import segment_length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from tasks.jobs import FailureReason
+    from tasks.jobs import FailureReason, Job
     from tasks.settings import JobSettings
 
 # Long enough for a store that restarts; past it the lease runs out and the segment is given to somebody else.
@@ -47,6 +47,28 @@ class Claim:
     start: int
     length: int
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class LostAttempt:
+    """An attempt whose worker fell silent; moments in milliseconds of the server's clock."""
+
+    job_id: str
+    index: int
+    attempt: int
+    claimed_ms: int
+    lost_ms: int
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What one look of the reconciler found and did."""
+
+    expired: int = 0
+    resent: int = 0
+    lost: tuple[LostAttempt, ...] = ()
+    ended: tuple[Job, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +106,15 @@ class Recorder:
     def claim(self, job_id: str, index: int) -> Claim | None:
         """Take a segment. None: the job is final, the segment done, or somebody else is at it."""
         reply = self._run("claim", job=job_id, index=index, claim=uuid.uuid4().hex, lease_ms=self._lease_ms)
-        if reply is None:
+        claim, lost, ended = reply
+        for attempt_lost in _parse_lost(lost):
+            tracing.attempt_lost(attempt_lost)
+        _tell_ended(ended)
+        if claim is None:
             return None
-        token, count, start, attempt, _ = (int(value) for value in reply)
+        token, count, start, attempt, waited_ms = (int(value) for value in claim)
+        if waited_ms >= 0:
+            metrics.JOB_QUEUE_DURATION.record(waited_ms / 1000, {"job.queue": records.queue_for(count)})
         return Claim(job_id, index, token, start, segment_length(count, index), attempt)
 
     def extend(self, claim: Claim) -> bool:
@@ -97,12 +125,12 @@ class Recorder:
         """The segment is computed. False: too late, nothing was written."""
         facts = {"first": str(result.first), "last": str(result.last), "sha256": result.sha256}
         ttl_ms = self._settings.result_ttl_seconds * 1000
-        written = self._run_fenced("finish", claim, result.deltas, length=claim.length, result_ttl_ms=ttl_ms, **facts)
-        return written is not None
+        ended = self._run_fenced("finish", claim, result.deltas, length=claim.length, result_ttl_ms=ttl_ms, **facts)
+        return _tell_ended(ended)
 
     def fail(self, claim: Claim, reason: FailureReason, message: str) -> bool:
         """The segment can't be computed, now or later. False: too late, nothing was written."""
-        return self._run_fenced("fail", claim, reason=reason.value, text=message) is not None
+        return _tell_ended(self._run_fenced("fail", claim, reason=reason.value, text=message))
 
     @contextmanager
     def beating(self, claim: Claim) -> Iterator[None]:
@@ -125,15 +153,15 @@ class Recorder:
         finally:
             stopped.set()
 
-    def reconcile(self) -> tuple[int, int]:
-        """Send lost segments again. Returns how many leases had run out, and how many messages were sent."""
-        expired, resent = self._run(
+    def reconcile(self) -> Reconciled:
+        """Send lost segments again, or end the jobs that have no attempt left."""
+        expired, resent, lost, ended = self._run(
             "reconcile",
             queues=records.QUEUES,
             grace_ms=_UNCLAIMED_GRACE // timedelta(milliseconds=1),
             limit=_RECONCILE_LIMIT,
         )
-        return expired, resent
+        return Reconciled(expired, resent, _parse_lost(lost), _parse_ended(ended))
 
     def seen(self, worker: str, concurrency: int) -> None:
         """Tell that this worker process is consuming."""
@@ -145,8 +173,29 @@ class Recorder:
         return self._settings.lease // timedelta(milliseconds=1)
 
     def _run_fenced(self, script: str, claim: Claim, blob: bytes = b"", **arguments: object) -> Any:  # noqa: ANN401
-        return self._run(script, blob, job=claim.job_id, index=claim.index, token=claim.token, **arguments)
+        fence = {"job": claim.job_id, "index": claim.index, "token": claim.token, "operation": script}
+        return self._run(script, blob, **fence, **arguments)
 
     def _run(self, script: str, blob: bytes = b"", **arguments: object) -> Any:  # noqa: ANN401 - a script's reply
         packed = records.script_arguments(self._settings, arguments)
-        return self._scripts[script](keys=[self._settings.key_prefix], args=[packed, blob])
+        with tracing.storing(script):
+            return self._scripts[script](keys=[self._settings.key_prefix], args=[packed, blob])
+
+
+def _parse_lost(reply: Iterable[Sequence[Any]]) -> tuple[LostAttempt, ...]:
+    return tuple(
+        LostAttempt(job_id.decode(), int(index), attempt, int(claimed_ms), int(lost_ms), traceparent.decode() or None)
+        for job_id, index, attempt, claimed_ms, lost_ms, traceparent in reply
+    )
+
+
+def _parse_ended(reply: Iterable[Any]) -> tuple[Job, ...]:
+    return tuple(records.parse_job(snapshot) for snapshot in reply)
+
+
+def _tell_ended(reply: Iterable[Any] | None) -> bool:
+    """Telemetry of the jobs that a write ended. False: it was refused."""
+    for job in _parse_ended(reply or ()):
+        metrics.record_ended(job, records.queue_for(job.count))
+        tracing.job_ended(job)
+    return reply is not None

@@ -11,9 +11,10 @@ Keys, under one prefix, each with a time-to-live:
     leases               sorted set {id}:{index} of claimed segments by the moment at which the claim runs out
     sent:{queue}         sorted set {id}:{index} of sent and unclaimed segments by the moment of sending
     workers              sorted set of worker processes by when they were last seen consuming
+    counters             hash: how often what was done (tasks.gauges)
     pace                 moving average of milliseconds a job takes
     {queue}              list: Celery messages
-    events               channel: "{id} {version}" for each visible change of a job
+    events               channel: "{id} {version} {ms of the server's clock}" for each visible change of a job
 
 Everything is changed by the scripts in tasks/scripts only: each is one atomic step that checks the transition, writes,
 raises the version and publishes, by the server's clock. They build their keys from the prefix, so a cluster of

@@ -7,8 +7,10 @@ from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
+from tasks import metrics, tracing
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.feed import JobFeed
+from tasks.records import queue_for
 from tasks.results import Results
 from tasks.store import Store
 
@@ -58,7 +60,7 @@ class JobService:
         await self._feed.stop()
         await self._store.close()
 
-    async def submit(self, request: PrimesRequest, traceparent: str | None = None) -> Submission:
+    async def submit(self, request: PrimesRequest) -> Submission:
         """Accept a request for primes.
 
         Raises:
@@ -66,7 +68,9 @@ class JobService:
             IdempotencyConflict: the key stands for a job with other arguments.
             QueueFull: as many jobs are open as the settings allow.
         """
-        return await self._store.submit(request.check(self.settings.max_count), traceparent)
+        request = request.check(self.settings.max_count)
+        with tracing.sending(queue_for(request.count)) as traceparent:
+            return await self._store.submit(request, traceparent)
 
     async def job(self, job_id: str, wait: timedelta = NO_WAIT, after_version: int | None = None) -> Job | None:
         """A job by its id; None when there is none.
@@ -113,9 +117,12 @@ class JobService:
             JobNotFound: there is none with this id.
             TransitionRefused: the job is final already.
         """
-        return await self._store.cancel(job_id)
+        job = await self._store.cancel(job_id)
+        metrics.record_ended(job, queue_for(job.count))
+        tracing.job_ended(job)
+        return job
 
-    async def retry(self, job_id: str, traceparent: str | None = None) -> Job:
+    async def retry(self, job_id: str) -> Job:
         """A new job with the arguments of one that failed or was cancelled.
 
         Raises:
@@ -123,7 +130,8 @@ class JobService:
             TransitionRefused: the job is neither FAILED nor CANCELLED.
             QueueFull: as many jobs are open as the settings allow.
         """
-        return (await self._store.retry(job_id, traceparent)).job
+        with tracing.sending() as traceparent:
+            return (await self._store.retry(job_id, traceparent)).job
 
     async def primes(self, job: Job, offset: int, count: int) -> npt.NDArray[np.uint64]:
         """Up to `count` primes from the zero-based index `offset` on; fewer, or none, where the prefix ends."""

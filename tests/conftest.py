@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
 from tasks.settings import JobSettings
 from tests import programs
+from tests.otlp import receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.otlp import Receiver
     from tests.programs import Program, Valkey
 
 # Celery's own list of queues; bounded by their number.
@@ -73,6 +75,32 @@ class System:
     @property
     def websocket(self) -> str:
         return self.graphql.replace("http", "ws", 1)
+
+
+# So that tests need not wait long for what is told.
+TELLING_OFTEN: dict[str, Any] = {"OTEL_METRIC_EXPORT_INTERVAL": "200", "OTEL_BSP_SCHEDULE_DELAY": "100"}
+
+
+@dataclass(frozen=True, slots=True)
+class TracedSystem:
+    """A whole system, and what it has told of itself."""
+
+    system: System
+    told: Receiver
+
+
+@pytest.fixture(scope="session")
+def traced(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TracedSystem]:
+    """One for the whole run, with telemetry switched on."""
+    folder = tmp_path_factory.mktemp("traced")
+    prefix = f"traced-{uuid.uuid4().hex}:"
+    with receiver() as told:
+        options = TELLING_OFTEN | {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+        with (
+            programs.worker(folder, valkey.url, prefix, **options) as worker,
+            programs.api(folder, valkey.url, prefix, **options) as (url, api),
+        ):
+            yield TracedSystem(System(url, valkey, prefix, api, worker), told)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ import redis
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 
@@ -129,11 +129,13 @@ class Valkey:
 
 
 @contextmanager
-def worker(folder: Path, redis_url: str, prefix: str, processes: int = 2, **environment: str) -> Iterator[Program]:
-    """A Celery worker, ready when it says that it is consuming."""
+def worker(
+    folder: Path, redis_url: str, prefix: str, processes: int = 2, more: Sequence[str] = (), **environment: str
+) -> Iterator[Program]:
+    """A Celery worker, ready when it says that it is consuming; `more` are options of Celery's."""
     name = f"worker-{free_port()}@tests"
     options = ["--without-gossip", "--without-mingle", "--loglevel", "INFO", "--concurrency", str(processes)]
-    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options, "--hostname", name]
+    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options, "--hostname", name, *more]
 
     def seen() -> bool:
         with redis.Redis.from_url(redis_url) as client:

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gql.local.errors import CannotRun
 from gql.settings import ApiSettings
+from observability.logs import LogSettings
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def read_settings() -> LocalSettings:
         # The embedded server has no address yet: any will do.
         JobSettings(redis_url=settings.redis_url or RedisDsn("redis://127.0.0.1"))
         ApiSettings()
+        LogSettings()
     except ValidationError as error:
         raise CannotRun("; ".join(_line(detail) for detail in error.errors())) from None
     return settings

@@ -1,28 +1,35 @@
 -- A worker takes a segment. A: job, index, claim (a nonce: asking twice gets the same answer), lease_ms, message.
--- Returns {token, count, start, attempt, created_at}, or nothing when there is nothing to do here.
+-- Returns {{token, count, start, attempt, milliseconds since submission if this is the job's first claim, else -1}, or
+-- nothing when there is nothing to do here; attempts given up; jobs ended}.
 
 local status = get(A.job, 'status')
-if not status or FINAL[status] then return false end
+if not status or FINAL[status] then return { false, LOST, {} } end
 
 local segment = load_segment(A.job, A.index)
-if segment.state == 'done' then return false end
+if segment.state == 'done' then return { false, LOST, {} } end
 local expires = redis.call('ZSCORE', P .. 'leases', member(A.job, A.index))
+local waited = -1
 local reply_lost = expires and segment.claim == A.claim
 
 if not reply_lost then
-  if expires and tonumber(expires) > NOW then return false end
+  if expires and tonumber(expires) > NOW then return { false, LOST, {} } end
   -- The message was repeated before anybody saw that the lease had run out.
-  if expires and not lose(A.job, A.index, segment) then return false end
+  if expires and not lose(A.job, A.index, segment) then return { false, LOST, ended() } end
 
   segment.state, segment.claim, segment.token = 'leased', A.claim, segment.token + 1
+  segment.claimed_at = NOW
   save_segment(A.job, A.index, segment)
   redis.call('ZREM', P .. 'sent:' .. get(A.job, 'queue'), member(A.job, A.index))
   redis.call('ZADD', P .. 'leases', NOW + A.lease_ms, member(A.job, A.index))
   keep(P .. 'leases')
   redis.call('HINCRBY', job_key(A.job), 'leased', 1)
   local moved = move(A.job, 'RUNNING')
-  if moved and not get(A.job, 'started_at') then set(A.job, 'started_at', NOW) end
+  count('claims', get(A.job, 'queue'))
+  if moved and not get(A.job, 'started_at') then
+    set(A.job, 'started_at', NOW)
+    waited = NOW - tonumber(get(A.job, 'created_at'))
+  end
   -- A lost lease has raised the attempt, which callers see.
   if moved or expires then changed(A.job) end
 end
-return { segment.token, get(A.job, 'count'), get(A.job, 'start'), segment.lost + 1, get(A.job, 'created_at') }
+return { { segment.token, get(A.job, 'count'), get(A.job, 'start'), segment.lost + 1, waited }, LOST, ended() }

@@ -1,5 +1,6 @@
 -- A segment can't be computed, and another try would not help: the job has failed.
--- A: reason, text, message, and those of held.lua. Returns 1, or nothing when fenced.
+-- A: reason, text, message, and those of held.lua. Returns the jobs that this ended, or nothing when
+-- fenced.
 
 fail(A.job, A.reason, A.text)
-return 1
+return ended()

@@ -1,6 +1,6 @@
 -- A segment is computed. The last one ends the job in the same step.
 -- A: length, first, last, sha256, result_ttl_ms, message, and those of held.lua; ARGV[2]: the delta-coded primes.
--- Returns the job's status after it, or nothing when fenced.
+-- Returns the jobs that this ended, or nothing when fenced.
 
 held.state, held.claim = 'done', nil
 save_segment(A.job, A.index, held)
@@ -29,4 +29,4 @@ else
   end
 end
 changed(A.job)
-return get(A.job, 'status')
+return ended()

@@ -1,5 +1,9 @@
--- Does this claim still hold its segment? Put before the scripts by which a worker writes. A: job, index, token.
+-- Does this claim still hold its segment? Put before the scripts by which a worker writes. A: job, index, token,
+-- operation (the script's name).
 -- The token rises with every claim, so whoever lost the segment to another is refused, however late it writes.
 
 local held = load_segment(A.job, A.index)
-if held.state ~= 'leased' or held.token ~= A.token or get(A.job, 'status') ~= 'RUNNING' then return false end
+if held.state ~= 'leased' or held.token ~= A.token or get(A.job, 'status') ~= 'RUNNING' then
+  count('fenced', A.operation)
+  return false
+end

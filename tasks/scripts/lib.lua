@@ -23,6 +23,15 @@ local function set(id, ...) redis.call('HSET', job_key(id), ...) end
 -- No key outlives the last job it could be about.
 local function keep(key) redis.call('PEXPIRE', key, A.job_ttl_ms) end
 
+-- What was done, counted in the step that does it, so that the count is exact whatever is killed. Names: tasks/gauges.py.
+local function count(...)
+  redis.call('HINCRBY', P .. 'counters', table.concat({ ... }, ' '), 1)
+  keep(P .. 'counters')
+end
+
+-- For the telemetry of the caller: jobs that this step ended, and attempts that it gave up.
+local ENDED, LOST = {}, {}
+
 local function move(id, to)
   local from = get(id, 'status')
   if not MOVES[from] or not MOVES[from][to] then return false end
@@ -40,7 +49,7 @@ local function changed(id)
   keep(segments_key(id))
   redis.call('ZADD', P .. 'expiry', NOW + A.job_ttl_ms, id)
   keep(P .. 'expiry')
-  redis.call('PUBLISH', P .. 'events', id .. ' ' .. version)
+  redis.call('PUBLISH', P .. 'events', id .. ' ' .. version .. ' ' .. NOW)
 end
 
 local function member(id, index) return id .. ':' .. index end
@@ -89,15 +98,17 @@ local function withdraw(id)
   set(id, 'leased', 0)
 end
 
-local function finalise(id, status)
+local function finalise(id, status, reason)
   if not move(id, status) then return false end
   withdraw(id)
   set(id, 'finished_at', NOW)
+  count('finished', get(id, 'queue'), status, reason)
+  table.insert(ENDED, id)
   return true
 end
 
 local function fail(id, reason, text)
-  if finalise(id, 'FAILED') then
+  if finalise(id, 'FAILED', reason) then
     set(id, 'failure_reason', reason, 'failure_message', text)
     changed(id)
   end
@@ -115,6 +126,8 @@ end
 -- The lease of a segment ran out. False when that was its last attempt, which ends the job.
 local function lose(id, index, segment)
   segment.lost = segment.lost + 1
+  count('leases_expired')
+  table.insert(LOST, { id, index, segment.lost, segment.claimed_at or NOW, NOW, get(id, 'traceparent') or '' })
   local allowed = tonumber(get(id, 'max_attempts'))
   if segment.lost >= allowed then
     fail(id, 'WORKER_LOST', 'segment ' .. index .. ' was lost by ' .. segment.lost .. ' workers, of ' .. allowed .. ' allowed')
@@ -130,6 +143,13 @@ local function snapshot(id)
   local record = redis.call('HGETALL', job_key(id))
   if #record == 0 then return false end
   return { NOW, redis.call('ZRANK', index_key('QUEUED'), id) or -1, record }
+end
+
+-- The jobs that this step ended, as they are after it.
+local function ended()
+  local found = {}
+  for i, id in ipairs(ENDED) do found[i] = snapshot(id) end
+  return found
 end
 
 -- Listings forget jobs whose records have expired.

@@ -1,5 +1,5 @@
 -- Send again what was lost; safe to run anywhere, any number of times. A: queues, grace_ms, limit, message.
--- Returns {leases that ran out, messages sent again}.
+-- Returns {leases that ran out, messages sent again, attempts given up, jobs ended}.
 
 local expired, resent = 0, 0
 for _, who in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LIMIT', 0, A.limit)) do
@@ -13,6 +13,7 @@ for _, who in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LI
       send(id, index, segment)
       changed(id)
       resent = resent + 1
+      count('resent')
     end
   end
 end
@@ -20,6 +21,8 @@ end
 -- A message waits its turn while its list has any; when the list is empty and nobody has claimed, it was lost.
 -- The time to look again doubles with each sending: a queue that loses all is not flooded.
 for _, queue in ipairs(A.queues) do
+  -- A worker that ends puts back what it had not begun, and knows nothing of times to live.
+  keep(P .. queue)
   if redis.call('LLEN', P .. queue) == 0 then
     local sent = P .. 'sent:' .. queue
     for _, who in ipairs(redis.call('ZRANGEBYSCORE', sent, '-inf', NOW - A.grace_ms, 'LIMIT', 0, A.limit)) do
@@ -30,8 +33,10 @@ for _, queue in ipairs(A.queues) do
         send(id, index, segment)
         redis.call('ZADD', sent, NOW + A.grace_ms * (2 ^ math.min(segment.sends - 2, 6) - 1), who)
         resent = resent + 1
+        count('resent')
+      count('resent')
       end
     end
   end
 end
-return { expired, resent }
+return { expired, resent, LOST, ended() }

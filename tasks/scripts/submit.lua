@@ -7,7 +7,9 @@ local idempotency = A.idempotency_key and P .. 'idempotency:' .. A.idempotency_k
 local known = idempotency and redis.call('GET', idempotency)
 if known and redis.call('EXISTS', job_key(known)) == 1 then
   local same = get(known, 'count') == A.count and get(known, 'start') == A.start
-  return { same and 'replayed' or 'conflict', snapshot(known) }
+  local outcome = same and 'replayed' or 'conflict'
+  count('submissions', get(known, 'queue'), outcome)
+  return { outcome, snapshot(known) }
 end
 
 if A.retry_of then
@@ -20,7 +22,10 @@ end
 
 prune()
 local open = redis.call('ZCARD', index_key('QUEUED')) + redis.call('ZCARD', index_key('RUNNING'))
-if open >= A.capacity then return { 'full', queue_stats() } end
+if open >= A.capacity then
+  count('submissions', A.queue, 'full')
+  return { 'full', queue_stats() }
+end
 
 local stamp = string.format('%012x', NOW)
 local id = string.sub(stamp, 1, 8) .. '-' .. string.sub(stamp, 9, 12) .. '-' .. A.uuid_tail
@@ -39,5 +44,6 @@ if idempotency then redis.call('SET', idempotency, id, 'PX', A.idempotency_ttl_m
 local first_messages = math.min(A.window, A.segments)
 for index = 0, first_messages - 1 do send(id, index, load_segment(id, index)) end
 set(id, 'next', first_messages)
+count('submissions', A.queue, 'created')
 changed(id)
 return { 'created', snapshot(id) }

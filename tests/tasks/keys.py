@@ -103,3 +103,9 @@ def claimed(recorder: Recorder, job: Job, index: int = 0) -> Claim:
     claim = recorder.claim(job.id, index)
     assert claim is not None
     return claim
+
+
+def reconciled(recorder: Recorder) -> tuple[int, int]:
+    """How many leases one look of the reconciler found to have run out, and how many messages it sent."""
+    done = recorder.reconcile()
+    return done.expired, done.resent

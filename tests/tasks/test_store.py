@@ -93,7 +93,7 @@ async def test_record_event_message_and_expiry_are_one_step(store: Store, keys: 
         job = await submitted(store)
         event = events.get_message(timeout=5)
     assert event is not None
-    assert event["data"].decode() == f"{job.id} 1"
+    assert event["data"].decode() == f"{job.id} 1 {job.created_at.timestamp() * 1000:.0f}"
     assert keys.record(job.id)["status"] == "QUEUED"
     assert keys.waiting() == [f"{job.id}:0"]
     assert set(keys.sent()) == {f"{job.id}:0"}

@@ -18,7 +18,7 @@ from tasks.jobs import FailureReason, Job, JobStatus, PrimesRequest
 from tasks.recorder import Claim, Recorder
 from tasks.settings import JobSettings
 from tasks.store import Store
-from tests.tasks.keys import Keys, made_up
+from tests.tasks.keys import Keys, made_up, reconciled
 
 if TYPE_CHECKING:
     from tests.programs import Valkey
@@ -177,7 +177,7 @@ class LifeCycle(RuleBasedStateMachine):
             for model in self.models.values():
                 model.overdue = model.sent
         none_wait = not self.keys.messages()
-        expired, resent = self.recorder.reconcile()
+        expired, resent = reconciled(self.recorder)
         lost = [model for model in self.models.values() if model.expired]
         assert expired == len(lost)
         overdue = [model for model in self.models.values() if model.sent and model.overdue]
@@ -225,7 +225,7 @@ class LifeCycle(RuleBasedStateMachine):
             if not model.status.is_final:
                 self.runner.run(self.store.cancel(job))
         assert self.keys.leases() == self.keys.sent() == {}
-        assert self.recorder.reconcile() == (0, 0)
+        assert reconciled(self.recorder) == (0, 0)
         self.keys.client.delete(f"{self.keys.prefix}expiry")
         lasting = [key for key in self.client.scan_iter(f"{self.keys.prefix}*") if self.client.ttl(key) == -1]
         assert not lasting

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.jobs import JobStatus, PrimesRequest
 from tasks.recorder import Recorder
-from tests.tasks.keys import claimed, made_up
+from tests.tasks.keys import claimed, made_up, reconciled
 
 if TYPE_CHECKING:
     from tasks.jobs import Job
@@ -27,9 +27,9 @@ async def test_a_lost_message_is_sent_again_once_its_grace_is_over(
 ) -> None:
     job = await submitted(store)
     keys.lose_messages()
-    assert recorder.reconcile() == (0, 0)
+    assert reconciled(recorder) == (0, 0)
     keys.let_pass_since_sending(GRACE_MS)
-    assert recorder.reconcile() == (0, 1)
+    assert reconciled(recorder) == (0, 1)
     assert keys.waiting() == [f"{job.id}:0"]
     recorder.finish(claimed(recorder, job), made_up())
 
@@ -37,9 +37,9 @@ async def test_a_lost_message_is_sent_again_once_its_grace_is_over(
 async def test_a_message_waits_its_turn_while_its_queue_has_any(store: Store, recorder: Recorder, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(2)]
     keys.let_pass_since_sending(1_000_000)
-    assert recorder.reconcile() == (0, 0)
+    assert reconciled(recorder) == (0, 0)
     keys.client.rpop(f"{keys.prefix}small")
-    assert recorder.reconcile() == (0, 0)
+    assert reconciled(recorder) == (0, 0)
     assert keys.waiting() == [f"{jobs[1].id}:0"]
 
 
@@ -48,7 +48,7 @@ async def test_messages_in_another_queue_hold_nothing_up(store: Store, recorder:
     await store.submit(PrimesRequest(20_000))
     keys.lose_messages("small")
     keys.let_pass_since_sending(GRACE_MS, "small")
-    assert recorder.reconcile() == (0, 1)
+    assert reconciled(recorder) == (0, 1)
     assert (len(keys.waiting("small")), len(keys.waiting("large"))) == (1, 1)
 
 
@@ -60,9 +60,9 @@ async def test_the_grace_doubles_with_each_sending_up_to_a_limit(store: Store, r
         due = sent + GRACE_MS - keys.now_ms()
         assert abs(due - grace * GRACE_MS) < 1000
         keys.let_pass_since_sending(int(due) - 1000)
-        assert recorder.reconcile() == (0, 0)
+        assert reconciled(recorder) == (0, 0)
         keys.let_pass_since_sending(1000)
-        assert recorder.reconcile() == (0, 1)
+        assert reconciled(recorder) == (0, 1)
     assert keys.segments(job.id)[0]["sends"] == 11
 
 
@@ -70,10 +70,10 @@ async def test_what_a_lost_worker_had_is_sent_at_once(store: Store, recorder: Re
     job = await submitted(store)
     keys.lose_messages()
     claimed(recorder, job)
-    assert recorder.reconcile() == (0, 0)
+    assert reconciled(recorder) == (0, 0)
     keys.let_leases_run_out()
-    assert recorder.reconcile() == (1, 1)
-    assert recorder.reconcile() == (0, 0)
+    assert reconciled(recorder) == (1, 1)
+    assert reconciled(recorder) == (0, 0)
     assert keys.waiting() == [f"{job.id}:0"]
 
 
@@ -81,7 +81,7 @@ async def test_a_message_sent_again_can_be_taken_back(store: Store, recorder: Re
     job = await submitted(store)
     keys.lose_messages()
     keys.let_pass_since_sending(GRACE_MS)
-    assert recorder.reconcile() == (0, 1)
+    assert reconciled(recorder) == (0, 1)
     await store.cancel(job.id)
     assert keys.waiting() == []
     assert keys.sent() == {}
@@ -95,7 +95,7 @@ async def test_many_reconcilers_at_once_send_once(store: Store, settings: JobSet
     keys.let_pass_since_sending(GRACE_MS)
     recorders = [Recorder.connect(settings) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        looks = list(pool.map(Recorder.reconcile, recorders))
+        looks = list(pool.map(reconciled, recorders))
     assert sum(expired for expired, _ in looks) == len(lost)
     waiting = keys.waiting()
     assert len(waiting) == len(set(waiting)) == sum(resent for _, resent in looks)
@@ -107,9 +107,9 @@ async def test_one_look_sends_a_hundred_at_most(store: Store, recorder: Recorder
         claimed(recorder, job)
     keys.lose_messages()
     keys.let_leases_run_out()
-    assert recorder.reconcile() == (100, 100)
-    assert recorder.reconcile() == (30, 30)
-    assert recorder.reconcile() == (0, 0)
+    assert reconciled(recorder) == (100, 100)
+    assert reconciled(recorder) == (30, 30)
+    assert reconciled(recorder) == (0, 0)
     assert sorted(keys.waiting()) == sorted(f"{job.id}:0" for job in jobs)
 
 
@@ -119,7 +119,7 @@ async def test_a_job_that_has_expired_is_not_sent_again(store: Store, recorder: 
     keys.client.delete(f"{keys.prefix}job:{running.id}", f"{keys.prefix}job:{waiting.id}", f"{keys.prefix}small")
     keys.let_leases_run_out()
     keys.let_pass_since_sending(GRACE_MS)
-    assert recorder.reconcile() == (1, 0)
+    assert reconciled(recorder) == (1, 0)
     assert keys.leases() == keys.sent() == {}
     assert not keys.client.exists(f"{keys.prefix}job:{running.id}")
 
@@ -129,7 +129,14 @@ async def test_final_jobs_are_left_alone(store: Store, recorder: Recorder, keys:
     recorder.finish(claimed(recorder, jobs[0]), made_up())
     await store.cancel(jobs[1].id)
     keys.lose_messages()
-    assert recorder.reconcile() == (0, 0)
+    assert reconciled(recorder) == (0, 0)
     assert {job_id for status in (JobStatus.SUCCEEDED, JobStatus.CANCELLED) for job_id in keys.with_status(status)} == {
         job.id for job in jobs
     }
+
+
+async def test_what_a_worker_has_put_back_gets_a_time_to_live(store: Store, recorder: Recorder, keys: Keys) -> None:
+    await submitted(store)
+    keys.client.persist(f"{keys.prefix}small")
+    reconciled(recorder)
+    assert keys.milliseconds_left("small") > 0

@@ -1,0 +1,130 @@
+"""What the API tells: requests by route, events to subscribers, and the figures of the job store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from observability.buckets import SECONDS
+from tests import programs
+from tests.clients import data, finished_job
+from tests.conftest import TELLING_OFTEN
+from tests.otlp import receiver
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import TracedSystem
+    from tests.programs import Valkey
+
+HTTP = "http.server.request.duration"
+SUBMIT = """mutation { generatePrimes(input: {count: 20}) {
+    ... on GeneratePrimesAccepted { job { traceId id } }
+} }"""
+
+
+def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
+    told, url = traced.told, traced.system.url
+    job_id = finished_job(traced.system, 10)
+    for path in (f"/status/{job_id}", "/status/unknown", "/nowhere", "/livez"):
+        httpx.get(url + path)
+
+    def counted() -> bool:
+        status = {"http_route": "/status/{request_id}"}
+        return (
+            told.total(HTTP, **status, http_response_status_code="200") == 1
+            and told.total(HTTP, **status, http_response_status_code="404") == 1
+            and told.total(HTTP, http_route="/graphql", http_response_status_code="200") >= 1
+        )
+
+    wait_until(counted)
+    assert (told.bounds[HTTP], told.units[HTTP]) == (SECONDS, "s")
+    assert told.total(HTTP, http_route="/livez") == 0
+    assert {key for labels in told.series_of(HTTP) for key, _ in labels} <= {
+        "http.request.method",
+        "http.route",
+        "http.response.status_code",
+        "error.type",
+    }
+
+
+def test_primes_are_counted_by_the_door_they_leave_by(traced: TracedSystem) -> None:
+    told, url = traced.told, traced.system.url
+    told.catch_up()
+    doors = ("graphql", "rest", "download")
+    before = {door: told.total("prime.served", prime_door=door) for door in doors}
+    job_id = finished_job(traced.system, 50)
+    data(
+        traced.system,
+        "query ($id: ID!) { job(id: $id) { ... on Job { result { primes(first: 7) { values } at(index: 3) } } } }",
+        id=job_id,
+    )
+    httpx.get(f"{url}/status/{job_id}")
+    httpx.get(f"{url}/jobs/{job_id}/primes.csv")
+    expected = {door: before[door] + count for door, count in zip(doors, (8, 50, 50), strict=True)}
+    wait_until(lambda: {door: told.total("prime.served", prime_door=door) for door in doors} == expected)
+
+
+def test_deliveries_are_counted_with_their_lag_and_link_to_the_job(traced: TracedSystem) -> None:
+    told = traced.told
+    told.catch_up()
+    delivered, lagging = told.total("job.events.delivered"), told.total("job.event.lag")
+    job = data(traced.system, SUBMIT)["generatePrimes"]["job"]
+    query = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
+    body = {"query": query, "variables": {"id": job["id"]}}
+    events = httpx.post(traced.system.graphql, json=body, headers={"Accept": "text/event-stream"}).text
+    sent = events.count("JobUpdate")
+    wait_until(lambda: told.total("job.events.delivered") == delivered + sent)
+    assert told.total("job.event.lag") <= lagging + sent
+
+    def linked() -> bool:
+        deliveries = [span for span in told.spans if span.name == "deliver" and span.links == (job["traceId"],)]
+        return len([span for span in deliveries if span.trace_id != job["traceId"]]) == sent
+
+    wait_until(linked)
+
+
+def test_a_delivery_after_the_subscriber_came_has_its_lag(traced: TracedSystem) -> None:
+    """A wait for the end is a subscription too, and a short job ends during it."""
+    traced.told.catch_up()
+    before = traced.told.total("job.event.lag")
+    finished_job(traced.system, 10)
+    wait_until(lambda: traced.told.total("job.event.lag") > before)
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [{}, {"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}],
+    ids=["no endpoint", "disabled", "no exporters"],
+)
+def test_nothing_is_told_unless_it_is_asked_for(
+    valkey: Valkey, prefix: str, tmp_path: Path, switch: dict[str, Any]
+) -> None:
+    with receiver() as told:
+        endpoint: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint} if switch else {}
+        with programs.api(tmp_path, valkey.url, prefix, **TELLING_OFTEN, **endpoint, **switch) as (url, _):
+            answer = httpx.post(f"{url}/graphql", json={"query": SUBMIT}).json()
+    assert answer["data"]["generatePrimes"]["job"]["traceId"] is None
+    assert (told.spans, told.series) == ([], {})
+
+
+def test_a_request_continues_the_trace_of_its_caller(traced: TracedSystem) -> None:
+    ours = "0af7651916cd43dd8448eb211c80319c"
+    answer = httpx.post(
+        traced.system.graphql, json={"query": SUBMIT}, headers={"traceparent": f"00-{ours}-b7ad6b7169203331-01"}
+    ).json()
+    assert answer["data"]["generatePrimes"]["job"]["traceId"] == ours
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_collector_that_is_away_holds_up_neither_requests_nor_the_end(
+    valkey: Valkey, prefix: str, tmp_path: Path, protocol: str
+) -> None:
+    nowhere = f"http://127.0.0.1:{programs.free_port()}"
+    options = TELLING_OFTEN | {"OTEL_EXPORTER_OTLP_ENDPOINT": nowhere, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    with programs.api(tmp_path, valkey.url, prefix, **options) as (url, api):
+        assert httpx.post(f"{url}/graphql", json={"query": "{ limits { maxCount } }"}, timeout=2).is_success
+        api.end(within=10)

@@ -1,0 +1,93 @@
+"""Log lines as JSON: what is in them, and what is not."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+from observability.logs import LogSettings, TracedJsonFormatter
+from tests import programs
+from tests.clients import finished_job
+from tests.conftest import System
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.programs import Valkey
+
+
+@pytest.fixture
+def log() -> logging.Logger:
+    return logging.Logger("a.logger")  # noqa: LOG001 - one that nobody else knows
+
+
+def line(log: logging.Logger, *arguments: Any, **options: Any) -> dict[str, Any]:
+    """What is written for one warning."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(TracedJsonFormatter())
+    log.handlers = [handler]
+    log.warning(*arguments, **options)
+    assert written.getvalue().count("\n") == 1
+    found: dict[str, Any] = json.loads(written.getvalue())
+    return found
+
+
+def test_a_line_has_its_parts(log: logging.Logger) -> None:
+    found = line(log, "job %s\nis %d", "a", 1, extra={"job_id": "a"})
+    assert found.pop("timestamp").endswith("+00:00")
+    assert found == {"level": "WARNING", "logger": "a.logger", "message": "job a\nis 1", "job_id": "a"}
+
+
+def test_a_line_in_a_span_has_its_ids(log: logging.Logger) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    with provider.get_tracer("t").start_as_current_span("s") as span:
+        found = line(log, "text")
+    assert int(found["trace_id"], 16) == span.get_span_context().trace_id
+    assert int(found["span_id"], 16) == span.get_span_context().span_id
+
+
+def test_a_defect_has_its_traceback_in_one_line(log: logging.Logger) -> None:
+    try:
+        raise ValueError("a defect")  # noqa: TRY301 - to be caught here
+    except ValueError:
+        found = line(log, "text", exc_info=True)
+    assert "ValueError: a defect" in found["exc_info"]
+
+
+@pytest.mark.parametrize(("variable", "value"), [("LOG_FORMAT", "xml"), ("LOG_LEVEL", "loud")])
+def test_other_values_are_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=variable.lower()):
+        LogSettings()
+
+
+def test_both_programs_write_nothing_but_json(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"LOG_FORMAT": "json", "LOG_LEVEL": "INFO"}
+    with (
+        programs.worker(tmp_path, valkey.url, prefix, 1, **options) as worker,
+        programs.api(tmp_path, valkey.url, prefix, **options) as (url, api),
+    ):
+        job = finished_job(System(url, valkey, prefix, api, worker), 10)
+        wait_until(lambda: job in worker.output())
+    lines = [json.loads(text) for text in api.output().splitlines()]
+    assert any("POST /graphql" in found["message"] for found in lines)
+    # Before logging is configured, Celery warns of being root, and draws its banner.
+    lines = [json.loads(text) for text in worker.output().splitlines() if text.startswith("{")]
+    assert [found["level"] for found in lines if found.get("job_id") == job] == ["INFO"]
+
+
+def test_a_level_leaves_out_what_is_below(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    with (
+        programs.worker(tmp_path, valkey.url, prefix, 1, LOG_LEVEL="WARNING") as worker,
+        programs.api(tmp_path, valkey.url, prefix, LOG_LEVEL="WARNING") as (url, api),
+    ):
+        job = finished_job(System(url, valkey, prefix, api, worker), 10)
+    assert job not in worker.output()
+    assert "POST /graphql" not in api.output()

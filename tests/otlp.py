@@ -1,0 +1,159 @@
+"""A receiver of OTLP over HTTP, for tests of what processes tell: takes what comes and lets it be asked for."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+_DELTA = 1
+
+Attributes = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    service: str
+    name: str
+    kind: int
+    trace_id: str
+    span_id: str
+    parent_id: str
+    seconds: float
+    attributes: dict[str, str]
+    links: tuple[str, ...]
+    is_error: bool
+
+
+@dataclass
+class Receiver:
+    """What was received until now. A series is known by the resource, the instrument and the attributes."""
+
+    endpoint: str = ""
+    spans: list[Span] = field(default_factory=list)
+    # Of a histogram, how many measurements it holds.
+    series: dict[tuple[Attributes, str, Attributes], float] = field(default_factory=dict)
+    bounds: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    # How often each process has told its metrics.
+    reports: Counter[str] = field(default_factory=Counter)
+
+    def catch_up(self) -> None:
+        """Wait until all that was measured before this call has been told: each process has reported twice since."""
+        before = self.reports.copy()
+        wait_until(lambda: all(self.reports[process] >= count + 2 for process, count in before.items()))
+
+    def total(self, name: str, **attributes: str) -> float:
+        """The sum over all processes and all attributes but the given ones (with _ for the dots)."""
+        wanted = {(key.replace("_", "."), value) for key, value in attributes.items()}
+        return sum(
+            value
+            for (_, metric, labels), value in self.series.items()
+            if metric == name and wanted <= {(key.replace("_", "."), text) for key, text in labels}
+        )
+
+    def instances(self, service: str) -> set[str]:
+        return {
+            dict(resource)["service.instance.id"]
+            for resource, _, _ in self.series
+            if dict(resource)["service.name"] == service
+        }
+
+    def series_of(self, name: str) -> set[Attributes]:
+        return {labels for _, metric, labels in self.series if metric == name}
+
+    def trace(self, trace_id: str) -> list[Span]:
+        return [span for span in self.spans if span.trace_id == trace_id]
+
+    def names(self, trace_id: str) -> Counter[str]:
+        return Counter(span.name for span in self.trace(trace_id))
+
+    def take_traces(self, body: bytes) -> None:
+        for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            service = dict(_texts(of_resource.resource.attributes))["service.name"]
+            for scope in of_resource.scope_spans:
+                for span in scope.spans:
+                    self.spans.append(
+                        Span(
+                            service,
+                            span.name,
+                            span.kind,
+                            span.trace_id.hex(),
+                            span.span_id.hex(),
+                            span.parent_span_id.hex(),
+                            (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
+                            dict(_texts(span.attributes)),
+                            tuple(link.trace_id.hex() for link in span.links),
+                            span.status.code == 2,
+                        )
+                    )
+
+    def take_metrics(self, body: bytes) -> None:
+        for of_resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            resource = frozenset(_texts(of_resource.resource.attributes))
+            self.reports[dict(resource)["service.instance.id"]] += 1
+            for scope in of_resource.scope_metrics:
+                for metric in scope.metrics:
+                    self.units[metric.name] = metric.unit
+                    data: Any = getattr(metric, str(metric.WhichOneof("data")))
+                    for point in data.data_points:
+                        if hasattr(point, "explicit_bounds"):
+                            self.bounds[metric.name] = tuple(point.explicit_bounds)
+                            value = point.count
+                        else:
+                            value = getattr(point, point.WhichOneof("value"))
+                        key = resource, metric.name, frozenset(_texts(point.attributes))
+                        is_delta = getattr(data, "aggregation_temporality", 0) == _DELTA
+                        self.series[key] = value + (self.series.get(key, 0) if is_delta else 0)
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    """A receiver on a free port of loopback until the block ends."""
+    received = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if self.headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            if self.path == "/v1/traces":
+                received.take_traces(body)
+            elif self.path == "/v1/metrics":
+                received.take_metrics(body)
+            self.send_response(200)
+            self.send_header("content-type", "application/x-protobuf")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
+            del format, args
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        received.endpoint = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield received
+        server.shutdown()
+        thread.join(5)
+
+
+def _texts(attributes: Any) -> list[tuple[str, str]]:
+    pairs: list[KeyValue] = list(attributes)
+    return [(pair.key, str(getattr(pair.value, str(pair.value.WhichOneof("value"))))) for pair in pairs]

@@ -1,0 +1,88 @@
+"""How operations are counted: by the schema's names, and by what became of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.clients import data, error, finished_job
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.conftest import TracedSystem
+
+DURATION = "graphql.server.operation.duration"
+
+
+def counted(traced: TracedSystem, field: str, **attributes: str) -> float:
+    return traced.told.total(DURATION, graphql_root_field=field, **attributes)
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "kind", "outcome"),
+    [
+        ("query Named { alias: limits { maxCount } }", "limits", "query", None),
+        ("{ system { queue { queued } } limits { maxCount } }", "system", "query", None),
+        ("fragment F on Query { limits { maxCount } } query { ...F }", "_invalid", "query", None),
+        ("{ nope }", "_invalid", "query", "INVALID"),
+        ("{ limits", "_invalid", "query", "INVALID"),
+        ("{ jobs(first: 100000) { totalCount } }", "jobs", "query", "INVALID"),
+        (
+            "mutation { generatePrimes(input: {count: 0}) { __typename } }",
+            "generatePrimes",
+            "mutation",
+            "ValidationError",
+        ),
+        ('mutation { cancelJob(id: "none") { __typename } }', "cancelJob", "mutation", "JobNotFound"),
+        ("mutation { generatePrimes(input: {count: 5}) { __typename } }", "generatePrimes", "mutation", None),
+    ],
+)
+def test_an_operation_is_counted_once_by_field_and_outcome(
+    traced: TracedSystem, query: str, field: str, kind: str, outcome: str | None
+) -> None:
+    traced.told.catch_up()
+    attributes = {"graphql_operation_type": kind} | ({"error_type": outcome} if outcome else {})
+    before, in_all = counted(traced, field, **attributes), traced.told.total(DURATION)
+    httpx.post(traced.system.graphql, json={"query": query})
+    wait_until(lambda: traced.told.total(DURATION) > in_all)
+    assert counted(traced, field, **attributes) == before + 1
+    assert traced.told.total(DURATION) == in_all + 1
+
+
+def test_the_request_is_named_by_the_operation(traced: TracedSystem) -> None:
+    data(traced.system, "query ByClient { limits { maxCount } }")
+
+    def named() -> bool:
+        found = [span for span in traced.told.spans if span.attributes.get("graphql.operation.name") == "ByClient"]
+        return [span.name for span in found] == ["query limits"]
+
+    wait_until(named)
+
+
+def test_a_subscription_is_counted_apart_and_for_as_long_as_it_is_open(traced: TracedSystem) -> None:
+    job_id = finished_job(traced.system, 10)
+    query = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
+    told = traced.told
+    told.catch_up()
+    before = told.total("graphql.server.subscription.duration")
+    operations = told.total(DURATION)
+    stats = {"query": "subscription { systemStats(intervalMs: 100) { at } }"}
+    accept = {"Accept": "text/event-stream"}
+    active = {"graphql_root_field": "systemStats"}
+    with httpx.stream("POST", traced.system.graphql, json=stats, headers=accept) as stream:
+        # Kept, since the connection is closed with the iterator.
+        lines = stream.iter_lines()
+        next(lines)
+        wait_until(lambda: told.total("graphql.server.active_subscriptions", **active) == 1)
+    wait_until(lambda: told.total("graphql.server.active_subscriptions", **active) == 0)
+    httpx.post(traced.system.graphql, json={"query": query, "variables": {"id": job_id}}, headers=accept)
+    wait_until(lambda: told.total("graphql.server.subscription.duration") == before + 2)
+    assert told.total(DURATION) == operations
+
+
+def test_a_refused_page_is_no_defect(traced: TracedSystem) -> None:
+    assert error(traced.system, "{ jobs(first: -1) { totalCount } }")
+    wait_until(lambda: counted(traced, "jobs", error_type="INVALID") >= 1)
+    assert counted(traced, "jobs", error_type="INTERNAL") == 0
