@@ -26,18 +26,27 @@ e2e: $(VENV)/.dev ## Run the slow tests: whole systems, browsers, other clients,
 	@$(BIN)/python -m gql.explorer.build --optional
 	@$(BIN)/python -m pytest tests/e2e
 
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure what telemetry costs; exits with 1 where a target is missed
+	@$(BIN)/python -m tests.bench.telemetry_overhead
+
 .PHONY: check
-check: $(VENV)/.dev ## Check format, lint, types, import arrows, and that the schema breaks no client
+check: $(VENV)/.dev ## Check format, lint, types, import arrows, and that the schema breaks no client, dashboards
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m schema.breaking
+	@$(BIN)/python -m observability.grafana --check
 
 .PHONY: format
 format: $(VENV)/.dev ## Format the code, and mend what the linter can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+.PHONY: dashboards
+dashboards: $(VENV)/.dev ## Write Grafana's dashboards anew after a change in observability/grafana
+	@$(BIN)/python -m observability.grafana
 
 .PHONY: explorer
 explorer: $(VENV)/.run ## Build the page at /graphql, and say what is missing if that fails

@@ -1,0 +1,4 @@
+"""Grafana's dashboards as code: `python -m observability.grafana` writes them, `--check` says whether they are.
+
+For developers: nothing that runs imports this.
+"""

@@ -1,0 +1,42 @@
+"""What is marked on every dashboard's time axis: runs of the load test, and alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from observability.grafana import queries, sources
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An annotation: where its query has values, from the first to the last of them."""
+
+    name: str
+    expression: str
+    title: str
+    colour: str
+
+    def annotation(self) -> dict[str, Any]:
+        """As Grafana reads it."""
+        return {
+            "name": self.name,
+            "datasource": {"type": "prometheus", "uid": sources.METRICS},
+            "enable": True,
+            "hide": False,
+            "iconColor": self.colour,
+            "expr": self.expression,
+            "step": "10s",
+            "titleFormat": self.title,
+        }
+
+
+MARKS = (
+    Mark(
+        "Load test",
+        f"{queries.gauge_sum('loadtest_users', 'loadtest_scenario')} > 0",
+        "Load test: {{loadtest_scenario}}",
+        "blue",
+    ),
+    Mark("Alerts", 'ALERTS{alertstate="firing"}', "{{alertname}}", "red"),
+)

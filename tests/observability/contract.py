@@ -1,0 +1,65 @@
+"""The metrics that docs/observability.md promises, under the names that queries know them by."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from tests.programs import ROOT
+
+_UNITS = {"s": "_seconds", "ms": "_milliseconds", "By": "_bytes"}
+
+# The collector's own, as of 0.164: they end in no _total.
+COLLECTOR_COUNTERS = {
+    f"otelcol_{what}_{kind}"
+    for what in (
+        "receiver_accepted",
+        "receiver_refused",
+        "exporter_sent",
+        "exporter_send_failed",
+        "exporter_enqueue_failed",
+    )
+    for kind in ("spans", "metric_points")
+}
+COLLECTOR_GAUGES = {"otelcol_exporter_queue_size", "otelcol_exporter_queue_capacity"}
+COLLECTOR_LABELS = {"exporter", "receiver", "data_type"}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    name: str
+    kind: str
+    labels: frozenset[str]
+    told_by_store: bool
+
+    @property
+    def series(self) -> set[str]:
+        """The names under which it is stored."""
+        return (
+            {f"{self.name}_{part}" for part in ("bucket", "sum", "count")} if self.kind == "histogram" else {self.name}
+        )
+
+    @property
+    def only_rises(self) -> bool:
+        return self.kind in {"counter", "histogram"}
+
+
+@cache
+def metrics() -> dict[str, Metric]:
+    """By the name of each stored series."""
+    table = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines() if row.startswith("| `")]
+    found = {series: metric for row in rows for metric in [_metric(*row)] for series in metric.series}
+    assert len(found) > len(rows) > 30, "the table of metrics is not where it was"
+    for name in COLLECTOR_COUNTERS | COLLECTOR_GAUGES:
+        kind = "counter" if name in COLLECTOR_COUNTERS else "gauge"
+        found[name] = Metric(name, kind, frozenset(COLLECTOR_LABELS), told_by_store=False)
+    return found
+
+
+def _metric(name: str, form: str, attributes: str, _buckets: str, teller: str) -> Metric:
+    kind, unit = re.match(r"(histogram|up-down counter|counter|gauge), (\{\w+\}|\w+)", form).groups()  # type: ignore[union-attr] # fails as it should
+    stored = name.strip("`").replace(".", "_") + _UNITS.get(unit, "") + ("_total" if kind == "counter" else "")
+    labels = frozenset(label.replace(".", "_") for label in re.findall(r"`(\w+(?:\.\w+)+)`", attributes))
+    return Metric(stored, kind, labels, teller == "store")

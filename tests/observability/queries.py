@@ -1,0 +1,69 @@
+"""Every query of the dashboards and every rule of the alerts, for tests that read them or run them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import yaml
+
+from tests.programs import ROOT
+
+DASHBOARDS = ROOT / "observability/grafana/dashboards"
+ALERTS = ROOT / "observability/alerts"
+
+
+class Query(NamedTuple):
+    dashboard: str
+    panel: str
+    expression: str
+
+
+class Rule(NamedTuple):
+    """A recording rule, or an alert with its labels and annotations."""
+
+    group: str
+    name: str
+    expression: str
+    is_alert: bool
+    details: dict[str, Any]
+
+
+def dashboards() -> list[dict[str, Any]]:
+    """As Grafana will read them."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(DASHBOARDS.glob("*.json"))]
+
+
+def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """All but the headings of rows."""
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def every_query(rate_interval: str = "1m") -> list[Query]:
+    """What Grafana would send, the shortest interval of rates being as given."""
+    return [
+        Query(board["title"], panel["title"], target["expr"].replace("$__rate_interval", rate_interval))
+        for board in dashboards()
+        for panel in panels(board)
+        for target in panel["targets"]
+    ]
+
+
+def every_annotation() -> list[Query]:
+    """What is marked on the time axes. Empty, unless a load test runs or an alert fires."""
+    return [
+        Query(board["title"], annotation["name"], annotation["expr"])
+        for board in dashboards()
+        for annotation in board["annotations"]["list"]
+    ]
+
+
+def every_rule() -> list[Rule]:
+    """In the order in which they stand."""
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(ALERTS.glob("*.yml"))]
+    return [
+        Rule(group["name"], rule.get("alert") or rule["record"], rule["expr"], "alert" in rule, rule)
+        for file in files
+        for group in file["groups"]
+        for rule in group["rules"]
+    ]
