@@ -11,7 +11,7 @@ from gql import docs, downloads, explorer, front_page, graphql, health, problems
 from gql.bodies import BodyLimit
 from gql.settings import ApiSettings
 from gql.shutdown import ending_streams_first
-from gql.telemetry import ApiTelemetry
+from gql.telemetry import REQUESTS, ApiTelemetry
 from observability import logs
 from schema import build_schema
 from tasks.service import JobService
@@ -43,6 +43,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry=REQUESTS,
     )
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
     app.include_router(graphql.router(build_schema(), service, settings), prefix="/graphql", include_in_schema=False)
@@ -53,7 +54,6 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     docs.mount(app)
     explorer.mount(app)
     problems.handle(app)
-    telemetry.watch(app)
     return app
 
 

@@ -177,6 +177,18 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class LostAttempt:
+    """An attempt whose worker fell silent; moments in milliseconds of the server's clock."""
+
+    job_id: str
+    index: int
+    attempt: int
+    claimed_ms: int
+    lost_ms: int
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class QueueStats:
     """How full the system is. `capacity` counts queued and running jobs together."""
 

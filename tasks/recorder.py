@@ -22,9 +22,9 @@ from tasks import metrics, records, tracing
 from tasks.jobs import segment_length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from tasks.jobs import FailureReason, Job
+    from tasks.jobs import FailureReason, Job, LostAttempt
     from tasks.settings import JobSettings
 
 # Long enough for a store that restarts; past it the lease runs out and the segment is given to somebody else.
@@ -47,18 +47,6 @@ class Claim:
     start: int
     length: int
     attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class LostAttempt:
-    """An attempt whose worker fell silent; moments in milliseconds of the server's clock."""
-
-    job_id: str
-    index: int
-    attempt: int
-    claimed_ms: int
-    lost_ms: int
-    traceparent: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +95,7 @@ class Recorder:
         """Take a segment. None: the job is final, the segment done, or somebody else is at it."""
         reply = self._run("claim", job=job_id, index=index, claim=uuid.uuid4().hex, lease_ms=self._lease_ms)
         claim, lost, ended = reply
-        for attempt_lost in _parse_lost(lost):
+        for attempt_lost in records.parse_lost(lost):
             tracing.attempt_lost(attempt_lost)
         _tell_ended(ended)
         if claim is None:
@@ -161,7 +149,7 @@ class Recorder:
             grace_ms=_UNCLAIMED_GRACE // timedelta(milliseconds=1),
             limit=_RECONCILE_LIMIT,
         )
-        return Reconciled(expired, resent, _parse_lost(lost), _parse_ended(ended))
+        return Reconciled(expired, resent, records.parse_lost(lost), _parse_ended(ended))
 
     def seen(self, worker: str, concurrency: int) -> None:
         """Tell that this worker process is consuming."""
@@ -180,13 +168,6 @@ class Recorder:
         packed = records.script_arguments(self._settings, arguments)
         with tracing.storing(script):
             return self._scripts[script](keys=[self._settings.key_prefix], args=[packed, blob])
-
-
-def _parse_lost(reply: Iterable[Sequence[Any]]) -> tuple[LostAttempt, ...]:
-    return tuple(
-        LostAttempt(job_id.decode(), int(index), attempt, int(claimed_ms), int(lost_ms), traceparent.decode() or None)
-        for job_id, index, attempt, claimed_ms, lost_ms, traceparent in reply
-    )
 
 
 def _parse_ended(reply: Iterable[Any]) -> tuple[Job, ...]:

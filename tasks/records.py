@@ -34,10 +34,20 @@ from celery import Celery
 from kombu import Connection
 from kombu.serialization import dumps
 
-from tasks.jobs import SEGMENT_PRIMES, SMALL_JOB_PRIMES, Failure, FailureReason, Job, JobStatus, QueueStats, Worker
+from tasks.jobs import (
+    SEGMENT_PRIMES,
+    SMALL_JOB_PRIMES,
+    Failure,
+    FailureReason,
+    Job,
+    JobStatus,
+    LostAttempt,
+    QueueStats,
+    Worker,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.settings import JobSettings
 
@@ -158,6 +168,14 @@ def parse_workers(seen: Sequence[Any]) -> tuple[Worker, ...]:
         name, _, concurrency = seen[i].decode().rpartition(" ")
         workers.append(Worker(name, int(concurrency), moment(int(seen[i + 1]))))
     return tuple(workers)
+
+
+def parse_lost(attempts: Iterable[Sequence[Any]]) -> tuple[LostAttempt, ...]:
+    """Attempts that were given up, from a script's lists: [job, index, attempt, claimed, lost, traceparent]."""
+    return tuple(
+        LostAttempt(job_id.decode(), int(index), attempt, int(claimed_ms), int(lost_ms), traceparent.decode() or None)
+        for job_id, index, attempt, claimed_ms, lost_ms, traceparent in attempts
+    )
 
 
 def moment(milliseconds: int) -> datetime:

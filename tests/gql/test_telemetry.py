@@ -28,6 +28,8 @@ SUBMIT = """mutation { generatePrimes(input: {count: 20}) {
 
 def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
     told, url = traced.told, traced.system.url
+    told.catch_up()
+    before = told.total(HTTP, http_route="/status/{request_id}", http_response_status_code="200")
     job_id = finished_job(traced.system, 10)
     for path in (f"/status/{job_id}", "/status/unknown", "/nowhere", "/livez"):
         httpx.get(url + path)
@@ -35,8 +37,8 @@ def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
     def counted() -> bool:
         status = {"http_route": "/status/{request_id}"}
         return (
-            told.total(HTTP, **status, http_response_status_code="200") == 1
-            and told.total(HTTP, **status, http_response_status_code="404") == 1
+            told.total(HTTP, **status, http_response_status_code="200") == before + 1
+            and told.total(HTTP, **status, http_response_status_code="404") >= 1
             and told.total(HTTP, http_route="/graphql", http_response_status_code="200") >= 1
         )
 

@@ -1,0 +1,91 @@
+"""What telemetry costs: CPU time of the API for each mutation, and the mutations' p95, on against off, in one run.
+
+    python -m tests.bench.telemetry_overhead [rounds [mutations]]
+
+Each variant is an API of its own, all on one Valkey and open at the same time. They take turns, briefly and in an order
+that is turned round each time, so that what the machine does meanwhile falls on all of them; a ratio is the median of
+the rounds' ratios.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests import programs
+from tests.otlp import receiver
+
+MUTATION = "mutation { generatePrimes(input: {count: 10}) { ... on GeneratePrimesAccepted { job { id traceId } } } }"
+TARGETS = {"all traces": 1.35, "10 % of traces": 1.15}
+
+
+def main(rounds: int = 40, mutations: int = 100) -> int:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        told = stack.enter_context(receiver())
+        on: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "10000"}
+        tenth = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
+        variants: dict[str, dict[str, Any]] = {
+            "off": {},
+            "all traces": on,
+            "10 % of traces": on
+            | {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"},
+            "metrics alone": on | {"OTEL_TRACES_EXPORTER": "none"},
+        }
+        valkey = stack.enter_context(programs.valkey(folder))
+        apis = {
+            name: stack.enter_context(programs.api(folder, valkey.url, "bench:", QUEUE_CAPACITY="1000000", **options))
+            for name, options in variants.items()
+        }
+        cpu: dict[str, list[float]] = {name: [] for name in variants}
+        p95: dict[str, list[float]] = {name: [] for name in variants}
+        # The first one warms up.
+        for turn in range(rounds + 1):
+            for name in list(variants) if turn % 2 else reversed(list(variants)):
+                url, api = apis[name]
+                microseconds, latency = measure(url, api.process.pid, mutations)
+                if turn:
+                    cpu[name].append(microseconds)
+                    p95[name].append(latency)
+    return report(cpu, p95)
+
+
+def measure(url: str, pid: int, mutations: int) -> tuple[float, float]:
+    """CPU microseconds a mutation, and their p95 in milliseconds, of one client."""
+    latencies = []
+    with httpx.Client(base_url=url) as client:
+        # A process's own clock of CPU time, to the nanosecond.
+        clock = (~pid << 3) | 2
+        before = time.clock_gettime(clock)
+        for _ in range(mutations):
+            started = time.perf_counter()
+            client.post("/graphql", json={"query": MUTATION}).raise_for_status()
+            latencies.append((time.perf_counter() - started) * 1000)
+        used = time.clock_gettime(clock) - before
+    return used / mutations * 1e6, statistics.quantiles(latencies, n=20)[-1]
+
+
+def report(cpu: dict[str, list[float]], p95: dict[str, list[float]]) -> int:
+    print(f"{'':<16}{'CPU a mutation':>18}{'ratio':>8}{'p95':>12}{'ratio':>8}{'target':>8}")
+    missed = 0
+    for name, used_by_round in cpu.items():
+        used, latency = statistics.median(used_by_round), statistics.median(p95[name])
+        cpu_ratio, p95_ratio = (
+            statistics.median(here / there for here, there in zip(found[name], found["off"], strict=True))
+            for found in (cpu, p95)
+        )
+        target = TARGETS.get(name)
+        missed += target is not None and cpu_ratio > target
+        print(f"{name:<16}{used:>15.0f} us{cpu_ratio:>8.2f}{latency:>9.2f} ms{p95_ratio:>8.2f}{target or '':>8}")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))
