@@ -1,0 +1,160 @@
+"""docker-compose.yml: what is started, who talks to whom, and what is told of telemetry."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.telemetry.deployed import mounts
+from tests.programs import ROOT
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+# What is started where nothing is to be measured.
+CORE = {"api", "celery-worker", "valkey"}
+TELEMETRY = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_METRIC_EXPORT_INTERVAL",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "OTEL_RESOURCE_ATTRIBUTES",
+}
+DOCKER_COMPOSE = ["docker", "compose"]
+
+
+def interpolated(value: str, environment: dict[str, str]) -> str:
+    """A value as Compose reads it: ${NAME}, ${NAME-default}, ${NAME:-default} and ${NAME:+replacement}, nested."""
+    innermost = re.compile(r"\$\{(\w+)(?:(:?[-+])([^{}]*))?\}")
+
+    def replace(match: re.Match[str]) -> str:
+        name, how, other = match.groups()
+        given = environment.get(name)
+        match how:
+            case "-":
+                return other if given is None else given
+            case ":-":
+                return given or other
+            case ":+":
+                return other if given else ""
+            case _:
+                return given or ""
+
+    while innermost.search(value):
+        value = innermost.sub(replace, value)
+    return value
+
+
+def networks_of(name: str) -> set[str]:
+    return set(SERVICES[name]["networks"])
+
+
+def services_named(text: str) -> set[str]:
+    """Those that a configuration talks to: in http://grafana:3000, or in jaeger:4317."""
+    return set(re.findall(rf"(?<![\w-])({'|'.join(SERVICES)}):\d+(?!\.)", text))
+
+
+@pytest.mark.parametrize("name", sorted(TELEMETRY))
+def test_what_the_environment_says_of_telemetry_is_passed_on(name: str) -> None:
+    value = SERVICES["api"]["environment"][name]
+    assert SERVICES["celery-worker"]["environment"][name] == value
+    assert interpolated(value, {name: "mine", "COMPOSE_PROFILES": "full"}) == "mine"
+
+
+def test_all_is_started_unless_no_profile_is_asked_for_and_then_nothing_is_sent() -> None:
+    dotenv = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {profile for service in SERVICES.values() for profile in service.get("profiles", [])} == {
+        dotenv["COMPOSE_PROFILES"]
+    }
+    assert {name for name, service in SERVICES.items() if not service.get("profiles")} == CORE
+    endpoint = SERVICES["api"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert interpolated(endpoint, dotenv) == "http://otel-collector:4318"
+    assert interpolated(endpoint, {"COMPOSE_PROFILES": ""}) == ""
+    # Who measures nothing waits for nobody who would measure it.
+    assert {other for name in CORE for other in SERVICES[name].get("depends_on", {})} <= CORE
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_who_is_waited_for_can_say_that_it_is_ready(name: str) -> None:
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        assert how == {"condition": "service_healthy"}
+        assert "healthcheck" in SERVICES[other]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_is_mounted_is_there_and_can_only_be_read(name: str) -> None:
+    for volume in SERVICES[name].get("volumes", []):
+        outside, _, *how = volume.split(":")
+        if outside.startswith("."):
+            assert how == ["ro"]
+            # Else the engine would make an empty folder of that name.
+            assert (ROOT / outside).is_file() or list((ROOT / outside).iterdir()), outside
+        else:
+            assert outside in COMPOSE["volumes"]
+
+
+def test_what_the_stores_keep_is_on_volumes() -> None:
+    """Anywhere else their file systems can't be written to."""
+    [of_traces] = re.findall(r"JAEGER_DATA:-(\S+?)\}/keys", mounts("jaeger")["/etc/jaeger/config.yaml"].read_text())
+    assert of_traces.split("/")[:2] == ["", "tmp"]
+    assert "traces:/tmp" in SERVICES["jaeger"]["volumes"]
+    assert "-storageDataPath=/storage" in SERVICES["victoria-metrics"]["command"]
+    assert "metrics:/storage" in SERVICES["victoria-metrics"]["volumes"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_whoever_is_named_is_on_a_network_of_those_who_name_it(name: str) -> None:
+    """In a service's command and environment, and in the configuration that it is given."""
+    files = [path for path in mounts(name).values() if path.is_file()]
+    files += [path for folder in mounts(name).values() if folder.is_dir() for path in folder.glob("*.yml")]
+    said = "\n".join([yaml.safe_dump(SERVICES[name]), *(path.read_text(encoding="utf-8") for path in files)])
+    others = services_named(said) - {name}
+    for other in others:
+        assert networks_of(name) & networks_of(other), other
+    if name in {"victoria-metrics", "grafana", "vmalert", "otel-collector"}:
+        assert others
+
+
+def test_grafana_is_told_how_often_the_programs_send() -> None:
+    """With less, its $__rate_interval would hold no two points; and what is scraped comes as often."""
+    [stores] = (ROOT / "observability/grafana/provisioning/datasources").iterdir()
+    sources = {source["uid"]: source for source in yaml.safe_load(stores.read_text(encoding="utf-8"))["datasources"]}
+    assert sources.keys() == {"victoriametrics", "jaeger"}
+    interval = interpolated(SERVICES["api"]["environment"]["OTEL_METRIC_EXPORT_INTERVAL"], {})
+    scrape = yaml.safe_load((ROOT / "observability/victoria-metrics/scrape.yaml").read_text(encoding="utf-8"))
+    assert sources["victoriametrics"]["jsonData"]["timeInterval"] == f"{int(interval) // 1000}s"
+    assert scrape["global"]["scrape_interval"] == f"{int(interval) // 1000}s"
+
+
+def test_grafana_finds_its_first_page() -> None:
+    page = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    [(inside, outside)] = [item for item in mounts("grafana").items() if page.startswith(f"{item[0]}/")]
+    assert (outside / page.removeprefix(f"{inside}/")).is_file()
+
+
+def composed(*arguments: str, **environment: str) -> str:
+    """What Docker Compose says, where it is installed."""
+    version = [*DOCKER_COMPOSE, "version"]
+    if not shutil.which("docker") or subprocess.run(version, capture_output=True, check=False).returncode:
+        pytest.skip("Docker Compose is not on this machine")
+    whole = {name: value for name, value in os.environ.items() if name != "COMPOSE_PROFILES"} | environment
+    answer = subprocess.run(
+        [*DOCKER_COMPOSE, *arguments], cwd=ROOT, env=whole, capture_output=True, text=True, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    return answer.stdout
+
+
+def test_compose_accepts_the_file() -> None:
+    assert set(composed("config", "--services").split()) == SERVICES.keys()
+
+
+def test_compose_leaves_telemetry_out_where_no_profile_is_asked_for() -> None:
+    assert set(composed("config", "--services", COMPOSE_PROFILES="").split()) == CORE
+    assert "otel-collector" not in composed("config", COMPOSE_PROFILES="")
