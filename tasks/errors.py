@@ -7,6 +7,9 @@ JobError
 ├── IdempotencyConflict  same key, other arguments
 ├── QueueFull            back-pressure; carries retry_after
 └── BackendUnavailable   broker or store did not answer; carries retry_after
+    └── ResultStoreUnavailable  likewise the store of large results: gone, full, closed to us, or damaged
+        ├── SegmentMissing      a part of a result is not there: it has expired, or was lost
+        └── SegmentDamaged      what is there is not what was put
 
 The edges turn these into their own words: schema.errors into union members, gql.rest into problem responses. What
 is not in this tree is a bug, and is masked at the edge.
@@ -95,3 +98,24 @@ class BackendUnavailable(JobError):
     def __init__(self, message: str = "the job store does not answer", retry_after: timedelta | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after if retry_after is not None else OUTAGE_RETRY_AFTER
+
+
+class ResultStoreUnavailable(BackendUnavailable):
+    """The store of large results did not answer, or refused. Its own words, which may name hosts, are in the cause."""
+
+    def __init__(self, message: str = "the result store does not answer") -> None:
+        super().__init__(message)
+
+
+class SegmentMissing(ResultStoreUnavailable):
+    """A part of a result is not where it was put. Whoever knows that the result has expired takes it for empty."""
+
+    def __init__(self) -> None:
+        super().__init__("a part of the result is missing: it has expired or was lost")
+
+
+class SegmentDamaged(ResultStoreUnavailable):
+    """A part of a result is not what was put there."""
+
+    def __init__(self) -> None:
+        super().__init__("a part of the result is damaged")

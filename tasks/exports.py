@@ -1,31 +1,21 @@
-"""A job's primes as a file that other programs open: Parquet, CSV or newline-delimited JSON, one column `prime`.
+"""A finished result as a file that other programs open: Parquet, CSV or newline-delimited JSON, one column `prime`.
 
-Written piece by piece, so that nobody waits for the last prime to get the first, and other requests go on in between.
+The size of a file is known before any of it is made, and its bytes are the same each time, so that any part of it can
+be had alone and a download goes on where it broke off. Memory does not grow with the result: pieces are made one by
+one, each when the one before it is gone.
 """
 
 from __future__ import annotations
 
-import asyncio
-import io
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from tasks import export_parquet, export_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import numpy as np
-    import numpy.typing as npt
-
-COLUMN = "prime"
-
-# Primes in one piece of text: about half a megabyte, some 10 ms of work.
-_PIECE = 65_536
-
-# Primes in one row group of Parquet: what a reader that wants a page has to decode.
-_ROW_GROUP = 131_072
+    from tasks.sources import Source
 
 
 class ExportFormat(StrEnum):
@@ -44,34 +34,39 @@ class ExportFormat(StrEnum):
             ExportFormat.NDJSON: "application/x-ndjson",
         }[self]
 
-
-async def export(primes: npt.NDArray[np.uint64], form: ExportFormat) -> AsyncIterator[bytes]:
-    """The file's bytes, in pieces; each is made in a thread."""
-    if form is ExportFormat.PARQUET:
-        yield await asyncio.to_thread(_parquet, primes)
-        return
-    if form is ExportFormat.CSV:
-        yield f"{COLUMN}\n".encode()
-    for start in range(0, len(primes), _PIECE):
-        yield await asyncio.to_thread(_lines, primes[start : start + _PIECE], form)
+    @property
+    def is_text(self) -> bool:
+        """Worth compressing on the way; Parquet is packed already."""
+        return self is not ExportFormat.PARQUET
 
 
-def _lines(primes: npt.NDArray[np.uint64], form: ExportFormat) -> bytes:
-    before, after = ("", "\n") if form is ExportFormat.CSV else (f'{{"{COLUMN}":', "}\n")
-    return "".join([f"{before}{prime}{after}" for prime in primes.tolist()]).encode()
+class ExportFile(Protocol):
+    """A file that is made while it is read."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        ...
+
+    def content(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes from `start` to before `stop`, in pieces; 0 <= start <= stop <= size.
+
+        Raises:
+            BackendUnavailable: in the middle of it, as well.
+        """
+        ...
 
 
-def _parquet(primes: npt.NDArray[np.uint64]) -> bytes:
-    # Signed: every prime is below 2^53, and not every reader has unsigned integers.
-    table = pa.table({COLUMN: pa.array(primes.astype("int64"))})
-    file = io.BytesIO()
-    pq.write_table(
-        table,
-        file,
-        row_group_size=_ROW_GROUP,
-        use_dictionary=False,
-        column_encoding={COLUMN: "DELTA_BINARY_PACKED"},
-        compression="none",
-        write_page_index=True,
-    )
-    return file.getvalue()
+async def export(source: Source, form: ExportFormat) -> ExportFile:
+    """The file of a whole result.
+
+    Raises:
+        BackendUnavailable: the result can't be read.
+    """
+    match form:
+        case ExportFormat.PARQUET:
+            return await export_parquet.lay_out(source)
+        case ExportFormat.CSV:
+            return await export_text.lay_out(source, export_text.CSV)
+        case ExportFormat.NDJSON:
+            return await export_text.lay_out(source, export_text.NDJSON)

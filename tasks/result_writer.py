@@ -1,0 +1,82 @@
+"""Large results, for the worker: keeping segments, and the checksum of them all. Reading belongs to result_store.
+
+Sync, because Celery is; underneath, each call has an event loop of its own, since only there a call to a disk that
+hangs can be given up. Use it in the process that made it only: nothing of it survives a fork, which a pool's parent
+finds out the hard way (see ObjectStore).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, Self
+
+from tasks import parquet
+from tasks.ahead import one_ahead
+from tasks.deltas import PRIME_TYPE
+from tasks.errors import SegmentDamaged
+from tasks.jobs import segment_count, segment_length
+from tasks.object_store import ObjectStore
+from tasks.result_store import segment_name, undamaged
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class ResultWriter:
+    """The worker's hand on the result store.
+
+    Every method raises ResultStoreUnavailable when the store fails, or does not answer within object_store's limits.
+    """
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    @classmethod
+    def connect(cls, url: str) -> Self:
+        """A writer to an address; nothing is sent.
+
+        Raises:
+            ValueError: results can't be kept there.
+        """
+        return cls(ObjectStore.connect(url))
+
+    def put_segment(self, job_id: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
+        """Keep a segment, whole or not at all. Returns its size in bytes.
+
+        The name says job and index but not the attempt: two attempts have the same primes, and so the same bytes, so
+        whichever is later changes nothing. One that was made by another version may cut them otherwise; a reader
+        that holds the older footer then finds that the checksums of its pages don't fit, and reads the newer one.
+        """
+        file = parquet.pack(primes)
+        asyncio.run(self._objects.put(segment_name(job_id, index), file))
+        return len(file)
+
+    def sha256(self, job_id: str, count: int) -> str:
+        """Hex digest of all `count` primes as little-endian unsigned 64-bit integers, in order.
+
+        Once every segment is kept: they are read again, in order, which takes 7 ms each and the memory of two. A
+        digest can't be put together from those of its parts, and hashlib's can't be handed on half-way.
+
+        Raises:
+            SegmentMissing: a segment is not there.
+            SegmentDamaged: a segment has not the primes that it should, or too many or few.
+        """
+        return asyncio.run(self._sha256(job_id, count))
+
+    async def _sha256(self, job_id: str, count: int) -> str:
+        digest = hashlib.sha256()
+        names = [segment_name(job_id, index) for index in range(segment_count(count))]
+        index = 0
+        async for file in one_ahead(names, self._objects.get):
+            await asyncio.to_thread(_add, digest, file, segment_length(count, index))
+            index += 1
+        return digest.hexdigest()
+
+
+def _add(digest: hashlib._Hash, file: bytes, length: int) -> None:
+    primes = undamaged(parquet.unpack, file)
+    if primes.size != length:
+        raise SegmentDamaged
+    digest.update(primes.astype(PRIME_TYPE, copy=False).data)
