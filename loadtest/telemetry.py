@@ -1,0 +1,105 @@
+"""What the load test tells of itself, as docs/observability.md has it, by the standard OTEL_* variables.
+
+Each process has its own provider and instance id: `start` belongs after Locust's forks. While no endpoint is named in
+the environment, all of this does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+from opentelemetry.metrics import NoOpMeterProvider, Observation
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+
+from loadtest.kinds import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from opentelemetry.metrics import CallbackOptions
+    from opentelemetry.sdk.metrics.export import MetricReader
+
+# fmt: off
+SECONDS = (
+    .001, .0025, .005, .0075, .01, .015, .02, .03, .05, .075, .1, .15, .2, .25, .3, .5, .75,
+    1, 1.5, 2, 3, 5, 7.5, 10, 30, 60, 120, 300,
+)
+# fmt: on
+
+# As the other programs of the stack; the SDK's own minute is too long to watch a run of two.
+_INTERVAL_MS = 10_000
+
+# What the end of a run waits for a collector that does not answer.
+_SHUTDOWN_MS = 5_000
+
+
+class Telemetry:
+    """The instruments of one process. Listens to Locust's request event, where everything passes."""
+
+    def __init__(self, reader: MetricReader | None, users: Callable[[], int], scenario: Callable[[], str]) -> None:
+        """Without a reader nothing is measured. Users and scenario are asked for at each export."""
+        self._provider = _provider(reader) if reader else None
+        meter = (self._provider or NoOpMeterProvider()).get_meter("loadtest")
+        self._requests = meter.create_histogram(
+            "loadtest.request.duration", "s", "One request", explicit_bucket_boundaries_advisory=SECONDS
+        )
+        self._jobs = meter.create_histogram(
+            "loadtest.job.duration",
+            "s",
+            "Submit to final, as the client saw it",
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
+        self._lags = meter.create_histogram(
+            "loadtest.event.lag",
+            "s",
+            "Final state's finishedAt to its arrival",
+            explicit_bucket_boundaries_advisory=SECONDS,
+        )
+        self._violations = meter.create_counter("loadtest.violations", "{violation}", "Promises that were broken")
+
+        def running(_: CallbackOptions) -> Iterable[Observation]:
+            yield Observation(users(), {"loadtest.scenario": scenario()})
+
+        meter.create_observable_gauge("loadtest.users", [running], "{user}", "Users that run in this process")
+
+    def request(
+        self, request_type: str, name: str, response_time: float | None, exception: Exception | None = None, **_: object
+    ) -> None:
+        """Take what Locust was told."""
+        seconds = (response_time or 0) / 1_000
+        match request_type:
+            case Kind.JOB if exception is None:
+                self._jobs.record(seconds, {"loadtest.size": name})
+            case Kind.LAG:
+                self._lags.record(seconds)
+            case Kind.VIOLATION:
+                self._violations.add(1, {"loadtest.violation": name})
+            case Kind.JOB:
+                pass
+            case _:
+                outcome = "failed" if exception else "ok"
+                self._requests.record(seconds, {"loadtest.request": name, "loadtest.outcome": outcome})
+
+    def shutdown(self) -> None:
+        """Send what has gathered, and stop."""
+        if self._provider is not None:
+            self._provider.shutdown(_SHUTDOWN_MS)
+
+
+def exporting_reader() -> MetricReader | None:
+    """A reader that exports by OTLP over HTTP from a thread; None when no endpoint is named in the environment."""
+    if not (os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")):
+        return None
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+
+    interval = float(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", _INTERVAL_MS))
+    return PeriodicExportingMetricReader(OTLPMetricExporter(), interval)
+
+
+def _provider(reader: MetricReader) -> MeterProvider:
+    resource = Resource.create({"service.name": "primes-loadtest", "service.instance.id": str(uuid.uuid4())})
+    return MeterProvider([reader], resource, AlwaysOffExemplarFilter(), shutdown_on_exit=False)
