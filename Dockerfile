@@ -37,7 +37,8 @@ RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /op
 FROM ${PYTHON_IMAGE}
 # By hand rather than by useradd, which notes the day. Celery looks the group up.
 RUN echo 'primes:x:10001:10001::/app:/usr/sbin/nologin' >> /etc/passwd \
-    && echo 'primes:x:10001:' >> /etc/group
+    && echo 'primes:x:10001:' >> /etc/group \
+    && install -d -o 10001 -g 10001 /results
 # The packages are not installed but found from the root of the source, wherever a program is started.
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=application /opt/venv /opt/venv

@@ -17,7 +17,6 @@ from tasks import metrics
 from tasks.errors import JobNotFound
 from tasks.exports import ExportFormat, export
 from tasks.jobs import ResultState
-from tasks.sources import ArraySource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -123,10 +122,10 @@ def _complete(job: Job | None, job_id: str) -> Job:
 
 
 async def _source(service: JobService, job: Job) -> Source:
-    found = await service.primes(job, 0, job.count)
-    if found.size < job.count:
+    source = await service.source(job)
+    if source is None:
         raise _gone(job)
-    return ArraySource(found)
+    return source
 
 
 def _gone(job: Job) -> HTTPException:

@@ -36,7 +36,7 @@ SCHEMA: dict[str, Any] = {
         "type": {"type": "string", "examples": ["about:blank"]},
         "title": {"type": "string", "examples": ["Bad Request"]},
         "status": {"type": "integer", "examples": [400]},
-        "detail": {"type": "string", "examples": ["n is 0, must be 1 to 1048576"]},
+        "detail": {"type": "string", "examples": ["n is 0, must be 1 to 100000000"]},
     },
 }
 

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Header, Request, Response
 from gql.problems import ANY_OTHER, documented, problem
 from tasks import metrics
 from tasks.errors import FieldIssue, InvalidRequest, JobNotFound
+from tasks.exports import ExportFormat
 from tasks.jobs import JobStatus, PrimesRequest, ResultState
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ Submit long work, follow it, fetch its results. These are the REST doors, for sc
 everything else is in GraphQL at [/graphql](/graphql).
 """
 
-# {"n": 1048576} with a lot of white space; more is not a request for primes.
+# {"n": 100000000} with a lot of white space; more is not a request for primes.
 _LARGEST_BODY_BYTES = 4_096
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?", re.IGNORECASE)
 _POLL_AFTER_SECONDS = "1"
+
+# Of longer results /status names the files instead of listing the primes.
+LARGEST_LIST = 2**20
 _SHOWN_CHARACTERS = 40
 
 _WORDS = {
@@ -111,7 +115,10 @@ async def _status_body(service: JobService, job: Job) -> bytes:
     body: dict[str, Any] = {"status": _WORDS[job.status], "result": None}
     if job.failure is not None:
         body["error"] = {"reason": job.failure.reason.value, "message": job.failure.message}
-    if job.status is JobStatus.SUCCEEDED:
+    if job.status is JobStatus.SUCCEEDED and job.count > LARGEST_LIST:
+        # A list of ten million numbers is the end of most clients that read it.
+        body["downloads"] = {form.value: f"/jobs/{job.id}/primes.{form}" for form in ExportFormat}
+    elif job.status is JobStatus.SUCCEEDED:
         body["result"] = await service.primes(job, 0, job.count)
         metrics.record_served(len(body["result"]), "rest")
     # A million numbers take milliseconds to write out, in which other requests go on.
@@ -201,6 +208,7 @@ def _status() -> dict[int | str, dict[str, Any]]:
         "properties": {
             "status": {"type": "string", "enum": ["pending", "complete", "failed", "cancelled"]},
             "result": {"type": ["array", "null"], "items": {"type": "integer"}},
+            "downloads": {"type": "object", "additionalProperties": {"type": "string"}},
             "error": {
                 "type": "object",
                 "properties": {"reason": {"type": "string"}, "message": {"type": "string"}},
@@ -219,7 +227,8 @@ def _status() -> dict[int | str, dict[str, Any]]:
         },
     }
     content = {"application/json": {"schema": schema, "examples": examples}}
-    return {200: {"description": "The state; `result` is null until complete", "content": content}}
+    told = f"The state; `result` is null until complete, and beyond {LARGEST_LIST} primes, which `downloads` has"
+    return {200: {"description": told, "content": content}}
 
 
 def _generate_request(max_count: int) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from schema.enums import describe_enum
 from schema.pages import After, Before, First, Last, Offset, PageArguments, PageInfo, encode_cursor
 from schema.scalars import SafeInt
 from tasks import jobs, metrics
-from tasks.exports import ExportFormat
+from tasks.errors import BackendUnavailable
+from tasks.exports import ExportFormat, export
 from tasks.jobs import ResultState
 
 _CURSOR = "prime"
@@ -44,10 +45,19 @@ describe_enum(
 class ResultDownload:
     """A result as a file."""
 
+    job: strawberry.Private[jobs.Job]
     format: ExportFormat = strawberry.field(description="The file's format.")
     url: str = strawberry.field(description="Path on this origin; answers Range requests where the size is known.")
     content_type: str = strawberry.field(description="Its media type.")
-    byte_size: SafeInt | None = strawberry.field(description="Its size; null where it is made while it is sent.")
+
+    @strawberry.field(description="Its size; null where it is not known, the result having expired for instance.")
+    async def byte_size(self, info: Info) -> SafeInt | None:
+        """Its size."""
+        try:
+            source = await info.context.service.source(self.job)
+            return None if source is None else SafeInt((await export(source, self.format)).size)
+        except BackendUnavailable:
+            return None
 
 
 @strawberry.type(description="A prime and where it stands.")
@@ -140,7 +150,7 @@ class JobResult:
             first=None if job.first is None else SafeInt(job.first),
             last=None if job.last is None else SafeInt(job.last),
             sha256=job.sha256,
-            expires_at=job.result_expires_at,
+            expires_at=job.result_expires_at if job.status is jobs.JobStatus.SUCCEEDED else None,
         )
 
     @strawberry.field(description="The result as a file, in each format; empty until COMPLETE.")
@@ -186,7 +196,7 @@ def _downloads(job: jobs.Job) -> list[ResultDownload]:
     if job.result_state is not ResultState.COMPLETE:
         return []
     return [
-        ResultDownload(format=form, url=f"/jobs/{job.id}/primes.{form}", content_type=form.content_type, byte_size=None)
+        ResultDownload(job=job, format=form, url=f"/jobs/{job.id}/primes.{form}", content_type=form.content_type)
         for form in ExportFormat
     ]
 

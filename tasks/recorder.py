@@ -12,6 +12,7 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
@@ -39,7 +40,10 @@ _RECONCILE_LIMIT = 100
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to compute one segment until the lease runs out: `length` primes from rank `index * 2^20` on."""
+    """The right to compute one segment until the lease runs out: `length` primes from rank `index * 2^20` on.
+
+    `count` is the whole job's. `folder` is where its files are kept; None: its primes are kept beside the record.
+    """
 
     job_id: str
     index: int
@@ -47,6 +51,8 @@ class Claim:
     start: int
     length: int
     attempt: int
+    count: int
+    folder: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +67,28 @@ class Reconciled:
 
 @dataclass(frozen=True, slots=True)
 class SegmentResult:
-    """What a computed segment is remembered by: its primes delta-coded, and the facts a reader asks for first."""
+    """What a computed segment is remembered by.
 
-    deltas: bytes
+    Args:
+        first: its first prime.
+        last: its last prime.
+        sha256: of all primes of the job; None where it is not known from this segment alone.
+        deltas: its primes delta-coded, of a job without files.
+    """
+
     first: int
     last: int
-    sha256: str
+    sha256: str | None = None
+    deltas: bytes = b""
+
+
+class Finish(Enum):
+    """What became of the end of a segment."""
+
+    DONE = "done"
+    LATE = "late"
+    # All is there but the checksum of the whole: to be brought with the same segment again.
+    UNSEALED = "unsealed"
 
 
 class Recorder:
@@ -100,21 +122,23 @@ class Recorder:
         _tell_ended(ended)
         if claim is None:
             return None
-        token, count, start, attempt, waited_ms = (int(value) for value in claim)
+        token, count, start, attempt, waited_ms = (int(value) for value in claim[:5])
         if waited_ms >= 0:
             metrics.JOB_QUEUE_DURATION.record(waited_ms / 1000, {"job.queue": records.queue_for(count)})
-        return Claim(job_id, index, token, start, segment_length(count, index), attempt)
+        length = segment_length(count, index)
+        return Claim(job_id, index, token, start, length, attempt, count, claim[5].decode() or None)
 
     def extend(self, claim: Claim) -> bool:
         """Heartbeat. False: the segment is no longer this worker's."""
         return self._run_fenced("extend", claim, lease_ms=self._lease_ms) is not None
 
-    def finish(self, claim: Claim, result: SegmentResult) -> bool:
-        """The segment is computed. False: too late, nothing was written."""
+    def finish(self, claim: Claim, result: SegmentResult) -> Finish:
+        """The segment is computed and kept. Unless this is DONE, nothing was written."""
         facts = {"first": str(result.first), "last": str(result.last), "sha256": result.sha256}
-        ttl_ms = self._settings.result_ttl_seconds * 1000
-        ended = self._run_fenced("finish", claim, result.deltas, length=claim.length, result_ttl_ms=ttl_ms, **facts)
-        return _tell_ended(ended)
+        ended = self._run_fenced("finish", claim, result.deltas, length=claim.length, **facts)
+        if ended == b"seal":
+            return Finish.UNSEALED
+        return Finish.DONE if _tell_ended(ended) else Finish.LATE
 
     def fail(self, claim: Claim, reason: FailureReason, message: str) -> bool:
         """The segment can't be computed, now or later. False: too late, nothing was written."""

@@ -4,7 +4,8 @@ Keys, under one prefix, each with a time-to-live:
 
     job:{id}             hash: the record; the fields are those that `parse_job` reads
     job:{id}:segments    hash: index -> JSON {state, token, lost, sends, claim} of each segment that was ever sent
-    job:{id}:result      bytes: the primes, delta-coded (tasks.deltas)
+    job:{id}:result      bytes: the primes of a small job, delta-coded (tasks.deltas); others' are in the result store
+    folders              sorted set of folders of the result store by the moment until which they are kept
     jobs:{STATUS}        sorted set of the ids with that status; scores are 0, ids sort by time of creation
     expiry               sorted set of all ids by the moment at which the record expires
     idempotency:{key}    the id of the job that the key stands for
@@ -79,7 +80,11 @@ def script_text(name: str) -> str:
 
 def script_arguments(settings: JobSettings, arguments: Mapping[str, Any]) -> str:
     """The one JSON argument of a script: its own and those that every script takes."""
-    shared = {"job_ttl_ms": settings.job_ttl_seconds * 1000, "message": message_template()}
+    shared = {
+        "job_ttl_ms": settings.job_ttl_seconds * 1000,
+        "result_ttl_ms": settings.result_ttl_seconds * 1000,
+        "message": message_template(),
+    }
     return json.dumps({**shared, **{name: value for name, value in arguments.items() if value is not None}})
 
 
@@ -145,6 +150,7 @@ def parse_job(snapshot: Sequence[Any]) -> Job:
         first=number.get("first"),
         last=number.get("last"),
         sha256=record.get("sha256"),
+        folder=record.get("folder"),
         result_expires_at=_moment_or_none(number.get("result_expires_at")),
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from tasks import metrics, tracing
 from tasks.errors import BackendUnavailable, JobNotFound
-from tasks.feed import JobFeed
+from tasks.feed import JobFeed, cancelled
 from tasks.records import queue_for
+from tasks.result_store import ResultStore
 from tasks.results import Results
 from tasks.store import Store
 
@@ -22,9 +24,18 @@ if TYPE_CHECKING:
 
     from tasks.jobs import Job, JobPage, JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
+    from tasks.sources import Source
     from tasks.store import Submission, SystemState
 
+log = logging.getLogger(__name__)
+
 NO_WAIT = timedelta(0)
+
+# Files are looked through so often, by each API process: a listing of folders, and one question to the job store.
+SWEEP_EVERY = timedelta(minutes=1)
+
+# Of younger jobs nothing can be left over, or it is about to be used.
+SWEEP_OLDER_THAN = timedelta(minutes=2)
 
 
 class JobService:
@@ -33,21 +44,24 @@ class JobService:
     Every method raises BackendUnavailable when the store does not answer.
     """
 
-    def __init__(self, store: Store, feed: JobFeed, settings: JobSettings) -> None:
+    def __init__(self, store: Store, feed: JobFeed, files: ResultStore, settings: JobSettings) -> None:
         self._store = store
         self._feed = feed
-        self._results = Results(store)
+        self._files = files
+        self._results = Results(store, files)
+        self._sweeper: asyncio.Task[None] | None = None
         self.settings = settings
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
         """A service with connections of its own."""
         store = Store.connect(settings)
-        return cls(store, JobFeed(store), settings)
+        return cls(store, JobFeed(store), ResultStore.connect(settings.results), settings)
 
     def start(self) -> None:
-        """Begin to follow the jobs' events."""
+        """Begin to follow the jobs' events, and to sweep the result store."""
         self._feed.start()
+        self._sweeper = asyncio.create_task(self._sweep_again_and_again(), name="sweeper of the result store")
 
     async def end_streams(self, seconds: float) -> None:
         """End every stream politely, this process being stopped, and wait so long at most until all have ended."""
@@ -57,6 +71,8 @@ class JobService:
 
     async def stop(self) -> None:
         """End every stream and close all connections."""
+        if self._sweeper is not None:
+            await cancelled(self._sweeper)
         await self._feed.stop()
         await self._store.close()
 
@@ -140,6 +156,29 @@ class JobService:
     async def index_of(self, job: Job, value: int) -> int | None:
         """The index of the first readable prime >= value; None when there is none."""
         return await self._results.index_of(job, value)
+
+    async def source(self, job: Job) -> Source | None:
+        """All primes of a job that has succeeded, for a file of them; None when they have expired meanwhile."""
+        return await self._results.source(job)
+
+    async def check_files(self) -> None:
+        """Fail with ResultStoreUnavailable where a worker could not keep a result."""
+        await self._files.check()
+
+    async def sweep(self) -> Sequence[str]:
+        """Delete files of results that have expired, and of jobs that ended without. Returns their folders."""
+        return await self._files.sweep(self._store.kept_folders, SWEEP_OLDER_THAN)
+
+    async def _sweep_again_and_again(self) -> None:
+        while True:
+            try:
+                swept = await self.sweep()
+            except BackendUnavailable as error:
+                log.warning("results that have expired could not be swept, and will be later: %s", error)
+            else:
+                if swept:
+                    log.info("files of %d results that are no longer kept were deleted", len(swept))
+            await asyncio.sleep(SWEEP_EVERY.total_seconds())
 
     async def system(self) -> SystemState:
         """Queue figures and the workers that were seen lately."""

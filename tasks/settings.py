@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, RedisDsn, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.jobs import SEGMENT_PRIMES
+_ROOT = Path(__file__).parents[1]
 
 Seconds = Annotated[int, Field(ge=1, le=366 * 24 * 3600)]
 
@@ -20,7 +21,12 @@ class JobSettings(BaseSettings):
 
     redis_url: RedisDsn = Field(RedisDsn("redis://127.0.0.1:6379/0"), description="Valkey or Redis >= 6.2")
     key_prefix: str = Field("primegen:", description="Prepended to every key, so that systems can share a server")
-    max_count: int = Field(SEGMENT_PRIMES, ge=1, le=SEGMENT_PRIMES, description="Most primes a job may ask for")
+    results_url: str = Field(
+        "",
+        pattern="^$|^(file|s3|gs|az|memory)://",
+        description="Where results above 10,000 primes go: file://, s3://, gs:// or az://; empty: .data/results",
+    )
+    max_count: int = Field(10**8, ge=1, le=2 * 10**9, description="Most primes a job may ask for")
     queue_capacity: int = Field(10_000, ge=1, description="Most jobs queued and running together")
     job_ttl_seconds: Seconds = Field(7 * 24 * 3600, description="A job is known so long after its last change")
     result_ttl_seconds: Seconds = Field(24 * 3600, description="Its primes can be read so long after it ended")
@@ -33,6 +39,11 @@ class JobSettings(BaseSettings):
         if max(self.result_ttl_seconds, self.idempotency_ttl_seconds) > self.job_ttl_seconds:
             raise ValueError("JOB_TTL_SECONDS must not be below RESULT_TTL_SECONDS or IDEMPOTENCY_TTL_SECONDS")
         return self
+
+    @property
+    def results(self) -> str:
+        """Where results of more than 10,000 primes are kept, as a URL."""
+        return self.results_url or f"{_ROOT.as_uri()}/.data/results"
 
     @property
     def lease(self) -> timedelta:

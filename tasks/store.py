@@ -69,7 +69,7 @@ class Store:
         self._settings = settings
         self._scripts = {
             name: client.register_script(records.script_text(name))
-            for name in ("submit", "cancel", "read", "list", "system")
+            for name in ("submit", "cancel", "read", "list", "system", "folders")
         }
 
     @classmethod
@@ -125,6 +125,7 @@ class Store:
         outcome, *reply = await self._run(
             "submit",
             window=records.SENDING_WINDOW,
+            small_queue=records.SMALL_QUEUE,
             uuid_tail=records.new_uuid_tail(),
             capacity=self._settings.queue_capacity,
             max_attempts=self._settings.max_attempts,
@@ -187,6 +188,10 @@ class Store:
             created_before_ms=_epoch_ms(request.created_before, math.ceil),
         )
         return JobPage(tuple(records.parse_job(snapshot) for snapshot in snapshots), newer, older, total)
+
+    async def kept_folders(self, folders: Sequence[str]) -> set[str]:
+        """Which of some folders of the result store belong to results that are kept, or may still be written."""
+        return {folder.decode() for folder in await self._run("folders", folders=folders)}
 
     async def result(self, job_id: str) -> bytes | None:
         """The delta-coded primes of a job; None when there are none, or no longer."""

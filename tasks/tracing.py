@@ -3,7 +3,7 @@
     POST /graphql                     the request that submitted it
     └─ send small                     here the trace context is put into the record, and so into every message
        ├─ process small               an attempt: one span for each, on whatever worker
-       │  ├─ claim, compute, finish
+       │  ├─ claim, compute, keep, finish, and for the last one seal
        ├─ attempt lost                what a killed worker could not tell: told by who noticed
        └─ job                         from submission to the final state
 
@@ -74,9 +74,9 @@ def processing(traceparent: str | None, queue: str, job_id: str, index: int) -> 
 
 
 @contextmanager
-def computing() -> Iterator[None]:
-    """The span of the computation alone."""
-    with _tracer.start_as_current_span("compute"):
+def step(name: str) -> Iterator[None]:
+    """The span of one step of an attempt."""
+    with _tracer.start_as_current_span(name):
         yield
 
 

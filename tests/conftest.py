@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 PERMANENT_KEYS = ("_kombu.binding",)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One folder of results for the whole run, for every program that a test starts; jobs' ids are told apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESULTS_URL", tmp_path_factory.mktemp("results").as_uri())
+        yield
+
+
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     """One server for the whole run; whoever stops or kills one starts its own."""

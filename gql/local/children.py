@@ -90,8 +90,9 @@ def _valkey(folder: Path, port: int, environment: Mapping[str, str]) -> Stage:
 def _programs(settings: LocalSettings, environment: Mapping[str, str], broker_url: str) -> Stage:
     # Unique, so that the one seen working is the one started here: the store remembers names for some seconds.
     worker_name = f"local-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
+    results = _made(settings.data_dir / "results").as_uri()
     # Unbuffered, so that a line is seen when it is written.
-    environment = {**environment, "REDIS_URL": broker_url, "PYTHONUNBUFFERED": "1"}
+    environment = {"RESULTS_URL": results, **environment, "REDIS_URL": broker_url, "PYTHONUNBUFFERED": "1"}
     worker = ChildSpec(WORKER, _worker_command(settings, worker_name), environment, _WORKER_STOP_SECONDS)
     api = ChildSpec(API, _api_command(settings), environment, _API_STOP_SECONDS)
     return Stage((worker, api), lambda: answers.system(url(settings), worker_name))

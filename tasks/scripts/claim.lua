@@ -1,6 +1,6 @@
 -- A worker takes a segment. A: job, index, claim (a nonce: asking twice gets the same answer), lease_ms, message.
--- Returns {{token, count, start, attempt, milliseconds since submission if this is the job's first claim, else -1}, or
--- nothing when there is nothing to do here; attempts given up; jobs ended}.
+-- Returns {{token, count, start, attempt, milliseconds since submission if this is the job's first claim, else -1, folder},
+-- or nothing when there is nothing to do here; attempts given up; jobs ended}.
 
 local status = get(A.job, 'status')
 if not status or FINAL[status] then return { false, LOST, {} } end
@@ -32,4 +32,5 @@ if not reply_lost then
   -- A lost lease has raised the attempt, which callers see.
   if moved or expires then changed(A.job) end
 end
-return { { segment.token, get(A.job, 'count'), get(A.job, 'start'), segment.lost + 1, waited }, LOST, ended() }
+return { { segment.token, get(A.job, 'count'), get(A.job, 'start'), segment.lost + 1, waited,
+  get(A.job, 'folder') or '' }, LOST, ended() }

@@ -84,6 +84,20 @@ local function send(id, index, segment)
   keep(P .. 'sent:' .. queue)
 end
 
+-- Send the next segments that are not done, so many at most.
+local function send_following(id, limit)
+  local segments, index = tonumber(get(id, 'segments')), tonumber(get(id, 'next'))
+  while limit > 0 and index < segments do
+    local segment = load_segment(id, index)
+    if segment.state ~= 'done' then
+      send(id, index, segment)
+      limit = limit - 1
+    end
+    index = index + 1
+  end
+  set(id, 'next', index)
+end
+
 -- Nothing of this job waits or is worked on any more.
 local function withdraw(id)
   local queue = get(id, 'queue')
@@ -98,10 +112,33 @@ local function withdraw(id)
   set(id, 'leased', 0)
 end
 
+-- Until when the files of a job are kept: as long as it is open, and then as long as they can be read. Those that a
+-- retry shares are kept for as long as any of the jobs has asked for.
+local function keep_files(id, for_ms)
+  local folder = get(id, 'folder')
+  if not folder then return end
+  local is_shared = folder ~= id or get(id, 'retried')
+  if is_shared then
+    redis.call('ZADD', P .. 'folders', 'GT', NOW + for_ms, folder)
+  else
+    redis.call('ZADD', P .. 'folders', NOW + for_ms, folder)
+  end
+  keep(P .. 'folders')
+end
+
+-- Of a job that ended without a finished segment nothing can be read; a while is left to those who are still writing.
+local NOTHING_KEPT_MS = 60000
+
 local function finalise(id, status, reason)
   if not move(id, status) then return false end
   withdraw(id)
   set(id, 'finished_at', NOW)
+  if tonumber(get(id, 'segments_done')) > 0 then
+    set(id, 'result_expires_at', NOW + A.result_ttl_ms)
+    keep_files(id, A.result_ttl_ms)
+  else
+    keep_files(id, NOTHING_KEPT_MS)
+  end
   count('finished', get(id, 'queue'), status, reason)
   table.insert(ENDED, id)
   return true

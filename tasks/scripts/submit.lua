@@ -1,7 +1,27 @@
 -- Accept a job: idempotency key, admission, record, index, first messages and event, or nothing at all.
--- A: count, start, segments, window, queue, uuid_tail, capacity, max_attempts, message, and where they are known
+-- A: count, start, segments, window, queue, small_queue, uuid_tail, capacity, max_attempts, message, and where they are known
 -- idempotency_key, idempotency_ttl_ms, traceparent, retry_of.
 -- Returns {'created' | 'replayed' | 'conflict', snapshot}, {'full', queue statistics}, {'refused', snapshot} or {'unknown'}.
+
+-- A retried job goes on in the folder of the one before it, if its files are still to be kept for a while.
+local INHERITED = { 'done', 'segments_done', 'prefix', 'first', 'last' }
+local function inherit(id, from)
+  local folder = get(from, 'folder')
+  local kept_until = folder and redis.call('ZSCORE', P .. 'folders', folder)
+  if not kept_until or tonumber(kept_until) < NOW + 1000 then return end
+  set(id, 'folder', folder)
+  set(from, 'retried', 1)
+  for _, field in ipairs(INHERITED) do
+    local value = get(from, field)
+    if value then set(id, field, value) end
+  end
+  local segments = redis.call('HGETALL', segments_key(from))
+  for i = 1, #segments, 2 do
+    if cjson.decode(segments[i + 1]).state == 'done' then
+      redis.call('HSET', segments_key(id), segments[i], segments[i + 1])
+    end
+  end
+end
 
 local idempotency = A.idempotency_key and P .. 'idempotency:' .. A.idempotency_key
 local known = idempotency and redis.call('GET', idempotency)
@@ -41,9 +61,10 @@ keep(index_key('QUEUED'))
 if idempotency then redis.call('SET', idempotency, id, 'PX', A.idempotency_ttl_ms) end
 
 -- Big jobs send a few segments at a time, and each one done sends the next: so they take turns in the queue.
-local first_messages = math.min(A.window, A.segments)
-for index = 0, first_messages - 1 do send(id, index, load_segment(id, index)) end
-set(id, 'next', first_messages)
+if A.queue ~= A.small_queue then set(id, 'folder', id) end
+if A.retry_of then inherit(id, A.retry_of) end
+keep_files(id, A.job_ttl_ms)
+send_following(id, A.window)
 count('submissions', A.queue, 'created')
 changed(id)
 return { 'created', snapshot(id) }

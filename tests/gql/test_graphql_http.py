@@ -45,7 +45,7 @@ def test_an_answer_has_the_media_type_that_is_wanted(client: httpx.Client, accep
     answer = client.post("/graphql", json=FINE, headers={"Accept": accept})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == (STRICT if STRICT in accept else JSON)
-    assert answer.json() == {"data": {"limits": {"maxCount": 1_048_576}}}
+    assert answer.json() == {"data": {"limits": {"maxCount": 100_000_000}}}
 
 
 @pytest.mark.parametrize("query", ["{", "{ nothing }", "query ($n: Int!) { job(id: 1, waitMs: $n) { id } }", ""])

@@ -60,7 +60,15 @@ def test_the_full_list_comes_however_long_it_is(client: httpx.Client) -> None:
     assert found == sorted(found)
 
 
-@pytest.mark.parametrize("n", ["0", "-1", "1048577", "2147483648", "9" * 19, "9" * 5000, "1.5", "", " ", "true", "٣"])
+def test_a_longer_result_names_its_files_instead(client: httpx.Client) -> None:
+    request_id = generate(client, 1_048_577)
+    answer = completed(client, request_id).json()
+    names = {form: f"/jobs/{request_id}/primes.{form}" for form in ("parquet", "csv", "ndjson")}
+    assert answer == {"status": "complete", "result": None, "downloads": names}
+    assert client.head(names["parquet"]).raise_for_status().headers["accept-ranges"] == "bytes"
+
+
+@pytest.mark.parametrize("n", ["0", "-1", "100000001", "2147483648", "9" * 19, "9" * 5000, "1.5", "", " ", "true", "٣"])
 def test_a_bad_n_of_the_query_string_is_400_and_named(client: httpx.Client, n: str) -> None:
     problem = is_problem(client.post("/generate", params={"n": n}), 400)
     assert "n" in problem["detail"]

@@ -47,15 +47,15 @@ def test_the_largest_prime_of_all_can_be_asked_for(system: System) -> None:
     assert answer["job"]["primes"]["values"] == [9_007_199_254_740_881]
 
 
-MAX_COUNT, MAX_START = 1_048_576, 9_007_199_254_740_881
+MAX_COUNT, MAX_START = 100_000_000, 9_007_199_254_740_881
 
 
 @pytest.mark.parametrize(
     ("arguments", "field", "words", "bounds"),
     [
-        ({"count": 0}, "count", "count is 0, must be 1 to 1048576", (1, MAX_COUNT)),
-        ({"count": -1}, "count", "count is -1, must be 1 to 1048576", (1, MAX_COUNT)),
-        ({"count": 2**31 - 1}, "count", "count is 2147483647, must be 1 to 1048576", (1, MAX_COUNT)),
+        ({"count": 0}, "count", "count is 0, must be 1 to 100000000", (1, MAX_COUNT)),
+        ({"count": -1}, "count", "count is -1, must be 1 to 100000000", (1, MAX_COUNT)),
+        ({"count": 2**31 - 1}, "count", "count is 2147483647, must be 1 to 100000000", (1, MAX_COUNT)),
         ({"count": 1, "start": -5}, "start", "start is -5, must be 0 to 9007199254740881", (0, MAX_START)),
         ({"count": 1, "start": 2**53 - 1}, "start", "must be 0 to 9007199254740881", (0, MAX_START)),
         ({"count": 1, "idempotencyKey": "a b"}, "idempotencyKey", "idempotencyKey has 3 characters", (None, None)),

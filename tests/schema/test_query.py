@@ -167,7 +167,7 @@ def test_the_limits_are_those_that_are_enforced(system: System) -> None:
         "{ limits { maxCount maxStart maxPageSize maxWaitMs resultTtlSeconds jobTtlSeconds idempotencyTtlSeconds } }"
     )
     assert data(system, query)["limits"] == {
-        "maxCount": 1_048_576,
+        "maxCount": 100_000_000,
         "maxStart": 9_007_199_254_740_881,
         "maxPageSize": 1_000,
         "maxWaitMs": 30_000,

@@ -89,13 +89,13 @@ class Keys:
 def computed(claim: Claim) -> SegmentResult:
     """The true result of a claimed segment of a small job."""
     primes = engine.primes_from(claim.start, claim.length)
-    return SegmentResult(deltas.pack(primes), int(primes[0]), int(primes[-1]), deltas.sha256(primes))
+    return SegmentResult(int(primes[0]), int(primes[-1]), deltas.sha256(primes), deltas.pack(primes))
 
 
 def made_up(last: int = 3) -> SegmentResult:
     """A result for tests in which the primes do not matter."""
     primes = np.array([2, last], dtype=np.uint64)
-    return SegmentResult(deltas.pack(primes), 2, last, deltas.sha256(primes))
+    return SegmentResult(2, last, deltas.sha256(primes), deltas.pack(primes))
 
 
 def claimed(recorder: Recorder, job: Job, index: int = 0) -> Claim:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tasks.deltas import unpack
-from tasks.jobs import FailureReason, Job, JobStatus, PrimesRequest
-from tasks.recorder import Recorder
+from tasks import engine
+from tasks.deltas import sha256
+from tasks.jobs import SEGMENT_PRIMES, FailureReason, Job, JobStatus, PrimesRequest
+from tasks.recorder import Finish, Recorder
+from tasks.result_store import ResultStore
+from tasks.results import Results
 from tasks.store import Store
 from tests import programs
 from tests.tasks.engine.sieve import primes_below
@@ -65,11 +68,44 @@ async def ended(store: Store, job: Job, seconds: float = 15) -> Job:
 async def test_a_worker_computes_what_was_asked_for(served: JobSettings, count: int) -> None:
     store = Store.connect(served)
     job = await ended(store, (await store.submit(PrimesRequest(count))).job)
-    packed = await store.result(job.id)
+    found = await Results(store, ResultStore.connect(served.results_url)).primes(job, 0, count)
     await store.close()
     assert (job.status, job.done, job.attempt) == (JobStatus.SUCCEEDED, count, 1)
-    assert packed is not None
-    assert unpack(packed).tolist() == primes_below(230_000).tolist()[:count]
+    assert found.tolist() == primes_below(230_000).tolist()[:count]
+
+
+@pytest.mark.parametrize("start", [2, 10**12])
+async def test_a_job_of_several_segments_is_computed_by_all_and_sealed_by_the_last(
+    served: JobSettings, start: int
+) -> None:
+    """Its checksum is that of the primes in order, however they were cut and in whatever order they were found."""
+    count = 3 * SEGMENT_PRIMES + 5
+    store = Store.connect(served)
+    job = await ended(store, (await store.submit(PrimesRequest(count, start))).job)
+    expected = engine.primes_from(start, count)
+    results = Results(store, ResultStore.connect(served.results_url))
+    assert (job.status, job.done, job.available, job.attempt) == (JobStatus.SUCCEEDED, count, count, 1)
+    assert (job.first, job.last, job.sha256) == (int(expected[0]), int(expected[-1]), sha256(expected))
+    for index in (0, SEGMENT_PRIMES - 2, SEGMENT_PRIMES, 2 * SEGMENT_PRIMES - 1, count - 3):
+        assert (await results.primes(job, index, 5)).tolist() == expected[index : index + 5].tolist()
+        assert await results.index_of(job, int(expected[index])) == index
+    await store.close()
+
+
+async def test_a_result_that_can_not_be_kept_fails_the_job_and_no_other(
+    valkey: Valkey, settings: JobSettings, tmp_path: Path
+) -> None:
+    """A file is where the folder should be: nobody, not even root, can write below it."""
+    (tmp_path / "results").write_text("not a folder", encoding="utf-8")
+    store = Store.connect(settings)
+    nowhere = {"RESULTS_URL": (tmp_path / "results").as_uri()}
+    with programs.worker(tmp_path, valkey.url, settings.key_prefix, 1, (), **nowhere):
+        large = await ended(store, (await store.submit(PrimesRequest(20_000))).job)
+        small = await ended(store, (await store.submit(PrimesRequest(10))).job)
+    await store.close()
+    assert (large.status, small.status) == (JobStatus.FAILED, JobStatus.SUCCEEDED)
+    assert large.failure is not None
+    assert (large.failure.reason, large.failure.retryable) == (FailureReason.RESULT_STORE, True)
 
 
 async def test_repeated_messages_are_harmless(served: JobSettings, redis_client: redis.Redis) -> None:
@@ -171,4 +207,4 @@ async def test_a_worker_sends_again_what_was_lost(served: JobSettings, redis_cli
     done = await ended(store, job)
     await store.close()
     assert done.status is JobStatus.SUCCEEDED
-    assert claim is None or not recorder.finish(claim, made_up())
+    assert claim is None or recorder.finish(claim, made_up()) is Finish.LATE

@@ -12,7 +12,7 @@ import pytest_asyncio
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.feed import JobFeed
 from tasks.jobs import JobStatus, PrimesRequest
-from tasks.recorder import Recorder
+from tasks.recorder import Finish, Recorder
 from tasks.settings import JobSettings
 from tasks.store import Store
 from tests import programs
@@ -66,7 +66,7 @@ async def all_states(feed: JobFeed, job: Job, after_version: int | None = None) 
 
 
 def finish(recorder: Recorder, job: Job) -> None:
-    assert recorder.finish(claimed(recorder, job), made_up())
+    assert recorder.finish(claimed(recorder, job), made_up()) is Finish.DONE
 
 
 async def test_the_snapshot_comes_first_and_then_each_newer_state(

@@ -11,7 +11,7 @@ import pytest
 
 from tasks import deltas, records
 from tasks.jobs import Failure, FailureReason, JobStatus, PrimesRequest, ResultState
-from tasks.recorder import Recorder
+from tasks.recorder import Finish, Recorder
 from tests.tasks.keys import claimed, computed, made_up, reconciled
 from tests.waiting import wait_until
 
@@ -91,13 +91,13 @@ async def test_an_expired_lease_is_claimed_by_another_and_the_late_one_is_refuse
     other = claimed(recorder, job)
     assert (other.token, other.attempt) == (late.token + 1, 2)
     before = keys.record(job.id)
-    assert not recorder.finish(late, made_up(5))
+    assert recorder.finish(late, made_up(5)) is Finish.LATE
     assert not recorder.extend(late)
     assert not recorder.fail(late, FailureReason.INTERNAL, "text")
     assert keys.record(job.id) == before
-    assert recorder.finish(other, made_up(7))
+    assert recorder.finish(other, made_up(7)) is Finish.DONE
     ended = keys.record(job.id)
-    assert not recorder.finish(late, made_up(5))
+    assert recorder.finish(late, made_up(5)) is Finish.LATE
     assert keys.record(job.id) == ended
     found = await now(store, job)
     assert (found.status, found.last, found.attempt) == (JobStatus.SUCCEEDED, 7, 2)
@@ -110,7 +110,7 @@ def test_a_lease_that_ran_out_unnoticed_is_still_the_workers(recorder: Recorder,
     keys.let_leases_run_out()
     assert recorder.extend(claim)
     assert reconciled(recorder) == (0, 0)
-    assert recorder.finish(claim, made_up())
+    assert recorder.finish(claim, made_up()) is Finish.DONE
 
 
 def test_a_heartbeat_extends_the_lease(recorder: Recorder, keys: Keys, settings: JobSettings, job: Job) -> None:
@@ -129,7 +129,7 @@ def test_the_lease_is_extended_as_long_as_the_work_takes(keys: Keys, settings: J
     with recorder.beating(claim):
         wait_until(lambda: keys.leases()[f"{job.id}:0"] > first + 300)
         assert reconciled(recorder) == (0, 0)
-    assert recorder.finish(claim, made_up())
+    assert recorder.finish(claim, made_up()) is Finish.DONE
 
 
 def test_a_lease_whose_worker_falls_silent_runs_out_by_itself(settings: JobSettings, job: Job) -> None:
@@ -179,7 +179,7 @@ async def test_a_segment_that_cannot_be_computed_fails_the_job(
     assert (failed.status, failed.version) == (JobStatus.FAILED, 3)
     assert failed.failure == Failure(FailureReason.INTERNAL, "segment 0 could not be computed")
     assert keys.leases() == {}
-    assert not recorder.finish(claim, made_up())
+    assert recorder.finish(claim, made_up()) is Finish.LATE
     assert not recorder.fail(claim, FailureReason.TIMEOUT, "again")
 
 
@@ -187,7 +187,7 @@ async def test_the_result_is_kept_with_what_readers_ask_for_first(
     store: Store, recorder: Recorder, keys: Keys, settings: JobSettings, job: Job
 ) -> None:
     claim = claimed(recorder, job)
-    assert recorder.finish(claim, computed(claim))
+    assert recorder.finish(claim, computed(claim)) is Finish.DONE
     done = await now(store, job)
     primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
     digest = hashlib.sha256(b"".join(prime.to_bytes(8, "little") for prime in primes)).hexdigest()
@@ -233,7 +233,7 @@ def test_a_store_that_is_back_soon_is_waited_for(settings: JobSettings, job: Job
     recorder = Recorder.connect(settings)
     claim = claimed(recorder, job)
     keys.client.client_kill_filter(_type="normal", skipme=True)
-    assert recorder.finish(claim, made_up())
+    assert recorder.finish(claim, made_up()) is Finish.DONE
 
 
 def told(events: PubSub) -> list[str]:

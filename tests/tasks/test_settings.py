@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from tasks.jobs import SEGMENT_PRIMES
 from tasks.settings import JobSettings
 
 NAMES = (
     "REDIS_URL",
     "KEY_PREFIX",
+    "RESULTS_URL",
     "MAX_COUNT",
     "QUEUE_CAPACITY",
     "JOB_TTL_SECONDS",
@@ -35,7 +35,7 @@ def test_every_setting_has_a_default_and_a_name_in_the_environment() -> None:
 
 
 def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = ("redis://store:1234/5", "p:", "77", "12", "100", "50", "60", "0.5", "9")
+    values = ("redis://store:1234/5", "p:", "s3://bucket/folder", "77", "12", "100", "50", "60", "0.5", "9")
     for name, value in zip(NAMES, values, strict=True):
         monkeypatch.setenv(name, value)
     settings = JobSettings()
@@ -49,7 +49,8 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         ("REDIS_URL", "http://127.0.0.1"),
         ("REDIS_URL", "not a url"),
         ("MAX_COUNT", "0"),
-        ("MAX_COUNT", str(SEGMENT_PRIMES + 1)),
+        ("MAX_COUNT", str(2 * 10**9 + 1)),
+        ("RESULTS_URL", "ftp://host/path"),
         ("QUEUE_CAPACITY", "0"),
         ("JOB_TTL_SECONDS", "0"),
         ("RESULT_TTL_SECONDS", "-1"),

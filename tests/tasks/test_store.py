@@ -13,6 +13,7 @@ import redis
 
 from tasks.errors import IdempotencyConflict, JobNotFound, QueueFull, TransitionRefused
 from tasks.jobs import FailureReason, JobPageRequest, JobStatus, PrimesRequest, QueueStats
+from tasks.recorder import Finish
 from tasks.store import Store
 from tests.tasks.keys import claimed, computed
 from tests.waiting import eventually
@@ -122,7 +123,7 @@ async def test_the_same_key_with_the_same_arguments_finds_the_job_whatever_its_s
     claim = claimed(recorder, job)
     running = await store.submit(request)
     assert (running.job.id, running.replayed, running.job.status) == (job.id, True, JobStatus.RUNNING)
-    assert recorder.finish(claim, computed(claim))
+    assert recorder.finish(claim, computed(claim)) is Finish.DONE
     ended = await store.submit(request)
     assert (ended.job.id, ended.replayed, ended.job.status) == (job.id, True, JobStatus.SUCCEEDED)
 
@@ -242,7 +243,7 @@ async def test_what_a_worker_finishes_after_the_cancel_is_refused(store: Store, 
     job = await submitted(store)
     claim = claimed(recorder, job)
     cancelled = await store.cancel(job.id)
-    assert not recorder.finish(claim, computed(claim))
+    assert recorder.finish(claim, computed(claim)) is Finish.LATE
     assert not recorder.extend(claim)
     assert not recorder.fail(claim, FailureReason.INTERNAL, "text")
     found = await read(store, job)

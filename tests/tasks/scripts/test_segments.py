@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, PrimesRequest
+from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, PrimesRequest, ResultState
+from tasks.recorder import Finish
 from tests.tasks.keys import claimed, made_up
 
 if TYPE_CHECKING:
@@ -31,6 +33,10 @@ async def now(store: Store, job: Job) -> Job:
 
 def indices(keys: Keys) -> list[int]:
     return [int(member.rpartition(":")[2]) for member in keys.waiting("large")]
+
+
+def indices_of(job: Job, keys: Keys) -> list[int]:
+    return [int(member.rpartition(":")[2]) for member in keys.waiting("large") if member.startswith(job.id)]
 
 
 def test_a_few_segments_are_sent_at_first(keys: Keys, job: Job) -> None:
@@ -83,7 +89,7 @@ async def test_a_lost_segment_does_not_stop_the_others(store: Store, recorder: R
     after = await now(store, job)
     assert (again.attempt, after.attempt, after.status) == (2, 2, JobStatus.RUNNING)
     assert after.version == before.version + 1
-    assert recorder.finish(other, made_up())
+    assert recorder.finish(other, made_up()) is Finish.DONE
     assert keys.record(job.id)["leased"] == "1"
 
 
@@ -108,7 +114,7 @@ async def test_the_end_of_a_job_withdraws_all_its_segments(
     assert set(keys.sent("large")) == {f"{other.id}:0"}
     assert keys.waiting("large") == [f"{other.id}:0"]
     assert keys.record(job.id)["leased"] == "0"
-    assert not any(recorder.finish(claim, made_up()) for claim in claims)
+    assert {recorder.finish(claim, made_up()) for claim in claims} == {Finish.LATE}
     assert recorder.claim(job.id, 3) is None
 
 
@@ -124,3 +130,93 @@ async def test_big_jobs_take_turns(store: Store, recorder: Recorder, keys: Keys)
     recorder.finish(claimed(recorder, first, 0), made_up())
     order = [member.partition(":")[0] for member in keys.waiting("large")]
     assert order == [first.id] * 4 + [second.id] * 4 + [first.id]
+
+
+# The end, and what is left of it
+
+
+async def test_the_last_segment_must_bring_the_checksum_of_all(store: Store, recorder: Recorder, job: Job) -> None:
+    unsealed = replace(made_up(), sha256=None)
+    for index in (0, 5, 3, 1, 4):
+        assert recorder.finish(claimed(recorder, job, index), unsealed) is Finish.DONE
+    last = claimed(recorder, job, 2)
+    before = await now(store, job)
+    assert recorder.finish(last, unsealed) is Finish.UNSEALED
+    assert (await now(store, job)).version == before.version
+    assert recorder.extend(last)
+    assert recorder.finish(last, made_up()) is Finish.DONE
+    sealed = await now(store, job)
+    assert (sealed.status, sealed.sha256, sealed.available) == (JobStatus.SUCCEEDED, made_up().sha256, COUNT)
+
+
+async def test_a_retried_job_keeps_the_finished_segments(
+    store: Store, recorder: Recorder, keys: Keys, job: Job
+) -> None:
+    for index in (0, 1, 3):
+        recorder.finish(claimed(recorder, job, index), made_up())
+    await store.cancel(job.id)
+    again = (await store.retry(job.id)).job
+    assert (again.folder, again.done, again.available) == (job.id, 3 * SEGMENT_PRIMES, 2 * SEGMENT_PRIMES)
+    assert indices_of(again, keys) == [2, 4, 5]
+    assert recorder.claim(again.id, 1) is None
+    for index in (5, 2):
+        recorder.finish(claimed(recorder, again, index), replace(made_up(), sha256=None))
+    recorder.finish(claimed(recorder, again, 4), made_up())
+    found = await now(store, again)
+    assert (found.status, found.done, found.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
+
+
+async def test_a_retry_after_the_files_were_let_go_begins_anew(
+    store: Store, recorder: Recorder, keys: Keys, job: Job
+) -> None:
+    recorder.finish(claimed(recorder, job, 0), made_up())
+    await store.cancel(job.id)
+    keys.client.zadd(f"{keys.prefix}folders", {job.id: keys.now_ms() - 1})
+    again = (await store.retry(job.id)).job
+    assert (again.folder, again.done) == (again.id, 0)
+    assert indices_of(again, keys) == [0, 1, 2, 3]
+
+
+async def test_the_prefix_of_a_cancelled_job_can_be_read_until_it_expires(
+    store: Store, recorder: Recorder, keys: Keys, job: Job
+) -> None:
+    for index in (0, 1, 3):
+        recorder.finish(claimed(recorder, job, index), made_up())
+    await store.cancel(job.id)
+    found = await now(store, job)
+    assert (found.result_state, found.readable) == (ResultState.PARTIAL, 2 * SEGMENT_PRIMES)
+    keys.client.hset(f"{keys.prefix}job:{job.id}", "result_expires_at", keys.now_ms() - 1)
+    assert (await now(store, job)).result_state is ResultState.EXPIRED
+
+
+# Files
+
+
+async def test_files_are_kept_for_as_long_as_a_job_may_read_or_write_them(
+    store: Store, recorder: Recorder, keys: Keys, job: Job
+) -> None:
+    small = (await store.submit(PrimesRequest(10))).job
+    cancelled = (await store.submit(PrimesRequest(20_000))).job
+    done = (await store.submit(PrimesRequest(20_000))).job
+    await store.cancel(cancelled.id)
+    recorder.finish(claimed(recorder, done), made_up())
+    all_of_them = [job.id, small.id, cancelled.id, done.id, "none of ours"]
+    assert await store.kept_folders(all_of_them) == {job.id, cancelled.id, done.id}
+    kept = {member.decode(): score for member, score in keys.client.zscan_iter(f"{keys.prefix}folders")}
+    assert kept[cancelled.id] - keys.now_ms() < 61_000 < kept[done.id] - keys.now_ms() < kept[job.id] - keys.now_ms()
+    # Past that moment by more than the minute of grace.
+    keys.client.zadd(f"{keys.prefix}folders", {cancelled.id: keys.now_ms() - 61_000, done.id: keys.now_ms() - 59_000})
+    assert await store.kept_folders(all_of_them) == {job.id, done.id}
+
+
+async def test_files_that_a_retry_shares_are_not_let_go_with_it(
+    store: Store, recorder: Recorder, keys: Keys, job: Job
+) -> None:
+    recorder.finish(claimed(recorder, job, 1), made_up())
+    await store.cancel(job.id)
+    first, second = [(await store.retry(job.id)).job for _ in range(2)]
+    await store.cancel(first.id)
+    score = keys.client.zscore(f"{keys.prefix}folders", job.id)
+    assert score is not None
+    assert score > keys.now_ms() + 6 * 24 * 3600 * 1000
+    assert await store.kept_folders([second.folder or ""]) == {job.id}
