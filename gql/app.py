@@ -11,7 +11,7 @@ from gql import docs, downloads, explorer, front_page, graphql, health, problems
 from gql.bodies import BodyLimit
 from gql.settings import ApiSettings
 from gql.shutdown import ending_streams_first
-from gql.telemetry import REQUESTS, ApiTelemetry
+from gql.telemetry import REQUESTS, ApiTelemetry, PlainStatus
 from observability import logs
 from schema import build_schema
 from tasks.service import JobService
@@ -54,6 +54,8 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     docs.mount(app)
     explorer.mount(app)
     problems.handle(app)
+    # The last one to be added is the outermost.
+    app.add_middleware(PlainStatus)
     return app
 
 

@@ -49,6 +49,8 @@ class Receiver:
     series: dict[tuple[Attributes, str, Attributes], float] = field(default_factory=dict)
     bounds: dict[str, tuple[float, ...]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
+    # Metrics of which one report had two points with the same attributes: whoever stores them keeps one.
+    ambiguous: set[str] = field(default_factory=set)
     # How often each process has told its metrics.
     reports: Counter[str] = field(default_factory=Counter)
 
@@ -109,6 +111,7 @@ class Receiver:
             for scope in of_resource.scope_metrics:
                 for metric in scope.metrics:
                     self.units[metric.name] = metric.unit
+                    seen: set[Attributes] = set()
                     data: Any = getattr(metric, str(metric.WhichOneof("data")))
                     for point in data.data_points:
                         if hasattr(point, "explicit_bounds"):
@@ -117,6 +120,9 @@ class Receiver:
                         else:
                             value = getattr(point, point.WhichOneof("value"))
                         key = resource, metric.name, frozenset(_texts(point.attributes))
+                        if key[2] in seen:
+                            self.ambiguous.add(metric.name)
+                        seen.add(key[2])
                         is_delta = getattr(data, "aggregation_temporality", 0) == _DELTA
                         self.series[key] = value + (self.series.get(key, 0) if is_delta else 0)
 

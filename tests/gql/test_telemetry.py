@@ -53,6 +53,20 @@ def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
     }
 
 
+def test_one_way_to_answer_is_one_series(traced: TracedSystem) -> None:
+    """A status that is 200 to a person must not be two values to the SDK."""
+    told, url = traced.told, traced.system.url
+    job_id = finished_job(traced.system, 10)
+    stream = {"query": "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }", "variables": {"id": job_id}}
+    httpx.post(traced.system.graphql, json=stream, headers={"Accept": "text/event-stream"})
+    httpx.post(traced.system.graphql, content="{")
+    httpx.post(traced.system.graphql, content="x" * 300_000)
+    for path in ("/readyz", "/docs", "/", f"/jobs/{job_id}/primes.csv", f"/status/{job_id}", "/status/none"):
+        httpx.get(url + path)
+    told.catch_up()
+    assert told.ambiguous == set()
+
+
 def test_primes_are_counted_by_the_door_they_leave_by(traced: TracedSystem) -> None:
     told, url = traced.told, traced.system.url
     told.catch_up()
