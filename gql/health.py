@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from tasks.errors import BackendUnavailable
+
+# As long as the job store is given.
+_RESULTS_SECONDS = 2
 
 if TYPE_CHECKING:
     from tasks.service import JobService
@@ -27,7 +31,8 @@ def router(service: JobService) -> APIRouter:
     )
     async def readyz() -> JSONResponse:
         checks = await _checks(service)
-        # Without workers requests are still taken and queued: said here, but no reason to send them elsewhere.
+        # Without workers requests are still taken and queued, and without a result store small ones are finished: said
+        # here, but no reason to send them elsewhere.
         ready = checks["broker"]["ok"]
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse({"status": "ready" if ready else "unready", "checks": checks}, status)
@@ -36,6 +41,20 @@ def router(service: JobService) -> APIRouter:
 
 
 async def _checks(service: JobService) -> dict[str, dict[str, Any]]:
+    jobs, results = await asyncio.gather(_job_checks(service), _result_check(service))
+    return {**jobs, "results": results}
+
+
+async def _result_check(service: JobService) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(_RESULTS_SECONDS):
+            await service.check_files()
+    except (BackendUnavailable, TimeoutError) as error:
+        return {"ok": False, "reason": str(error) or "the result store does not answer"}
+    return {"ok": True}
+
+
+async def _job_checks(service: JobService) -> dict[str, dict[str, Any]]:
     try:
         state = await service.system()
     except BackendUnavailable as error:

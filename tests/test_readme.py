@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -60,11 +61,13 @@ BLOCKS = fenced()
 COMMANDS = [block for block in BLOCKS if block.language == "sh"]
 BY_HAND = [block.text for block in COMMANDS if re.search(r"valkey-server|celery|uvicorn", block.text)]
 REQUESTS = [block for block in COMMANDS if block.text.startswith("curl ")]
+CLIENT = [block.text for block in COMMANDS if "-m gql.client" in block.text]
 OPERATIONS = [block for block in BLOCKS if block.language == "graphql"]
 
 
 def test_there_is_no_command_that_nobody_tries() -> None:
-    others = [block.text for block in COMMANDS if block not in REQUESTS and block.text not in BY_HAND]
+    tried = [*BY_HAND, *CLIENT]
+    others = [block.text for block in COMMANDS if block not in REQUESTS and block.text not in tried]
     assert others
     assert all(re.match(r"make [a-z]+$|docker compose up --build$", text) for text in others), others
 
@@ -90,6 +93,23 @@ def test_the_mutation_gets_the_answer_that_is_shown(system: System) -> None:
     (mutation,) = [block for block in OPERATIONS if block.text.startswith("mutation")]
     answer = httpx.post(system.graphql, json={"query": mutation.text}, timeout=40).text
     assert with_id_of(mutation.answer, answer) == json.loads(mutation.answer)
+
+
+def test_the_client_saves_what_it_was_asked_for(system: System, tmp_path: Path) -> None:
+    (text,) = CLIENT
+    python, *arguments = shlex.split(text)
+    assert python == ".venv/bin/python"
+    done = subprocess.run(
+        [sys.executable, *arguments, "--url", system.url],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["primes.parquet"]
 
 
 def test_the_subscription_follows_a_job_to_its_end(system: System) -> None:

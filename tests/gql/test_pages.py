@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import httpx
@@ -49,7 +50,7 @@ def test_a_system_that_works_is_ready(system: System) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ready",
-        "checks": {"broker": {"ok": True}, "workers": {"ok": True, "count": 1}},
+        "checks": {"broker": {"ok": True}, "workers": {"ok": True, "count": 1}, "results": {"ok": True}},
     }
     assert httpx.get(f"{system.url}/livez").json() == {"status": "alive"}
 
@@ -60,6 +61,18 @@ def test_without_a_worker_requests_are_taken_but_it_is_said(system: System, tmp_
     assert answer.status_code == 200
     assert answer.json()["checks"]["workers"]["ok"] is False
     assert "celery -A tasks worker" in answer.json()["checks"]["workers"]["reason"]
+
+
+def test_a_result_store_that_can_not_be_written_is_told(system: System, tmp_path: Path) -> None:
+    """Small jobs are finished all the same, so that requests go on."""
+    results = {"RESULTS_URL": (tmp_path / "results").as_uri()}
+    with programs.api(tmp_path, system.valkey.url, "x:", None, **results) as (url, _):
+        shutil.rmtree(tmp_path / "results")
+        (tmp_path / "results").write_text("not a folder", encoding="utf-8")
+        answer = httpx.get(f"{url}/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["checks"]["results"]["ok"] is False
+    assert "result store" in answer.json()["checks"]["results"]["reason"]
 
 
 def test_without_a_store_it_is_alive_but_not_ready(tmp_path: Path) -> None:
