@@ -35,8 +35,7 @@ def main(rounds: int = 40, mutations: int = 100) -> int:
         variants: dict[str, dict[str, Any]] = {
             "off": {},
             "all traces": on,
-            "10 % of traces": on
-            | {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"},
+            "10 % of traces": on | tenth,
             "metrics alone": on | {"OTEL_TRACES_EXPORTER": "none"},
         }
         valkey = stack.enter_context(programs.valkey(folder))

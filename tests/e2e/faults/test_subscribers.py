@@ -1,0 +1,90 @@
+"""Those who follow jobs through faults: however many, however often they leave, whatever their API has missed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import resource
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+
+from tasks.jobs import SEGMENT_PRIMES
+from tests.e2e.faults.ledger import Ledger, Order
+from tests.e2e.faults.people import STREAMS, Person, ask
+from tests.e2e.faults.scenes import events_are_missed
+from tests.e2e.faults.stage import Stage
+from tests.e2e.faults.verdict import judge
+from tests.e2e.followers import TRANSPORTS
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUBSCRIBERS = 1_000
+JOBS = 20
+RECONNECTS = 100
+
+# A subscription costs about 0.1 MB while it is there. A hundred that have left cost nothing.
+MOST_BYTES_KEPT = 8_000_000
+
+
+async def test_who_stays_connected_is_told_what_its_api_has_missed(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        assert await events_are_missed(stage) == []
+
+
+async def test_a_thousand_subscribers_see_the_end_through_a_killed_store(tmp_path: Path) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with Stage(tmp_path) as stage:
+        stage.add_api()
+        ledger = Ledger()
+        async with Person(stage.urls, ledger, random.Random(1)) as person:
+            jobs = [await person.submit(Order(1_000)) for _ in range(JOBS)]
+            following = []
+            for number in range(0, SUBSCRIBERS, 50):
+                following += [asyncio.create_task(person.follow(jobs[i % JOBS], "websocket")) for i in range(50)]
+                await eventually(lambda many=number + 50: told(ledger, many), 30)  # type: ignore[misc]
+            await asyncio.to_thread(stage.restart_valkey)
+            stage.add_worker()
+            await asyncio.gather(*following)
+            assert len(ledger.told) == SUBSCRIBERS
+            assert await judge(stage, ledger) == []
+            await eventually(lambda: none_are_left(stage))
+
+
+async def told(ledger: Ledger, many: int) -> bool:
+    """So many subscribers have seen the state as it was."""
+    return sum(bool(states) for _, states in ledger.told) >= many
+
+
+async def none_are_left(stage: Stage) -> bool:
+    async with httpx.AsyncClient(base_url=stage.urls[0]) as client:
+        return bool((await ask(client, "{ system { subscribers } }"))["system"]["subscribers"] == 0)
+
+
+async def test_a_hundred_reconnects_of_one_subscriber_go_back_in_nothing(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        url = stage.add_api()
+        ledger = Ledger()
+        async with Person(stage.urls, ledger, random.Random(1)) as person:
+            job_id = await person.submit(Order(10 * SEGMENT_PRIMES, 8 * 10**15))
+            api = psutil.Process(stage.apis[0].pid)
+            versions = []
+            for number in range(RECONNECTS):
+                # What any first connections of a process cost once is not counted.
+                if number == RECONNECTS // 10:
+                    before = api.memory_info().rss
+                async with aclosing(TRANSPORTS[STREAMS[number % len(STREAMS)]](url, job_id)) as states:
+                    versions.append((await anext(states))["version"])
+                if number == RECONNECTS // 5:
+                    stage.add_worker()
+            await person.follow(job_id)
+            kept = api.memory_info().rss - before
+            assert versions == sorted(versions)
+            assert await judge(stage, ledger) == []
+            await eventually(lambda: none_are_left(stage))
+            assert kept < MOST_BYTES_KEPT, f"{kept / 1e6:.0f} MB"

@@ -1,0 +1,116 @@
+"""Workers that die, hang, come back too late, or live in another time."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.faults.ledger import Ledger, Order, say
+from tests.e2e.faults.people import Person, ask
+from tests.e2e.faults.scenes import a_zombie_writes, messages_are_lost
+from tests.e2e.faults.stage import Stage
+from tests.e2e.faults.verdict import judge
+from tests.e2e.faults.worker_that_dies import POISON
+from tests.waiting import wait_until
+
+LOST = 100
+
+
+async def test_a_worker_past_its_lease_is_refused(tmp_path: Path) -> None:
+    """It was stopped in the middle of a segment that another worker has done meanwhile, and goes on."""
+    with Stage(tmp_path) as stage:
+        assert await a_zombie_writes(stage) == []
+
+
+async def test_lost_messages_are_sent_again(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        began, wrong = await messages_are_lost(stage, LOST)
+        took = time.monotonic() - began
+        assert wrong == []
+    say(f"{LOST} lost messages: all jobs done and judged {took:.1f} s after")
+
+
+@pytest.mark.parametrize("attempts", [3])
+async def test_a_job_that_kills_its_worker_fails_after_some_attempts(tmp_path: Path, attempts: int) -> None:
+    with Stage(tmp_path) as stage:
+        url = stage.add_api(MAX_ATTEMPTS=str(attempts))
+        stage.add_worker("tests.e2e.faults.worker_that_dies", MAX_ATTEMPTS=str(attempts)).ready()
+        ledger = Ledger()
+        async with Person(stage.urls, ledger, random.Random(1)) as person:
+            poison = await person.submit(Order(POISON, may_end=frozenset({"FAILED"})))
+            for _ in range(20):
+                await person.submit(Order(1_000))
+            await person.follow(poison)
+            assert await judge(stage, ledger) == []
+            async with httpx.AsyncClient(base_url=url) as client:
+                failed = (await client.get(f"/status/{poison}")).json()
+            assert (failed["status"], failed["error"]["reason"]) == ("failed", "WORKER_LOST")
+            assert stage.workers[0].output().count("signal 9 (SIGKILL)") >= attempts
+
+
+WAITING = 6
+
+
+async def test_a_message_that_a_killed_worker_had_popped_is_not_lost(tmp_path: Path) -> None:
+    """Paused while they wait for one, workers are given messages by the server that they will never read."""
+    with Stage(tmp_path) as stage:
+        stage.add_api()
+        paused = [stage.add_worker(processes=1) for _ in range(WAITING)]
+        for worker in paused:
+            worker.ready()
+        ledger = Ledger()
+        async with Person(stage.urls, ledger, random.Random(1)) as person:
+            wait_until(lambda: stage.blocked() == WAITING)
+            for worker in paused:
+                worker.send(signal.SIGSTOP)
+            for _ in range(WAITING):
+                await person.submit(Order(1_000))
+            popped = WAITING - len(stage.keys.waiting("small"))
+            for worker in paused:
+                worker.kill()
+            stage.add_worker()
+            wrong = await judge(stage, ledger)
+    say(f"{popped} messages had been popped")
+    assert popped > 0
+    assert wrong == []
+
+
+def libfaketime() -> str | None:
+    """Where Debian's package of this name puts its library; FAULT_FAKETIME says otherwise."""
+    named = os.environ.get("FAULT_FAKETIME")
+    found = [Path(named)] if named else sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    return str(found[0]) if found else None
+
+
+@pytest.mark.skipif(libfaketime() is None, reason="needs Debian's libfaketime")
+@pytest.mark.parametrize("hours", [+2, -2])
+async def test_a_worker_with_a_wrong_clock_does_no_harm(tmp_path: Path, hours: int) -> None:
+    """Leases, expiry and what callers are told go by the store's clock; half of the workers are right."""
+    with Stage(tmp_path) as stage:
+        url = stage.add_api()
+        strange = stage.add_worker(
+            LD_PRELOAD=libfaketime() or "", FAKETIME=f"{hours:+d}h", FAKETIME_DONT_FAKE_MONOTONIC="1"
+        ).ready()
+        its_hour = f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%d %H:}"
+        assert f"[{its_hour}" in strange.output(), "its clock is right"
+        stage.add_worker().ready()
+        ledger = Ledger()
+        async with Person(stage.urls, ledger, random.Random(hours)) as person:
+            for number in range(60):
+                job_id = await person.submit(Order(200_000, 10**14) if number % 10 == 0 else Order(1_000))
+                await person.follow(job_id)
+            assert await judge(stage, ledger) == []
+            for worker in stage.workers:
+                assert ": done in" in worker.output(), "one worker has done nothing"
+            times = "query ($id: ID!) { job(id: $id) { attempt queuedMs runMs } }"
+            async with httpx.AsyncClient(base_url=url) as client:
+                job = (await ask(client, times, id=job_id))["job"]
+            assert job["attempt"] == 1
+            assert max(job["queuedMs"], job["runMs"]) < 60_000
