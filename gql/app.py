@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from gql import docs, downloads, explorer, front_page, graphql, health, problems, rest
+from gql import docs, downloads, explorer, front_page, graphql, health, problems, rest, security
 from gql.bodies import BodyLimit
 from gql.settings import ApiSettings
 from gql.shutdown import ending_streams_first
@@ -46,7 +46,9 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         telemetry=REQUESTS,
     )
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
-    app.include_router(graphql.router(build_schema(), service, settings), prefix="/graphql", include_in_schema=False)
+    security.protect(app, settings)
+    schema = build_schema(settings.operation_limits, production=settings.production)
+    app.include_router(graphql.router(schema, service, settings), prefix="/graphql", include_in_schema=False)
     app.include_router(rest.router(service, settings))
     app.include_router(downloads.router(service))
     app.include_router(health.router(service))

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from cross_web import HTTPException
-from graphql import GraphQLError, OperationType, get_operation_ast, parse
+from graphql import OperationType
 from starlette.responses import HTMLResponse, Response
 from strawberry.fastapi import GraphQLRouter
 from strawberry.subscriptions import (
@@ -26,8 +25,8 @@ from strawberry.subscriptions import (
 from strawberry.types.unset import UNSET
 
 from gql import accept, explorer, streams
+from gql.trusted import DocumentRefused, TrustedDocuments
 from gql.websocket import StrictHandler
-from schema import MAX_TOKENS
 from schema.context import Bounds, Context
 
 if TYPE_CHECKING:
@@ -41,15 +40,15 @@ if TYPE_CHECKING:
 
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 
-# Documents whose kind is remembered. Asked for only where the Accept header leaves it open how to answer.
-_KNOWN_DOCUMENTS = 256
-
 
 def router(schema: JobSchema, service: JobService, settings: ApiSettings) -> JobRouter:
     """The endpoint with its context."""
     bounds = Bounds(max_page_size=settings.max_page_size, max_wait_ms=settings.max_wait_ms)
+    documents = TrustedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
     endpoint = JobRouter(
         schema,
+        # It begins by asking for the schema.
+        graphql_ide=None if settings.production or documents.only else "graphiql",
         allow_queries_via_get=False,
         context_getter=lambda: Context(service, bounds),
         subscription_protocols=(
@@ -58,7 +57,10 @@ def router(schema: JobSchema, service: JobService, settings: ApiSettings) -> Job
             MULTIPART_SUBSCRIPTION_PROTOCOL,
         ),
         connection_init_wait_timeout=_CONNECTION_INIT_TIMEOUT,
+        max_subscriptions_per_connection=settings.max_subscriptions_per_connection,
+        allowed_origins=sorted(settings.origins),
     )
+    endpoint.documents = documents
     endpoint.stream_transport_classes_by_protocol = streams.transports(settings.heartbeat_seconds)
     return endpoint
 
@@ -77,6 +79,8 @@ class JobRouter(GraphQLRouter[Context, None]):
     """Strawberry's router with the answers of the specification."""
 
     graphql_transport_ws_handler_class = StrictHandler
+    schema: JobSchema
+    documents = TrustedDocuments()
 
     async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - as Strawberry has it
         """Answer a request; a malformed one as an error of GraphQL's shape."""
@@ -102,7 +106,7 @@ class JobRouter(GraphQLRouter[Context, None]):
         if not data.query:
             raise HTTPException(HTTPStatus.BAD_REQUEST, "there is no query in the request")
         header = request.headers.get("accept", "")
-        kind = _operation_type(data.query, data.operation_name)
+        kind = self.schema.documents.operation_type(data.query, data.operation_name)
         if data.protocol == "http" and kind is OperationType.SUBSCRIPTION:
             raise HTTPException(
                 HTTPStatus.NOT_ACCEPTABLE,
@@ -117,8 +121,30 @@ class JobRouter(GraphQLRouter[Context, None]):
                 raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, f"send a {kind.value} by POST")
         return data
 
+    def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401 - likewise
+        """Whether a browser asks for a page rather than for the answer to a document."""
+        return request.query_params.get("documentId") is None and super().should_render_graphql_ide(request)
+
+    def parse_query_params(self, params: Any) -> dict[str, Any]:  # noqa: ANN401 - likewise
+        """The request of a GET."""
+        found = dict(params)
+        for name in ("variables", "extensions"):
+            if found.get(name):
+                found[name] = self._json(found[name])
+        return self._resolved(found)
+
     def parse_json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
-        """The object or list that a body is."""
+        """The request of a POST, or a list of them, which is refused later."""
+        document = self._json(data)
+        return self._resolved(document) if isinstance(document, dict) else document
+
+    def _resolved(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.documents.resolve(request)
+        except DocumentRefused as error:
+            raise _RefusedWithCode(HTTPStatus.BAD_REQUEST, str(error), error.code) from error
+
+    def _json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
         try:
             document = self.decode_json(data)
         except ValueError as error:
@@ -155,14 +181,12 @@ class JobRouter(GraphQLRouter[Context, None]):
         return HTMLResponse(page, headers={"Content-Security-Policy": explorer.CONTENT_SECURITY_POLICY})
 
 
-@lru_cache(maxsize=_KNOWN_DOCUMENTS)
-def _operation_type(query: str | None, operation_name: str | None) -> OperationType | None:
-    """What kind of operation a document asks for; None where it does not say, which is an error of its own later."""
-    try:
-        operation = get_operation_ast(parse(query or "", no_location=True, max_tokens=MAX_TOKENS), operation_name)
-    except GraphQLError:
-        return None
-    return None if operation is None else operation.operation
+class _RefusedWithCode(HTTPException):
+    """A refusal whose code says more than its status."""
+
+    def __init__(self, status_code: int, reason: str, code: str) -> None:
+        super().__init__(status_code, reason)
+        self.code = code
 
 
 def _refusal(refusal: HTTPException) -> GraphQLResponse:
@@ -174,7 +198,10 @@ def _refusal(refusal: HTTPException) -> GraphQLResponse:
         status, reason = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as application/json"
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = "POST"
-    error = {"message": reason, "extensions": {"code": HTTPStatus(status).phrase.upper().replace(" ", "_")}}
+    code = (
+        refusal.code if isinstance(refusal, _RefusedWithCode) else HTTPStatus(status).phrase.upper().replace(" ", "_")
+    )
+    error = {"message": reason, "extensions": {"code": code}}
     response = GraphQLResponse(orjson.dumps({"errors": [error]}), status, is_request_error=True)
     response.headers.update(headers)
     return response

@@ -2,20 +2,107 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
+
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from strawberry.http.websocket_origin import normalize_allowed_origins
+
+from schema.limits import OperationLimits
+
+_LIMITS = OperationLimits()
 
 
 class ApiSettings(BaseSettings):
-    """How much one request may ask for, and where the neighbours are. Each field is an environment variable."""
+    """How much one request may ask for, who may ask, and where the neighbours are. Each is an environment variable."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
+    production: bool = Field(
+        default=False, description="No introspection, no suggestions, no explorer, and errors without detail"
+    )
     max_page_size: int = Field(1_000, ge=1, le=10_000, description="Most elements in one page of any connection")
     max_wait_ms: int = Field(30_000, ge=0, le=300_000, description="Longest waitMs, and longest Prefer: wait")
+    execution_seconds: float = Field(
+        10, gt=0, le=600, description="A query or mutation is given up so long after the longest waitMs"
+    )
     max_body_bytes: int = Field(262_144, ge=1_024, description="Largest request body; a larger one is refused unread")
+    max_document_length: int = Field(
+        _LIMITS.max_document_length, ge=256, description="Most characters in a GraphQL document"
+    )
+    max_tokens: int = Field(_LIMITS.max_tokens, ge=10, description="Most tokens in a document: words, brackets, values")
+    max_operations: int = Field(_LIMITS.max_operations, ge=1, description="Most operations in a document")
+    max_depth: int = Field(_LIMITS.max_depth, ge=1, le=100, description="Deepest nesting of fields, fragments included")
+    max_selections: int = Field(
+        _LIMITS.max_selections, ge=1, description="Most fields and fragments, each counted wherever it is spread"
+    )
+    max_repeats: int = Field(
+        _LIMITS.max_repeats, ge=1, description="Most times that a name is selected with fields of its own in one place"
+    )
+    max_root_fields: int = Field(_LIMITS.max_root_fields, ge=1, description="Most fields of an operation itself")
+    max_aliases: int = Field(_LIMITS.max_aliases, ge=0, description="Most aliases, counted likewise")
+    max_directives: int = Field(_LIMITS.max_directives, ge=0, description="Most directives, counted likewise")
+    max_cost: int = Field(
+        _LIMITS.max_cost,
+        ge=100,
+        description="Most values an answer may have; page sizes multiply, fields that ask the store count 10",
+    )
+    max_list_items: int = Field(
+        _LIMITS.max_list_items, ge=1, description="Most elements of a list in arguments and variables"
+    )
+    max_input_depth: int = Field(
+        _LIMITS.max_input_depth, ge=1, description="Deepest nesting of arguments and variables"
+    )
+    max_input_values: int = Field(_LIMITS.max_input_values, ge=1, description="Most values in all variables together")
+    max_subscriptions_per_connection: int = Field(
+        100, ge=1, description="Most operations that are open on one WebSocket"
+    )
+    allowed_origins: str = Field(
+        "",
+        description="Other origins whose pages may send requests and open WebSockets, e.g. `https://a.example,https://b.example`",
+    )
+    trusted_documents: Path | None = Field(
+        None, description="A JSON file: documents that clients may name by `documentId`"
+    )
+    trusted_documents_only: bool = Field(default=False, description="Refuse every document that is not in that file")
     heartbeat_seconds: float = Field(10, gt=0, le=60, description="A silent event stream sends a sign of life so often")
     drain_seconds: float = Field(2, ge=0, le=60, description="Streams get so long to end when the process is stopped")
     grafana_url: str = Field("http://localhost:3000", description="Linked from the front page")
     metrics_url: str = Field("http://localhost:8428", description="VictoriaMetrics, linked from the front page")
     locust_url: str = Field("http://localhost:8089", description="Linked from the front page")
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        normalize_allowed_origins(_parts(value))
+        return value
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins allowed, as browsers write them."""
+        return normalize_allowed_origins(_parts(self.allowed_origins))
+
+    @property
+    def operation_limits(self) -> OperationLimits:
+        """The limits of one operation."""
+        return OperationLimits(
+            max_document_length=self.max_document_length,
+            max_tokens=self.max_tokens,
+            max_depth=self.max_depth,
+            max_selections=self.max_selections,
+            max_repeats=self.max_repeats,
+            max_root_fields=self.max_root_fields,
+            max_aliases=self.max_aliases,
+            max_directives=self.max_directives,
+            max_operations=self.max_operations,
+            max_cost=self.max_cost,
+            max_list_items=self.max_list_items,
+            max_input_depth=self.max_input_depth,
+            max_input_values=self.max_input_values,
+            max_page_size=self.max_page_size,
+            execution_seconds=self.max_wait_ms / 1000 + self.execution_seconds,
+        )
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in map(str.strip, text.split(",")) if part]

@@ -5,16 +5,19 @@ Strawberry's handler trusts the shape of messages. Here each is looked at first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from graphql import GraphQLSyntaxError
+from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
+from gql.trusted import DocumentRefused
 from schema.context import Context
+from schema.limits import LimitExceeded
 
 if TYPE_CHECKING:
-    from graphql import GraphQLError
-    from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
+    from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
+
+    from gql.graphql import JobRouter
 
 # A close frame has room for 123 bytes of reason.
 _REASON_CHARACTERS = 100
@@ -32,6 +35,27 @@ class StrictHandler(BaseGraphQLTransportWSHandler[Context, None]):
             # The protocol allows it, Strawberry does not.
             message = {"type": "connection_init"}
         await super().handle_message(message)
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Begin an operation, unless as many are open as may be, or its document may not be used."""
+        if not self.connection_acknowledged or message["id"] in self.operations:
+            # Strawberry closes the socket.
+            await super().handle_subscribe(message)
+            return
+        try:
+            most = self.max_subscriptions_per_connection
+            if most is not None and len(self.operations) >= most:
+                raise LimitExceeded("operations open", f"{most} already", most)
+            payload = cast("JobRouter", self.view).documents.resolve(cast("dict[str, object]", message["payload"]))
+        except DocumentRefused as refusal:
+            await self._refuse(message, GraphQLError(str(refusal), extensions={"code": refusal.code}))
+        except GraphQLError as refusal:
+            await self._refuse(message, refusal)
+        else:
+            await super().handle_subscribe(cast("SubscribeMessage", {**message, "payload": payload}))
+
+    async def _refuse(self, message: SubscribeMessage, error: GraphQLError) -> None:
+        await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
 
     async def handle_invalid_message(self, error_message: str) -> None:
         """Close with 4400 and a reason that fits into the frame."""
@@ -60,8 +84,8 @@ def _mistake(message: object) -> str | None:
 
 
 def _mistake_of_operation(payload: Any) -> str | None:  # noqa: ANN401 - any JSON
-    if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
-        return "the payload of subscribe must have a query"
+    if not isinstance(payload, dict) or not isinstance(payload.get("query", payload.get("documentId")), str):
+        return "the payload of subscribe must have a query or a documentId"
     for name, kind in (("variables", dict), ("extensions", dict), ("operationName", str)):
         if not isinstance(payload.get(name), kind | None):
             return f"{name} must be {'a string' if kind is str else 'an object'}"

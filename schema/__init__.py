@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import strawberry
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
+from schema.admission import Admission, name_refusals
+from schema.documents import Documents
 from schema.job import Job
+from schema.limits import OperationLimits
 from schema.masking import log_defects, mask_defects
 from schema.mutation import Mutation
-from schema.parsing import CachedParser
 from schema.query import Query
-from schema.rules import OneSubmission
 from schema.scalars import SCALARS
 from schema.subscription import Subscription
 from schema.telemetry import OperationTelemetry, note_errors
@@ -25,36 +25,34 @@ if TYPE_CHECKING:
     from graphql import GraphQLError
     from strawberry.types import ExecutionContext
 
-# Far above any hand-written operation; what is longer is refused by the lexer, before it costs anything.
-MAX_TOKENS = 1_000
-
-# Distinct documents whose parsed and validated forms are kept. Clients send few, over and over.
-CACHED_DOCUMENTS = 256
-
 
 class JobSchema(strawberry.Schema):
-    """The schema with its own way of logging: clients' mistakes are not logged as errors."""
+    """The schema with its limits, and with its own way of logging: clients' mistakes are not logged as errors."""
+
+    def __init__(self, limits: OperationLimits, *, production: bool) -> None:
+        self.documents = Documents(limits, production=production)
+        self._production = production
+        super().__init__(
+            query=Query,
+            mutation=Mutation,
+            subscription=Subscription,
+            types=[Job],
+            config=StrawberryConfig(scalar_map=SCALARS),
+            extensions=[OperationTelemetry, lambda: Admission(self.documents, limits), mask_defects],
+        )
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Log what is a defect, and remember that there were errors."""
+        """Log what is a defect, remember that there were errors, and name what refused the request."""
         log_defects(errors, execution_context)
         note_errors(errors)
+        name_refusals(errors, production=self._production)
 
 
-def build_schema() -> JobSchema:
-    """The schema as it is served."""
-    return JobSchema(
-        query=Query,
-        mutation=Mutation,
-        subscription=Subscription,
-        types=[Job],
-        config=StrawberryConfig(scalar_map=SCALARS),
-        extensions=[
-            OperationTelemetry,
-            lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-            lambda: AddValidationRules([OneSubmission]),
-            lambda: CachedParser(maxsize=CACHED_DOCUMENTS),
-            lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
-            mask_defects,
-        ],
-    )
+def build_schema(limits: OperationLimits | None = None, *, production: bool = False) -> JobSchema:
+    """The schema as it is served.
+
+    Args:
+        limits: how much one operation may be; None: the defaults.
+        production: whether clients know the schema already, and nothing of it is told to others.
+    """
+    return JobSchema(limits or OperationLimits(), production=production)

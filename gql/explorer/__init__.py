@@ -27,6 +27,9 @@ CONTENT_SECURITY_POLICY: Final = (
     "font-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+# A worker is held to the policy of its own script.
+_FILE_POLICY: Final = "default-src 'none'; script-src 'self'; connect-src 'self'"
+
 # A file's name carries the hash of its content, so what was fetched once is good for ever (a year).
 _CACHE_CONTROL: Final = "public, max-age=31536000, immutable"
 
@@ -101,6 +104,7 @@ class _Assets(StaticFiles):
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["cache-control"] = _CACHE_CONTROL
         response.headers["x-content-type-options"] = "nosniff"
+        response.headers["content-security-policy"] = _FILE_POLICY
         if media_type := _MEDIA_TYPES.get(Path(full_path).suffix):
             response.headers["content-type"] = media_type
         return response

@@ -1,0 +1,249 @@
+"""What attackers send, against the running API: each is refused for little work and little memory, and it goes on.
+
+The work is the process's own CPU clock, so other programs on the machine don't count; memory is what it has resident.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import time
+from contextlib import suppress
+from statistics import median
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+import websockets
+
+from tests import programs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.programs import Valkey
+
+MOST_SECONDS = 0.1
+MOST_BYTES = 20 * 2**20
+REPEATS = 20
+LARGEST_MESSAGE = 65_536
+BODY_BYTES = 50 * 2**20
+
+JSON = "application/json"
+STREAM = "text/event-stream"
+
+
+class Victim:
+    """The API under attack."""
+
+    def __init__(self, url: str, process_id: int) -> None:
+        self.url = url
+        self.client = httpx.Client(base_url=url, timeout=20)
+        # The kernel's number of a process's CPU clock.
+        self._clock = (~process_id << 3) | 2
+        self._process = psutil.Process(process_id)
+
+    def worked(self) -> float:
+        return time.clock_gettime(self._clock)
+
+    def resident(self) -> int:
+        return int(self._process.memory_info().rss)
+
+    def answers(self) -> bool:
+        answer = self.client.post("/graphql", json={"query": "{ limits { maxCount } }"})
+        return answer.status_code == 200 and answer.json()["data"]["limits"]["maxCount"] > 0
+
+    def send(self, query: str, variables: Any = None, accept: str = JSON) -> httpx.Response:
+        body = {"query": query, "variables": variables}
+        return self.client.post("/graphql", json=body, headers={"Accept": accept})
+
+
+@pytest.fixture(scope="module")
+def victim(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+    folder: Path = tmp_path_factory.mktemp("attacked")
+    with programs.api(folder, valkey.url, "attacked:") as (url, program):
+        found = Victim(url, program.process.pid)
+        # What is loaded at the first request of each kind is not the attack's.
+        for accept in (JSON, STREAM):
+            for query in ("{ limits { maxCount } }", "{ nothing }", "{", "{ a: jobs(first: 1000) { totalCount } }"):
+                found.send(query, {"a": [1]}, accept)
+        yield found
+        found.client.close()
+        assert "Traceback" not in program.output()
+
+
+def chain(length: int, spreads: int, last: str = "__typename") -> str:
+    links = [f"fragment F{i} on Query {{ {f'...F{i + 1} ' * spreads} }}" for i in range(length)]
+    return " ".join(["query { ...F0 }", *links, f"fragment F{length} on Query {{ {last} }}"])
+
+
+def circle(length: int) -> str:
+    links = [f"fragment F{i} on Query {{ ...F{(i + 1) % length} }}" for i in range(length)]
+    return " ".join(["query { ...F0 }", *links])
+
+
+def merging(number: int) -> str:
+    fragments = [f"fragment F{i} on SystemStats {{ queue {{ queued }} }}" for i in range(number)]
+    spreads = " ".join(f"...F{i}" for i in range(number))
+    return " ".join(["query { system {", spreads, "} }", *fragments])
+
+
+NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+JOBS = "query ($n: Int) { jobs(first: $n) { edges { node { primes(first: $n) { values } } } } }"
+OPERATIONS: dict[str, tuple[str, Any]] = {
+    "1,000 aliases": ("{ " + " ".join(f"a{i}: limits {{ maxCount }}" for i in range(1_000)) + " }", None),
+    "300 aliases": ("{ " + " ".join(f"a{i}: __typename" for i in range(300)) + " }", None),
+    "300 fields that merge": ("{ system { " + "queue { queued } " * 148 + "} }", None),
+    "depth 10,000": ("{ a" * 10_000 + " }" * 10_000, None),
+    "depth 200": ("{ a" * 200 + " }" * 200, None),
+    "circular fragments": (circle(1), None),
+    "a large circle of fragments": (circle(120), None),
+    "fragments that merge": (merging(70), None),
+    "exponential fragments": (chain(22, 2), None),
+    "more exponential fragments": (chain(90, 2), None),
+    "100,000 directives": ("{ limits { maxCount " + "@a" * 100_000 + " } }", None),
+    "450 directives": ("{ limits { maxCount " + "@a " * 450 + "} }", None),
+    "variables of 10^5 items": (NODES, {"ids": ["x"] * 50_000}),
+    "literals of many items": ("{ nodes(ids: [" + "1 " * 100_000 + "]) { id } }", None),
+    "nested variables": (NODES, {"ids": json.loads("[" * 200 + "]" * 200)}),
+    "pages of pages": (JOBS, {"n": 1_000}),
+    "introspection many times": (
+        "{ " + " ".join(f"a{i}: __schema {{ types {{ name }} }}" for i in range(20)) + " }",
+        None,
+    ),
+    "a long string": ('{ job(id: "' + "x" * 200_000 + '") { id } }', None),
+    "many comments": ("#\n" * 100_000 + "{ __typename }", None),
+    "names nearly right": ("{ " + " ".join(f"job{i}s" for i in range(15)) + " }", None),
+}
+
+
+@pytest.mark.parametrize("accept", [JSON, STREAM])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_meant_to_harm_is_refused_for_little(victim: Victim, name: str, accept: str) -> None:
+    query, variables = OPERATIONS[name]
+    resident, work = victim.resident(), []
+    for number in range(REPEATS):
+        before = victim.worked()
+        # Another one each time, so that nothing is known of it.
+        answer = victim.send(f"{query}#{number}", variables, accept)
+        work.append(victim.worked() - before)
+        assert answer.status_code < 500
+        for error in errors_of(answer):
+            assert error["extensions"]["code"] in {"LIMIT_EXCEEDED", "GRAPHQL_VALIDATION_FAILED", "CONTENT_TOO_LARGE"}
+    assert median(work) < MOST_SECONDS
+    assert victim.resident() - resident < MOST_BYTES
+    assert victim.answers()
+
+
+def errors_of(answer: httpx.Response) -> list[dict[str, Any]]:
+    """The errors of a refusal, be it a single answer or a stream with one event."""
+    text = answer.text.removeprefix("event: next\ndata: ").partition("\n")[0]
+    body = json.loads(text)
+    if answer.headers["content-type"].startswith("application/problem+json"):
+        assert body["status"] == 413
+        return []
+    found: list[dict[str, Any]] = body["errors"]
+    assert found
+    return found
+
+
+def test_different_documents_do_not_pile_up(victim: Victim) -> None:
+    before = victim.worked()
+    resident = victim.resident()
+    for i in range(150):
+        victim.send("{ limits { " + f"a{i}: maxCount " + "maxCount " * 250 + "} }")
+    assert victim.worked() - before < 150 * MOST_SECONDS
+    assert victim.resident() - resident < MOST_BYTES
+
+
+BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
+    "1 MB of nested arrays": (b"[" * 2**20, {}),
+    "nested arrays within the limit": (b"[" * 250_000, {}),
+    "nested objects within the limit": (b'{"a":' * 50_000, {}),
+    "nested variables": (b'{"query": "{ a }", "variables": ' + b'{"a":' * 1_000 + b"1" + b"}" * 1_001, {}),
+    "a number of 200,000 digits": (b'{"query": "{ a }", "variables": {"a": ' + b"9" * 200_000 + b"}}", {}),
+    "a gzip bomb": (gzip.compress(b" " * BODY_BYTES), {"Content-Encoding": "gzip"}),
+}
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/generate"])
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_meant_to_harm_is_refused_for_little(victim: Victim, name: str, path: str) -> None:
+    body, headers = BODIES[name]
+    resident, work = victim.resident(), []
+    for _ in range(REPEATS):
+        before = victim.worked()
+        answer = victim.client.post(path, content=body, headers={"Content-Type": JSON, **headers})
+        work.append(victim.worked() - before)
+        assert 400 <= answer.status_code < 500 or errors_of(answer)
+    assert median(work) < MOST_SECONDS
+    assert victim.resident() - resident < MOST_BYTES
+    assert victim.answers()
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/generate"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_of_50_mb_is_refused_before_it_is_read(victim: Victim, path: str, chunked: bool) -> None:
+    before, resident = victim.worked(), victim.resident()
+    assert send_a_lot(victim.url, path, chunked) in {400, 413}
+    assert victim.worked() - before < MOST_SECONDS
+    assert victim.resident() - resident < MOST_BYTES
+    assert victim.answers()
+
+
+def send_a_lot(url: str, path: str, chunked: bool) -> int:
+    """The status of the answer to a body that is sent on, whatever is answered, until the other side hangs up."""
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {BODY_BYTES}"
+    head = f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nContent-Type: {JSON}\r\n{length}\r\n\r\n"
+    piece = b" " * 2**16
+    framed = b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece
+    with socket.create_connection((urlsplit(url).hostname or "", urlsplit(url).port or 0), 10) as connection:
+        connection.sendall(head.encode())
+        answer = b""
+        with suppress(OSError):
+            for _ in range(BODY_BYTES // len(piece)):
+                connection.sendall(framed)
+        with suppress(OSError):
+            answer = connection.recv(64)
+    # What is sent into a closed connection may throw the answer away before it is read.
+    return int(answer.split()[1]) if answer else 413
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_over_a_websocket_too_and_its_other_operations_go_on(victim: Victim, name: str) -> None:
+    query, variables = OPERATIONS[name]
+    work = []
+    for number in range(5):
+        before = victim.worked()
+        await attack_by_websocket(victim, {"query": f"{query}#{number} by socket", "variables": variables})
+        work.append(victim.worked() - before)
+    assert median(work) < MOST_SECONDS
+    assert victim.answers()
+
+
+async def attack_by_websocket(victim: Victim, payload: dict[str, Any]) -> None:
+    """Send an operation; it is refused, and another one on the same socket is answered. Or the socket is closed."""
+    address = f"{victim.url.replace('http', 'ws', 1)}/graphql"
+    async with websockets.connect(address, subprotocols=[websockets.Subprotocol("graphql-transport-ws")]) as socket_:
+
+        async def ask(message: dict[str, Any]) -> Any:
+            await socket_.send(json.dumps(message))
+            return json.loads(await asyncio.wait_for(socket_.recv(), 10))
+
+        await ask({"type": "connection_init"})
+        attack = {"id": "1", "type": "subscribe", "payload": payload}
+        if len(json.dumps(attack)) > LARGEST_MESSAGE:
+            with pytest.raises(websockets.ConnectionClosed):
+                await ask(attack)
+            assert socket_.close_code == 1009
+            return
+        answer = await ask(attack)
+        assert answer["type"] == "error"
+        assert all("code" in error["extensions"] for error in answer["payload"])
+        fine = {"query": "{ limits { maxCount } }"}
+        assert (await ask({"id": "2", "type": "subscribe", "payload": fine}))["type"] == "next"

@@ -1,0 +1,199 @@
+"""Settings: each limit holds on each transport, and one setting switches off what production has no use for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from contextlib import ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import websockets
+
+from gql.settings import ApiSettings
+from schema.limits import OperationLimits
+from tasks.settings import JobSettings
+from tests import programs
+from tests.programs import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from tests.programs import Valkey
+
+JSON = "application/json"
+STRICT = "application/graphql-response+json"
+STREAM = "text/event-stream"
+STATS = {"query": "subscription { systemStats(intervalMs: 100) { at } }"}
+
+LOW: dict[str, tuple[int, dict[str, Any]]] = {
+    "MAX_DOCUMENT_LENGTH": (256, {"query": "{ __typename }" + " " * 300}),
+    "MAX_TOKENS": (30, {"query": "{ " + "__typename " * 30 + "}"}),
+    "MAX_OPERATIONS": (1, {"query": "query A { __typename } query B { __typename }", "operationName": "A"}),
+    "MAX_DEPTH": (3, {"query": "{ job(id: 1) { retryOf { retryOf { id } } } }"}),
+    "MAX_SELECTIONS": (5, {"query": "{ limits { maxCount maxCount maxCount maxCount maxCount } }"}),
+    "MAX_REPEATS": (1, {"query": "{ limits { maxCount } limits { maxCount } }"}),
+    "MAX_ROOT_FIELDS": (1, {"query": "{ limits { maxCount } __typename }"}),
+    "MAX_ALIASES": (1, {"query": "{ a: __typename b: __typename }"}),
+    "MAX_DIRECTIVES": (1, {"query": "{ __typename @skip(if: false) @include(if: true) }"}),
+    "MAX_COST": (100, {"query": "{ jobs { edges { cursor } } }"}),
+    "MAX_LIST_ITEMS": (2, {"query": "query ($i: [ID!]!) { nodes(ids: $i) { id } }", "variables": {"i": [1, 2, 3]}}),
+    "MAX_INPUT_DEPTH": (2, {"query": "query ($i: [ID!]!) { nodes(ids: $i) { id } }", "variables": {"i": [[[1]]]}}),
+    "MAX_INPUT_VALUES": (3, {"query": "query ($i: [ID!]!) { nodes(ids: $i) { id } }", "variables": {"i": [1, 2, 3]}}),
+}
+
+
+@pytest.fixture(scope="module")
+def apis(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The address of an API whose limits of one document are low, by the limit; three of them have all."""
+    together = [
+        ["MAX_DOCUMENT_LENGTH", "MAX_DEPTH", "MAX_REPEATS", "MAX_ALIASES", "MAX_COST", "MAX_LIST_ITEMS"],
+        ["MAX_TOKENS", "MAX_OPERATIONS", "MAX_ROOT_FIELDS", "MAX_DIRECTIVES", "MAX_INPUT_DEPTH"],
+        ["MAX_SELECTIONS", "MAX_INPUT_VALUES"],
+    ]
+    found: dict[str, str] = {}
+    with ExitStack() as stack:
+        for names in together:
+            low: dict[str, Any] = {name: str(LOW[name][0]) for name in names}
+            folder: Path = tmp_path_factory.mktemp("low")
+            url, _ = stack.enter_context(programs.api(folder, valkey.url, "low:", **low))
+            found |= dict.fromkeys(names, url)
+        yield found
+
+
+@pytest.mark.parametrize("name", LOW)
+@pytest.mark.parametrize("accept", [JSON, STRICT, STREAM])
+def test_each_limit_is_a_setting_that_holds_over_http(apis: dict[str, str], name: str, accept: str) -> None:
+    answer = httpx.post(f"{apis[name]}/graphql", json=LOW[name][1], headers={"Accept": accept}, timeout=20)
+    assert answer.status_code == (400 if accept == STRICT else 200)
+    text = answer.text.removeprefix("event: next\ndata: ").partition("\n")[0]
+    [error] = json.loads(text)["errors"]
+    assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
+    assert str(LOW[name][0]) in error["message"]
+
+
+@pytest.mark.parametrize("name", LOW)
+async def test_each_limit_holds_over_a_websocket(apis: dict[str, str], name: str) -> None:
+    async with connected(apis[name]) as socket:
+        await send(socket, "1", LOW[name][1])
+        answer = await receive(socket)
+        assert answer["type"] == "error"
+        assert [error["extensions"]["code"] for error in answer["payload"]] == ["LIMIT_EXCEEDED"]
+
+
+@pytest.mark.parametrize("name", LOW)
+def test_a_small_request_is_within_any_limit(apis: dict[str, str], name: str) -> None:
+    answer = httpx.post(f"{apis[name]}/graphql", json={"query": "{ __typename }"}, timeout=20)
+    assert answer.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_a_socket_has_no_more_operations_open_than_is_allowed(
+    valkey: Valkey, prefix: str, tmp_path: Path
+) -> None:
+    with programs.api(tmp_path, valkey.url, prefix, MAX_SUBSCRIPTIONS_PER_CONNECTION="2") as (url, _):
+        async with connected(url) as socket:
+            for number in "123":
+                await send(socket, number, STATS)
+            while (answer := await receive(socket))["type"] != "error":
+                pass
+            assert answer["id"] == "3"
+            assert answer["payload"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
+            await socket.send('{"type": "complete", "id": "1"}')
+            await send(socket, "4", STATS)
+            async with asyncio.timeout(10):
+                while (await receive(socket))["id"] != "4":
+                    pass
+
+
+async def test_a_query_that_takes_too_long_is_given_up(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    """No answer of the store is as fast as that."""
+    low: dict[str, Any] = {"EXECUTION_SECONDS": "0.00001", "MAX_WAIT_MS": "0"}
+    query = {"query": "{ jobs { totalCount } }"}
+    with programs.api(tmp_path, valkey.url, prefix, **low) as (url, _):
+        async with httpx.AsyncClient(timeout=20) as client:
+            answer = await client.post(f"{url}/graphql", json=query)
+        assert answer.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
+        async with connected(url) as socket:
+            await send(socket, "1", query)
+            assert (await receive(socket))["payload"][0]["extensions"]["code"] == "TIMEOUT"
+
+
+# Production
+
+
+@pytest.fixture(scope="module")
+def production(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with (
+        programs.api(tmp_path_factory.mktemp("production"), valkey.url, "production:", PRODUCTION="true") as (url, _),
+        httpx.Client(base_url=url, timeout=20) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("{ __schema { types { name } } }", None),
+        ('{ __type(name: "Job") { name } }', None),
+        ("{ limit { maxCount } }", None),
+        ("{ job(ide: 1) { id } }", None),
+        ("mutation ($i: GeneratePrimesInput!) { generatePrimes(input: $i) { __typename } }", {"i": {"cont": 1}}),
+        ("query ($i: Jib) { __typename }", None),
+    ],
+)
+def test_in_production_nothing_of_the_schema_is_told(
+    production: httpx.Client, query: str, variables: dict[str, Any] | None
+) -> None:
+    answer = production.post("/graphql", json={"query": query, "variables": variables}, headers={"Accept": STRICT})
+    assert answer.status_code == 400
+    for error in answer.json()["errors"]:
+        assert error["message"].endswith(("does not fit the schema.", "do not fit the operation."))
+
+
+def test_in_production_there_is_no_explorer(production: httpx.Client) -> None:
+    answer = production.get("/graphql", headers={"Accept": "text/html"})
+    assert answer.status_code == 404
+    assert "html" not in answer.headers["content-type"]
+
+
+def test_in_production_known_operations_work(production: httpx.Client) -> None:
+    answer = production.post("/graphql", json={"query": "{ __typename limits { maxPageSize } }"})
+    assert answer.json() == {"data": {"__typename": "Query", "limits": {"maxPageSize": 1_000}}}
+
+
+def test_the_defaults_are_those_of_the_schema() -> None:
+    assert ApiSettings().operation_limits == OperationLimits()
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[websockets.ClientConnection]:
+    protocols = [websockets.Subprotocol("graphql-transport-ws")]
+    async with websockets.connect(f"{url.replace('http', 'ws', 1)}/graphql", subprotocols=protocols) as socket:
+        await socket.send('{"type": "connection_init"}')
+        assert await receive(socket) == {"type": "connection_ack"}
+        yield socket
+
+
+async def send(socket: websockets.ClientConnection, operation_id: str, payload: dict[str, Any]) -> None:
+    await socket.send(json.dumps({"id": operation_id, "type": "subscribe", "payload": payload}))
+
+
+async def receive(socket: websockets.ClientConnection) -> Any:
+    return json.loads(await asyncio.wait_for(socket.recv(), 10))
+
+
+def test_a_setting_without_a_value_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ApiSettings.model_fields:
+        monkeypatch.setenv(name.upper(), "")
+    assert ApiSettings().trusted_documents is None
+
+
+def test_the_manual_of_security_names_settings_that_exist() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Z]+_[A-Z_]+|PRODUCTION)(?:=\w+)?`", text))
+    known = {name.upper() for settings in (ApiSettings, JobSettings) for name in settings.model_fields}
+    assert {"MAX_COST", "ALLOWED_ORIGINS", "PRODUCTION"} <= named
+    assert {name for name in named if name.startswith(("MAX_", "TRUSTED_DOCUMENTS", "ALLOWED"))} <= known
