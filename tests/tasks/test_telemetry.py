@@ -43,6 +43,7 @@ def test_a_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) ->
         "process large": 1,
         "claim": 1,
         "compute": 1,
+        "keep": 1,
         "finish": 1,
         "job": 1,
     }
@@ -54,6 +55,7 @@ def test_a_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) ->
         "job": "send large",
         "claim": "process large",
         "compute": "process large",
+        "keep": "process large",
         "finish": "process large",
     }
     assert {child: spans[child].parent_id for child in parents} == {
