@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,6 +41,9 @@ _POLL_AFTER_SECONDS = "1"
 LARGEST_LIST = 2**20
 _SHOWN_CHARACTERS = 40
 
+# What the service calls its arguments, and what the callers of these doors call them.
+_NAMES = {"count": "n", "idempotencyKey": "Idempotency-Key"}
+
 _WORDS = {
     JobStatus.QUEUED: "pending",
     JobStatus.RUNNING: "pending",
@@ -69,7 +73,11 @@ def router(service: JobService, settings: ApiSettings) -> APIRouter:
             str | None, Header(description="1-128 visible ASCII characters: the same key gives the same job")
         ] = None,
     ) -> Response:
-        submission = await service.submit(PrimesRequest(count=await _read_n(request), idempotency_key=idempotency_key))
+        asked = PrimesRequest(count=await _read_n(request), idempotency_key=idempotency_key)
+        try:
+            submission = await service.submit(asked)
+        except InvalidRequest as error:
+            raise _in_our_words(error) from None
         location = request.url_for("status", request_id=submission.job.id).path
         return Response(
             orjson.dumps({"request_id": submission.job.id}),
@@ -179,6 +187,17 @@ def _not_whole(value: object) -> InvalidRequest:
 
 def _n_is(message: str) -> InvalidRequest:
     return InvalidRequest([FieldIssue(("n",), message)])
+
+
+def _in_our_words(error: InvalidRequest) -> InvalidRequest:
+    """The same, with the names that this door's callers know."""
+    renamed = [(_NAMES[issue.path[0]], issue) for issue in error.issues]
+    return InvalidRequest(
+        [
+            replace(issue, path=(name,), message=f"{name}{issue.message.removeprefix(issue.path[0])}")
+            for name, issue in renamed
+        ]
+    )
 
 
 def _versions(if_none_match: str | None) -> frozenset[int]:

@@ -71,7 +71,7 @@ def test_a_longer_result_names_its_files_instead(client: httpx.Client) -> None:
 @pytest.mark.parametrize("n", ["0", "-1", "100000001", "2147483648", "9" * 19, "9" * 5000, "1.5", "", " ", "true", "٣"])
 def test_a_bad_n_of_the_query_string_is_400_and_named(client: httpx.Client, n: str) -> None:
     problem = is_problem(client.post("/generate", params={"n": n}), 400)
-    assert "n" in problem["detail"]
+    assert problem["detail"].startswith("n is ")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_the_same_idempotency_key_gives_the_same_request(client: httpx.Client) -
 @pytest.mark.parametrize("key", ["", "a b", "x" * 129])
 def test_a_bad_idempotency_key_is_400(client: httpx.Client, key: str) -> None:
     response = client.post("/generate", params={"n": 10}, headers={"Idempotency-Key": key})
-    assert "idempotencyKey has" in is_problem(response, 400)["detail"]
+    assert is_problem(response, 400)["detail"].startswith("Idempotency-Key has ")
 
 
 def test_an_etag_is_the_version_and_saves_the_second_answer(client: httpx.Client) -> None:
