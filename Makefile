@@ -34,6 +34,10 @@ bench: $(VENV)/.dev ## Measure what telemetry costs; exits with 1 where a target
 loadtest: $(VENV)/.dev ## Load a running system (SCENARIO=light, TARGET=http://127.0.0.1:8000, LOADTEST_OPTIONS=--huge)
 	@$(BIN)/python -m loadtest $(or $(SCENARIO),light) $(if $(TARGET),--host $(TARGET)) $(LOADTEST_OPTIONS)
 
+.PHONY: soak
+soak: $(VENV)/.dev ## Load a system of its own for MINUTES=30, and see that memory, descriptors and keys stay as they are
+	@$(BIN)/python -m tests.bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(SOAK_OPTIONS)
+
 .PHONY: check
 check: $(VENV)/.dev ## Check format, lint, types, import arrows, and that the schema breaks no client, dashboards
 	@$(BIN)/ruff format --check .
