@@ -1,4 +1,4 @@
-"""What counts as flat in a soak, by series whose growth is known."""
+"""tests.bench.flatness: what counts as flat in a soak, by series whose growth is known."""
 
 from __future__ import annotations
 
