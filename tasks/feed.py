@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from tasks import metrics, tracing
+from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio.client import PubSub
 
+    from tasks.callers import Caller
     from tasks.jobs import Job
     from tasks.store import Store
 
@@ -43,9 +45,9 @@ _OUTAGE_PATIENCE = timedelta(seconds=30)
 
 
 class _Topic:
-    """One watched job: its newest snapshot, and the signal that there may be a newer one."""
+    """One job that is watched by its caller: its newest snapshot, and the signal that there may be a newer one."""
 
-    def __init__(self, job_id: str, store: Store) -> None:
+    def __init__(self, job_id: str, caller: Caller, store: Store) -> None:
         self.subscribers = 0
         # Counts the reasons to read again; a snapshot is fresh if reading it began at the current count.
         self.generation = 0
@@ -53,6 +55,7 @@ class _Topic:
         # The newest event: the version that was committed, and when, by the store's clock.
         self.event = (-1, 0)
         self._job_id = job_id
+        self._caller = caller
         self._store = store
         self._snapshot: Job | None = None
         self._snapshot_generation = 0
@@ -92,7 +95,7 @@ class _Topic:
         generation = self.generation
         try:
             asked_at = time.monotonic()
-            [self._snapshot] = await self._store.read([self._job_id])
+            [self._snapshot] = await self._store.read([self._job_id], self._caller)
             self._snapshot_at = asked_at
             self._snapshot_generation = generation
         finally:
@@ -115,7 +118,8 @@ class JobFeed:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._topics: dict[str, _Topic] = {}
+        # By id, and then by who asks, be it theirs or not.
+        self._topics: dict[str, dict[Caller, _Topic]] = {}
         self._listener: asyncio.Task[None] | None = None
         # Set when this process is being stopped.
         self.closing = asyncio.Event()
@@ -126,7 +130,7 @@ class JobFeed:
     @property
     def subscribers(self) -> int:
         """How many streams are open now."""
-        return sum(topic.subscribers for topic in self._topics.values())
+        return sum(topic.subscribers for topic in self._all())
 
     def start(self) -> None:
         """Begin to listen; an outage is logged and sat out."""
@@ -143,20 +147,24 @@ class JobFeed:
         self.closing.set()
         self._signal_all()
 
-    async def watch(self, job_id: str, after_version: int | None = None) -> AsyncGenerator[Job]:
+    async def watch(
+        self, job_id: str, after_version: int | None = None, caller: Caller = ANYONE
+    ) -> AsyncGenerator[Job]:
         """The job's current state, then each newer one, and the end after the final one.
 
         Args:
             job_id: any text.
             after_version: what the subscriber has seen already; only newer states come.
+            caller: who subscribes.
 
         Raises:
-            JobNotFound: there is no such job, or its record expired meanwhile.
+            JobNotFound: the caller has no such job, or its record expired meanwhile.
             BackendUnavailable: the store did not answer at the start, was away for longer than a restart takes, or this
                 process is being stopped.
         """
         # Registered first, read then: a change in between is seen in the record or signalled, never lost.
-        topic = self._topics.setdefault(job_id, _Topic(job_id, self._store))
+        topics = self._topics.setdefault(job_id, {})
+        topic = topics.setdefault(caller, _Topic(job_id, caller, self._store))
         topic.subscribers += 1
         topic.generation += 1
         self.drained.clear()
@@ -181,6 +189,8 @@ class JobFeed:
         finally:
             topic.subscribers -= 1
             if not topic.subscribers:
+                topics.pop(caller, None)
+            if not topics:
                 self._topics.pop(job_id, None)
             if not self._topics:
                 self.drained.set()
@@ -228,13 +238,16 @@ class JobFeed:
                 await events.ping()
             elif message["type"] == "message":
                 job_id, version, committed_ms = message["data"].decode().split()
-                if topic := self._topics.get(job_id):
+                for topic in self._topics.get(job_id, {}).values():
                     topic.event = (int(version), int(committed_ms))
                     topic.signal()
 
     def _signal_all(self) -> None:
-        for topic in self._topics.values():
+        for topic in self._all():
             topic.signal()
+
+    def _all(self) -> list[_Topic]:
+        return [topic for topics in self._topics.values() for topic in topics.values()]
 
 
 def _count(topic: _Topic, job: Job, seen: int) -> None:

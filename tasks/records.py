@@ -7,8 +7,10 @@ Keys, under one prefix, each with a time-to-live:
     job:{id}:result      bytes: the primes of a small job, delta-coded (tasks.deltas); others' are in the result store
     folders              sorted set of folders of the result store by the moment until which they are kept
     jobs:{STATUS}        sorted set of the ids with that status; scores are 0, ids sort by time of creation
-    expiry               sorted set of all ids by the moment at which the record expires
+    expiry               sorted set of all ids by the moment at which the record expires; {id} {owner} of owned jobs
     idempotency:{key}    the id of the job that the key stands for
+    owner:{owner}:...    jobs:{STATUS} and idempotency:{key} of an owner; without one, those above
+    owned:{STATUS}       sorted set of the open ids of all owners, for the order of all jobs in the queue
     leases               sorted set {id}:{index} of claimed segments by the moment at which the claim runs out
     sent:{queue}         sorted set {id}:{index} of sent and unclaimed segments by the moment of sending
     workers              sorted set of worker processes by when they were last seen consuming

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing, suppress
+from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from tasks import metrics, tracing
+from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.feed import JobFeed, cancelled
 from tasks.records import queue_for
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from tasks.callers import Caller
     from tasks.jobs import Job, JobPage, JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
     from tasks.sources import Source
@@ -39,7 +42,7 @@ SWEEP_OLDER_THAN = timedelta(minutes=2)
 
 
 class JobService:
-    """Submit, read, follow, cancel and retry jobs.
+    """Submit, read, follow, cancel and retry jobs: those of one caller, as no others exist. See `for_caller`.
 
     Every method raises BackendUnavailable when the store does not answer.
     """
@@ -50,6 +53,7 @@ class JobService:
         self._files = files
         self._results = Results(store, files)
         self._sweeper: asyncio.Task[None] | None = None
+        self._caller = ANYONE
         self.settings = settings
 
     @classmethod
@@ -57,6 +61,14 @@ class JobService:
         """A service with connections of its own."""
         store = Store.connect(settings)
         return cls(store, JobFeed(store), ResultStore.connect(settings.results), settings)
+
+    def for_caller(self, caller: Caller) -> Self:
+        """This service as the caller sees it. Started and stopped is the first one, which is nobody's in particular."""
+        if caller == self._caller:
+            return self
+        theirs = copy(self)
+        theirs._caller = caller  # noqa: SLF001 - its own class
+        return theirs
 
     def start(self) -> None:
         """Begin to follow the jobs' events, and to sweep the result store."""
@@ -86,7 +98,7 @@ class JobService:
         """
         request = request.check(self.settings.max_count)
         with tracing.sending(queue_for(request.count)) as traceparent:
-            return await self._store.submit(request, traceparent)
+            return await self._store.submit(request, traceparent, self._caller)
 
     async def job(self, job_id: str, wait: timedelta = NO_WAIT, after_version: int | None = None) -> Job | None:
         """A job by its id; None when there is none.
@@ -96,7 +108,7 @@ class JobService:
             wait: how long to wait for news at most.
             after_version: news is a higher version than this; where it is None, the final state.
         """
-        [job] = await self._store.read([job_id])
+        [job] = await self._store.read([job_id], self._caller)
         return None if job is None else await self.settled(job, wait, after_version)
 
     async def settled(self, job: Job, wait: timedelta, after_version: int | None = None) -> Job:
@@ -107,7 +119,7 @@ class JobService:
         if wait <= NO_WAIT or _is_news(job, after_version):
             return job
         with suppress(TimeoutError, BackendUnavailable, JobNotFound):
-            async with asyncio.timeout(wait.total_seconds()), aclosing(self._feed.watch(job.id)) as states:
+            async with asyncio.timeout(wait.total_seconds()), aclosing(self.watch(job.id)) as states:
                 async for newer in states:
                     job = newer
                     if _is_news(job, after_version):
@@ -116,15 +128,15 @@ class JobService:
 
     async def jobs(self, job_ids: Sequence[str]) -> list[Job | None]:
         """The jobs with these ids, in their order; None where there is none."""
-        return await self._store.read(job_ids)
+        return await self._store.read(job_ids, self._caller)
 
     async def list_jobs(self, request: JobPageRequest) -> JobPage:
         """A page of jobs, newest first."""
-        return await self._store.list_jobs(request)
+        return await self._store.list_jobs(request, self._caller)
 
     def watch(self, job_id: str, after_version: int | None = None) -> AsyncGenerator[Job]:
         """The job's current state, then each newer one, and the end after the final one. See JobFeed.watch."""
-        return self._feed.watch(job_id, after_version)
+        return self._feed.watch(job_id, after_version, self._caller)
 
     async def cancel(self, job_id: str) -> Job:
         """End a job at once.
@@ -133,7 +145,7 @@ class JobService:
             JobNotFound: there is none with this id.
             TransitionRefused: the job is final already.
         """
-        job = await self._store.cancel(job_id)
+        job = await self._store.cancel(job_id, self._caller)
         metrics.record_ended(job, queue_for(job.count))
         tracing.job_ended(job)
         return job
@@ -147,7 +159,7 @@ class JobService:
             QueueFull: as many jobs are open as the settings allow.
         """
         with tracing.sending() as traceparent:
-            return (await self._store.retry(job_id, traceparent)).job
+            return (await self._store.retry(job_id, traceparent, self._caller)).job
 
     async def primes(self, job: Job, offset: int, count: int) -> npt.NDArray[np.uint64]:
         """Up to `count` primes from the zero-based index `offset` on; fewer, or none, where the prefix ends."""

@@ -1,5 +1,7 @@
 """API side of the job record: creating, cancelling and reading jobs. Every change is one script, one round trip.
 
+Each method is told who asks, and the scripts find no jobs but that caller's.
+
 Async throughout. A store that is down, frozen, loading, full or read-only raises BackendUnavailable within the
 timeouts below; nothing is tried twice, so that a caller is answered and not hung on. What a running job changes
 about itself belongs to recorder.
@@ -20,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from tasks import records
+from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, TransitionRefused
 from tasks.jobs import Job, JobPage, is_job_id, segment_count
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio.client import PubSub
 
+    from tasks.callers import Caller
     from tasks.jobs import JobPageRequest, PrimesRequest, QueueStats, Worker
     from tasks.settings import JobSettings
 
@@ -93,7 +97,9 @@ class Store:
         """Close all connections."""
         await self._client.aclose()
 
-    async def submit(self, request: PrimesRequest, traceparent: str | None = None) -> Submission:
+    async def submit(
+        self, request: PrimesRequest, traceparent: str | None = None, caller: Caller = ANYONE
+    ) -> Submission:
         """Accept a checked request.
 
         Raises:
@@ -101,6 +107,7 @@ class Store:
             QueueFull: as many jobs are open as the settings allow.
         """
         return await self._submit(
+            caller,
             count=str(request.count),
             start=str(request.start),
             segments=segment_count(request.count),
@@ -110,20 +117,21 @@ class Store:
             traceparent=traceparent,
         )
 
-    async def retry(self, job_id: str, traceparent: str | None = None) -> Submission:
+    async def retry(self, job_id: str, traceparent: str | None = None, caller: Caller = ANYONE) -> Submission:
         """Accept a new job with the arguments of one that failed or was cancelled.
 
         Raises:
-            JobNotFound: there is none with this id.
+            JobNotFound: the caller has none with this id.
             TransitionRefused: the job is neither FAILED nor CANCELLED.
             QueueFull: as many jobs are open as the settings allow.
         """
         _require_job_id(job_id)
-        return await self._submit(retry_of=job_id, traceparent=traceparent)
+        return await self._submit(caller, retry_of=job_id, traceparent=traceparent)
 
-    async def _submit(self, **arguments: object) -> Submission:
+    async def _submit(self, caller: Caller, **arguments: object) -> Submission:
         outcome, *reply = await self._run(
             "submit",
+            owner=caller.owner,
             window=records.SENDING_WINDOW,
             small_queue=records.SMALL_QUEUE,
             uuid_tail=records.new_uuid_tail(),
@@ -145,15 +153,15 @@ class Store:
             case _:
                 raise JobNotFound(str(arguments["retry_of"]))
 
-    async def cancel(self, job_id: str) -> Job:
+    async def cancel(self, job_id: str, caller: Caller = ANYONE) -> Job:
         """End a job at once, and take back what was sent of it.
 
         Raises:
-            JobNotFound: there is none with this id.
+            JobNotFound: the caller has none with this id.
             TransitionRefused: the job is final already.
         """
         _require_job_id(job_id)
-        outcome, *reply = await self._run("cancel", job=job_id)
+        outcome, *reply = await self._run("cancel", job=job_id, owner=caller.owner)
         if outcome == b"unknown":
             raise JobNotFound(job_id)
         job = records.parse_job(reply[0])
@@ -161,12 +169,12 @@ class Store:
             raise TransitionRefused(f"job {job.id} is {job.status} already", job)
         return job
 
-    async def read(self, job_ids: Sequence[str]) -> list[Job | None]:
-        """The jobs with these ids, as they all are at one moment; None for an unknown or malformed id."""
+    async def read(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
+        """The caller's jobs with these ids, as they all are at one moment; None for any other id."""
         possible = [job_id for job_id in job_ids if is_job_id(job_id)]
         if not possible:
             return [None] * len(job_ids)
-        snapshots = await self._run("read", jobs=possible)
+        snapshots = await self._run("read", jobs=possible, owner=caller.owner)
         found = {
             job_id: records.parse_job(snapshot)
             for job_id, snapshot in zip(possible, snapshots, strict=True)
@@ -174,10 +182,11 @@ class Store:
         }
         return [found.get(job_id) for job_id in job_ids]
 
-    async def list_jobs(self, request: JobPageRequest) -> JobPage:
-        """A page of jobs, newest first, as they all are at one moment."""
+    async def list_jobs(self, request: JobPageRequest, caller: Caller = ANYONE) -> JobPage:
+        """A page of the caller's jobs, newest first, as they all are at one moment."""
         total, newer, older, snapshots = await self._run(
             "list",
+            owner=caller.owner,
             statuses=sorted(request.statuses),
             size=request.size,
             from_oldest=request.from_oldest,

@@ -16,8 +16,20 @@ local MOVES = {
 
 local function job_key(id) return P .. 'job:' .. id end
 local function segments_key(id) return P .. 'job:' .. id .. ':segments' end
-local function index_key(status) return P .. 'jobs:' .. status end
 local function get(id, field) return redis.call('HGET', job_key(id), field) end
+
+-- Whose a job is: '' is nobody in particular, whose jobs have no such field. A.owner, likewise, is who asks.
+local ASKS = A.owner or ''
+local function owner_of(id) return get(id, 'owner') or '' end
+local function is_theirs(id) return owner_of(id) == ASKS end
+
+-- Of jobs that have an owner, the open ones of all are listed once more, for the order of all.
+local function owned_key(status) return P .. 'owned:' .. status end
+local function owners_key(owner, name) return P .. 'owner:' .. owner .. ':' .. name end
+local function index_key(status, owner)
+  if owner == '' then return P .. 'jobs:' .. status end
+  return owners_key(owner, 'jobs:' .. status)
+end
 local function set(id, ...) redis.call('HSET', job_key(id), ...) end
 
 -- No key outlives the last job it could be about.
@@ -32,12 +44,26 @@ end
 -- For the telemetry of the caller: jobs that this step ended, and attempts that it gave up.
 local ENDED, LOST = {}, {}
 
+local function list_under(key, id)
+  redis.call('ZADD', key, 0, id)
+  keep(key)
+end
+
+local function enlist(id, status, owner)
+  list_under(index_key(status, owner), id)
+  if owner ~= '' and not FINAL[status] then list_under(owned_key(status), id) end
+end
+
+local function strike(id, status, owner)
+  redis.call('ZREM', index_key(status, owner), id)
+  if owner ~= '' then redis.call('ZREM', owned_key(status), id) end
+end
+
 local function move(id, to)
-  local from = get(id, 'status')
+  local from, owner = get(id, 'status'), owner_of(id)
   if not MOVES[from] or not MOVES[from][to] then return false end
-  redis.call('ZREM', index_key(from), id)
-  redis.call('ZADD', index_key(to), 0, id)
-  keep(index_key(to))
+  strike(id, from, owner)
+  enlist(id, to, owner)
   set(id, 'status', to)
   return true
 end
@@ -47,7 +73,8 @@ local function changed(id)
   local version = redis.call('HINCRBY', job_key(id), 'version', 1)
   keep(job_key(id))
   keep(segments_key(id))
-  redis.call('ZADD', P .. 'expiry', NOW + A.job_ttl_ms, id)
+  local owner = owner_of(id)
+  redis.call('ZADD', P .. 'expiry', NOW + A.job_ttl_ms, owner == '' and id or id .. ' ' .. owner)
   keep(P .. 'expiry')
   redis.call('PUBLISH', P .. 'events', id .. ' ' .. version .. ' ' .. NOW)
 end
@@ -175,11 +202,19 @@ local function lose(id, index, segment)
   return true
 end
 
+-- How many jobs are ahead of a queued one, of whomever they are; -1 when it is not queued.
+local function position(id)
+  local nobodys, owned = index_key('QUEUED', ''), owned_key('QUEUED')
+  local ahead, others = redis.call('ZRANK', nobodys, id), owned
+  if not ahead then ahead, others = redis.call('ZRANK', owned, id), nobodys end
+  return ahead and ahead + redis.call('ZLEXCOUNT', others, '-', '(' .. id) or -1
+end
+
 -- What a reader gets: the clock, the record, and how many jobs are ahead (-1: not queued).
 local function snapshot(id)
   local record = redis.call('HGETALL', job_key(id))
   if #record == 0 then return false end
-  return { NOW, redis.call('ZRANK', index_key('QUEUED'), id) or -1, record }
+  return { NOW, position(id), record }
 end
 
 -- The jobs that this step ended, as they are after it.
@@ -191,9 +226,10 @@ end
 
 -- Listings forget jobs whose records have expired.
 local function prune()
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'expiry', '-inf', NOW, 'LIMIT', 0, 100)) do
-    for _, status in ipairs(STATUSES) do redis.call('ZREM', index_key(status), id) end
-    redis.call('ZREM', P .. 'expiry', id)
+  for _, whose in ipairs(redis.call('ZRANGEBYSCORE', P .. 'expiry', '-inf', NOW, 'LIMIT', 0, 100)) do
+    local id, owner = string.sub(whose, 1, 36), string.sub(whose, 38)
+    for _, status in ipairs(STATUSES) do strike(id, status, owner) end
+    redis.call('ZREM', P .. 'expiry', whose)
   end
 end
 
@@ -202,11 +238,17 @@ local function created_at(id)
   return tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
 end
 
+local function with_status(status)
+  return redis.call('ZCARD', index_key(status, '')) + redis.call('ZCARD', owned_key(status))
+end
+
 local function queue_stats()
-  local oldest = redis.call('ZRANGE', index_key('QUEUED'), 0, 0)[1]
+  local oldest = redis.call('ZRANGE', index_key('QUEUED', ''), 0, 0)[1]
+  local owned = redis.call('ZRANGE', owned_key('QUEUED'), 0, 0)[1]
+  if not oldest or (owned and owned < oldest) then oldest = owned end
   return {
-    redis.call('ZCARD', index_key('QUEUED')),
-    redis.call('ZCARD', index_key('RUNNING')),
+    with_status('QUEUED'),
+    with_status('RUNNING'),
     oldest and math.max(0, NOW - created_at(oldest)) or -1,
     tonumber(redis.call('GET', P .. 'pace') or -1),
   }

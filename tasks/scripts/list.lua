@@ -1,4 +1,4 @@
--- A page of jobs, newest first. A: statuses, size, from_oldest, and where they are given older_than, newer_than (ids),
+-- A page of jobs, newest first. A: owner, statuses, size, from_oldest, and where they are given older_than, newer_than (ids),
 -- created_after_ms, created_before_ms. Returns {total admitted, newer than the page, older than it, snapshots}.
 
 prune()
@@ -27,7 +27,7 @@ local page_high = A.older_than and below(high, '(' .. A.older_than) or high
 
 local function count(from, to)
   local sum = 0
-  for _, status in ipairs(A.statuses) do sum = sum + redis.call('ZLEXCOUNT', index_key(status), from, to) end
+  for _, status in ipairs(A.statuses) do sum = sum + redis.call('ZLEXCOUNT', index_key(status, ASKS), from, to) end
   return sum
 end
 
@@ -36,9 +36,9 @@ local ids = {}
 for _, status in ipairs(A.statuses) do
   local found
   if A.from_oldest then
-    found = redis.call('ZRANGEBYLEX', index_key(status), page_low, page_high, 'LIMIT', 0, A.size)
+    found = redis.call('ZRANGEBYLEX', index_key(status, ASKS), page_low, page_high, 'LIMIT', 0, A.size)
   else
-    found = redis.call('ZREVRANGEBYLEX', index_key(status), page_high, page_low, 'LIMIT', 0, A.size)
+    found = redis.call('ZREVRANGEBYLEX', index_key(status, ASKS), page_high, page_low, 'LIMIT', 0, A.size)
   end
   for _, id in ipairs(found) do ids[#ids + 1] = id end
 end

@@ -1,6 +1,6 @@
 -- Accept a job: idempotency key, admission, record, index, first messages and event, or nothing at all.
 -- A: count, start, segments, window, queue, small_queue, uuid_tail, capacity, max_attempts, message, and where they are known
--- idempotency_key, idempotency_ttl_ms, traceparent, retry_of.
+-- owner, idempotency_key, idempotency_ttl_ms, traceparent, retry_of.
 -- Returns {'created' | 'replayed' | 'conflict', snapshot}, {'full', queue statistics}, {'refused', snapshot} or {'unknown'}.
 
 -- A retried job goes on in the folder of the one before it, if its files are still to be kept for a while.
@@ -23,7 +23,9 @@ local function inherit(id, from)
   end
 end
 
-local idempotency = A.idempotency_key and P .. 'idempotency:' .. A.idempotency_key
+-- Each owner has keys of their own.
+local idempotency = A.idempotency_key and 'idempotency:' .. A.idempotency_key
+if idempotency then idempotency = ASKS == '' and P .. idempotency or owners_key(ASKS, idempotency) end
 local known = idempotency and redis.call('GET', idempotency)
 if known and redis.call('EXISTS', job_key(known)) == 1 then
   local same = get(known, 'count') == A.count and get(known, 'start') == A.start
@@ -34,15 +36,14 @@ end
 
 if A.retry_of then
   local status = get(A.retry_of, 'status')
-  if not status then return { 'unknown' } end
+  if not status or not is_theirs(A.retry_of) then return { 'unknown' } end
   if status ~= 'FAILED' and status ~= 'CANCELLED' then return { 'refused', snapshot(A.retry_of) } end
   A.count, A.start = get(A.retry_of, 'count'), get(A.retry_of, 'start')
   A.segments, A.queue = tonumber(get(A.retry_of, 'segments')), get(A.retry_of, 'queue')
 end
 
 prune()
-local open = redis.call('ZCARD', index_key('QUEUED')) + redis.call('ZCARD', index_key('RUNNING'))
-if open >= A.capacity then
+if with_status('QUEUED') + with_status('RUNNING') >= A.capacity then
   count('submissions', A.queue, 'full')
   return { 'full', queue_stats() }
 end
@@ -56,8 +57,8 @@ set(id, 'format', 1, 'id', id, 'status', 'QUEUED', 'version', 0, 'count', A.coun
 if A.idempotency_key then set(id, 'idempotency_key', A.idempotency_key) end
 if A.traceparent then set(id, 'traceparent', A.traceparent) end
 if A.retry_of then set(id, 'retry_of', A.retry_of) end
-redis.call('ZADD', index_key('QUEUED'), 0, id)
-keep(index_key('QUEUED'))
+if ASKS ~= '' then set(id, 'owner', ASKS) end
+enlist(id, 'QUEUED', ASKS)
 if idempotency then redis.call('SET', idempotency, id, 'PX', A.idempotency_ttl_ms) end
 
 -- Big jobs send a few segments at a time, and each one done sends the next: so they take turns in the queue.

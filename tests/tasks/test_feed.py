@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.feed import JobFeed
 from tasks.jobs import JobStatus, PrimesRequest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from tasks.callers import Caller
     from tasks.jobs import Job
 
 UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
@@ -33,9 +35,9 @@ class CountingStore(Store):
 
     reads = 0
 
-    async def read(self, job_ids: Sequence[str]) -> list[Job | None]:
+    async def read(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
         self.reads += 1
-        return await super().read(job_ids)
+        return await super().read(job_ids, caller)
 
 
 @asynccontextmanager
