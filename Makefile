@@ -66,6 +66,7 @@ UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 
 lock: $(VENV)/.dev ## Pin dependencies anew after a change in pyproject.toml (UPGRADE=1: to their newest versions)
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(subst pyproject.toml,--group loadtest,$(UV_COMPILE)) --constraint requirements-dev.lock --output-file loadtest/requirements.lock
 
 .PHONY: clean
 clean: ## Remove what was installed and cached; the data in .data stays

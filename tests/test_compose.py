@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,7 +20,6 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # What is started where nothing is to be measured.
 CORE = {"api", "celery-worker", "valkey"}
 TELEMETRY = {
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
     "OTEL_EXPORTER_OTLP_PROTOCOL",
     "OTEL_METRIC_EXPORT_INTERVAL",
@@ -61,11 +61,21 @@ def services_named(text: str) -> set[str]:
     return set(re.findall(rf"(?<![\w-])({'|'.join(SERVICES)}):\d+(?!\.)", text))
 
 
+def endpoint_of(name: str, environment: dict[str, str]) -> str:
+    """Where a service sends its telemetry to."""
+    [file] = SERVICES[name]["env_file"]
+    lines = (ROOT / interpolated(file, environment)).read_text(encoding="utf-8").splitlines()
+    values = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    assert values.keys() == {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+    return interpolated(values["OTEL_EXPORTER_OTLP_ENDPOINT"], environment)
+
+
 @pytest.mark.parametrize("name", sorted(TELEMETRY))
 def test_what_the_environment_says_of_telemetry_is_passed_on(name: str) -> None:
     value = SERVICES["api"]["environment"][name]
-    assert SERVICES["celery-worker"]["environment"][name] == value
-    assert interpolated(value, {name: "mine", "COMPOSE_PROFILES": "full"}) == "mine"
+    for other in ("celery-worker", "locust", "locust-worker"):
+        assert SERVICES[other]["environment"][name] == value
+    assert interpolated(value, {name: "mine"}) == "mine"
 
 
 def test_all_is_started_unless_no_profile_is_asked_for_and_then_nothing_is_sent() -> None:
@@ -74,9 +84,11 @@ def test_all_is_started_unless_no_profile_is_asked_for_and_then_nothing_is_sent(
         dotenv["COMPOSE_PROFILES"]
     }
     assert {name for name, service in SERVICES.items() if not service.get("profiles")} == CORE
-    endpoint = SERVICES["api"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
-    assert interpolated(endpoint, dotenv) == "http://otel-collector:4318"
-    assert interpolated(endpoint, {"COMPOSE_PROFILES": ""}) == ""
+    for name in ("api", "celery-worker", "locust", "locust-worker"):
+        assert endpoint_of(name, dotenv) == "http://otel-collector:4318"
+        assert endpoint_of(name, {"COMPOSE_PROFILES": "core"}) == endpoint_of(name, {}) == ""
+        assert endpoint_of(name, dotenv | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://mine:4318"}) == "http://mine:4318"
+        assert endpoint_of(name, dotenv | {"OTEL_EXPORTER_OTLP_ENDPOINT": ""}) == ""
     # Who measures nothing waits for nobody who would measure it.
     assert {other for name in CORE for other in SERVICES[name].get("depends_on", {})} <= CORE
 
@@ -85,7 +97,8 @@ def test_all_is_started_unless_no_profile_is_asked_for_and_then_nothing_is_sent(
 def test_who_is_waited_for_can_say_that_it_is_ready(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():
         assert how == {"condition": "service_healthy"}
-        assert "healthcheck" in SERVICES[other]
+        # The API's is in its image.
+        assert "healthcheck" in SERVICES[other] or other == "api"
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -133,6 +146,25 @@ def test_grafana_is_told_how_often_the_programs_send() -> None:
     assert scrape["global"]["scrape_interval"] == f"{int(interval) // 1000}s"
 
 
+def test_secrets_are_files_that_are_there_and_nobody_s_environment() -> None:
+    """Files, as a secret that comes from the environment can't be written into a container whose root is read-only."""
+    for secret in COMPOSE["secrets"].values():
+        assert (ROOT / interpolated(secret["file"], {})).is_file()
+    for service in SERVICES.values():
+        assert set(service.get("secrets", [])) <= COMPOSE["secrets"].keys()
+        named = {name for name in service.get("environment", {}) if re.search("PASSWORD|SECRET|TOKEN$", name)}
+        assert {name for name in named if not name.startswith("AWS_")} <= {"GF_SECURITY_ADMIN_PASSWORD__FILE"}
+    [where] = [SERVICES["grafana"]["environment"][name] for name in ["GF_SECURITY_ADMIN_PASSWORD__FILE"]]
+    assert where.removeprefix("/run/secrets/") in SERVICES["grafana"]["secrets"]
+
+
+def test_load_is_made_of_the_api_that_the_compose_file_starts() -> None:
+    assert "--host=http://api:8000" in SERVICES["locust"]["command"]
+    assert "--master-host=locust" in SERVICES["locust-worker"]["command"]
+    # Only then can there be any number of it.
+    assert "ports" not in SERVICES["locust-worker"]
+
+
 def test_grafana_finds_its_first_page() -> None:
     page = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     [(inside, outside)] = [item for item in mounts("grafana").items() if page.startswith(f"{item[0]}/")]
@@ -154,8 +186,19 @@ def composed(*arguments: str, **environment: str) -> str:
 
 def test_compose_accepts_the_file() -> None:
     assert set(composed("config", "--services").split()) == SERVICES.keys()
+    config = json.loads(composed("config", "--format", "json"))
+    for name, service in config["services"].items():
+        endpoint = service.get("environment", {}).get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        assert endpoint == ("http://otel-collector:4318" if "env_file" in SERVICES[name] else None)
 
 
-def test_compose_leaves_telemetry_out_where_no_profile_is_asked_for() -> None:
-    assert set(composed("config", "--services", COMPOSE_PROFILES="").split()) == CORE
-    assert "otel-collector" not in composed("config", COMPOSE_PROFILES="")
+@pytest.mark.parametrize("profile", ["core", ""])
+def test_compose_leaves_telemetry_out_where_no_profile_is_asked_for(profile: str) -> None:
+    assert set(composed("config", "--services", COMPOSE_PROFILES=profile).split()) == CORE
+    assert "otel-collector" not in composed("config", COMPOSE_PROFILES=profile)
+
+
+def test_compose_takes_a_port_for_each_of_many_apis() -> None:
+    config = json.loads(composed("config", "--format", "json", PORT="8000-8002"))
+    [port] = config["services"]["api"]["ports"]
+    assert (port["published"], port["target"]) == ("8000-8002", 8000)

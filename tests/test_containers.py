@@ -33,12 +33,19 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.conftest import System
     from tests.programs import Valkey
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
 DOCKERIGNORE = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+LOADTEST = (ROOT / "loadtest/Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+# Of what obstore reads from the environment, what a bucket is reached by.
+BUCKET = {
+    f"AWS_{name}"
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "REGION", "ENDPOINT_URL", "ALLOW_HTTP")
+}
 VERSION = re.compile(r":v?\d+\.\d+\.\d+(-|$)")
 
 
@@ -46,8 +53,14 @@ def instructions(name: str) -> list[str]:
     return re.findall(rf"^{name} +(.*)$", DOCKERFILE, re.MULTILINE)
 
 
-def ours() -> list[str]:
+def built() -> list[str]:
+    """Services whose image is the project's own."""
     return [name for name, service in SERVICES.items() if "build" in service]
+
+
+def ours() -> list[str]:
+    """Those of them that are made of the product."""
+    return [name for name in built() if SERVICES[name]["build"] == "."]
 
 
 def settings_named(*classes: type[JobSettings | ApiSettings | LogSettings]) -> set[str]:
@@ -81,7 +94,8 @@ def test_a_service_comes_back_and_is_given_time_to_end(name: str) -> None:
 
 def test_nobody_is_root() -> None:
     assert instructions("USER") == ["10001:10001"]
-    assert not [name for name in ours() if "user" in SERVICES[name]]
+    assert re.findall(r"^USER +(.*)$", LOADTEST, re.MULTILINE) == ["10001:10001"]
+    assert not [name for name in built() if "user" in SERVICES[name]]
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", SERVICES["valkey"]["user"])
 
 
@@ -97,16 +111,28 @@ def test_every_image_has_a_whole_version() -> None:
     images |= {
         name: re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", service["image"])
         for name, service in SERVICES.items()
-        if name not in ours()
+        if name not in built()
     }
     assert [name for name, image in images.items() if not VERSION.search(image)] == []
 
 
+def test_the_images_of_product_and_load_test_have_the_same_base() -> None:
+    [argument] = re.findall(r"^ARG (PYTHON_IMAGE=.*)$", LOADTEST, re.MULTILINE)
+    assert argument in instructions("ARG")
+
+
 def test_every_setting_can_be_given_to_the_containers() -> None:
     """One that is missing in the file would be silently without effect."""
-    shared = settings_named(JobSettings, LogSettings) | TELEMETRY
+    shared = settings_named(JobSettings, LogSettings) | TELEMETRY | BUCKET
     assert SERVICES["api"]["environment"].keys() == shared | settings_named(ApiSettings)
     assert SERVICES["celery-worker"]["environment"].keys() == shared
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "loadtest/Dockerfile"])
+def test_the_linter_of_dockerfiles_finds_nothing(file: str) -> None:
+    linter = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([linter, "--no-color", file], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_the_builder_is_sent_all_that_is_copied() -> None:
@@ -179,6 +205,54 @@ def test_the_image_s_own_commands_make_a_system_that_works(image: Path, valkey: 
         status = f"http://127.0.0.1:{port}/status/{request_id}"
         found = httpx.get(status, headers={"Prefer": "wait=20"}, timeout=30).json()
     assert found == {"status": "complete", "result": [2, 3, 5]}
+
+
+@pytest.fixture
+def load_image(tmp_path: Path) -> Path:
+    """A folder with the load test as its image has it, and nothing else of the project."""
+    refused = shutil.ignore_patterns(*(ROOT / "loadtest/.dockerignore").read_text().replace("**/", "").split())
+    shutil.copytree(ROOT / "loadtest", tmp_path / "app/loadtest", ignore=refused)
+    return tmp_path / "app"
+
+
+def test_the_load_test_s_commands_make_load_and_show_it(load_image: Path, system: System) -> None:
+    """As a person does: open the page, choose a scenario, start it, see that it runs, stop it."""
+    web, reports = free_port(), str(free_port())
+    elsewhere = {"http://api:8000": system.url, "locust": "127.0.0.1"}
+    [entry] = [json.loads(words) for words in re.findall(r"^ENTRYPOINT +(.*)$", LOADTEST, re.MULTILINE)]
+    [file] = re.findall(r"LOCUST_LOCUSTFILE=(\S+)", LOADTEST)
+    environment = {"LOCUST_LOCUSTFILE": file}
+
+    def command(service: str, *more: str) -> list[str]:
+        flags = (option.partition("=") for option in SERVICES[service]["command"])
+        return [*entry, *(name + equals + elsewhere.get(value, value) for name, equals, value in flags), *more]
+
+    master = command("locust", f"--web-port={web}", f"--master-bind-port={reports}", "--web-host=127.0.0.1")
+    worker = command("locust-worker", f"--master-port={reports}")
+    log = log_of(load_image)
+
+    def answer(path: str, **form: str) -> Any:
+        try:
+            address = f"http://127.0.0.1:{web}{path}"
+            return (httpx.post(address, data=form) if form else httpx.get(address)).raise_for_status()
+        except httpx.TransportError:
+            return None
+
+    def seen() -> dict[str, Any]:
+        statistics: dict[str, Any] = answer("/stats/requests").json()
+        return statistics
+
+    with started(master, load_image, environment), started(worker, load_image, environment):
+        wait_until(lambda: answer("/") is not None, 30, log.read_text)
+        page = answer("/").text
+        assert f'"host": "{system.url}"' in page
+        assert all(f'"{scenario}"' in page for scenario in ("Light", "Medium", "Stress", "Soak", "Spike"))
+        wait_until(lambda: [who["state"] for who in seen()["workers"]] == ["ready"], 30, log.read_text)
+        answer("/swarm", user_count="3", spawn_rate="3", shape_class="Light", host=system.url)
+        # As many as the scenario has, whatever the form says.
+        wait_until(lambda: seen()["user_count"] == 10 and seen()["stats"][-1]["num_requests"] > 20, 40, log.read_text)
+        assert seen()["errors"] == []
+        answer("/stop", now="yes")
 
 
 def command_of(instruction: str, port: int) -> list[str]:
