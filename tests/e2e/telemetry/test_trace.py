@@ -1,0 +1,81 @@
+"""One trace a job, whatever happens to it."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import psutil
+
+from tests import programs
+from tests.e2e.telemetry.watched import SUBMIT, telling
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.e2e.telemetry.stack import Stack
+
+
+def test_a_job_is_one_trace_though_a_worker_is_killed(
+    stack: Stack, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five segments on two workers, of which one is killed in the middle of its work: all attempts are in one tree."""
+    folder = tmp_path_factory.mktemp("killed")
+    options = telling(stack) | {"LEASE_SECONDS": "1"}
+    # Up there a segment takes a part of a second: time to be killed in.
+    start, count = 10**15, 5 * 2**20
+    with (
+        programs.valkey(folder) as valkey,
+        programs.api(folder, valkey.url, "killed:", **options) as (url, _),
+        programs.worker(folder, valkey.url, "killed:", 1, **options),
+        programs.worker(folder, valkey.url, "killed:", 1, **options) as victim,
+    ):
+        body: dict[str, Any] = {"query": SUBMIT, "variables": {"input": {"count": count, "start": start}, "ms": 0}}
+        job = httpx.post(f"{url}/graphql", json=body).json()["data"]["generatePrimes"]["job"]
+        child = psutil.Process(victim.process.pid).children()[0]
+        before = child.cpu_times().user
+        wait_until(lambda: child.cpu_times().user > before + 0.05)
+        victim.kill()
+        answer = httpx.get(f"{url}/status/{job['id']}", headers={"Prefer": "wait=60"}, timeout=70)
+        assert answer.json()["status"] == "complete"
+
+        def whole() -> bool:
+            names = Counter(span["operationName"] for span in stack.trace(job["traceId"]))
+            return names["job"] == 1 and names["attempt lost"] >= 1 and names["process large"] >= 5
+
+        wait_until(whole, 30, lambda: tree(stack.trace(job["traceId"])))
+    with capsys.disabled():
+        sys.stdout.write(f"\n{tree(stack.trace(job['traceId']))}\n")
+    spans = stack.trace(job["traceId"])
+    outcomes = Counter(tags(span).get("task.outcome") for span in spans if span["operationName"] == "process large")
+    assert outcomes["done"] == 5
+    [end] = [span for span in spans if span["operationName"] == "job"]
+    assert tags(end)["job.status"] == "SUCCEEDED"
+    ids = {span["spanID"] for span in spans}
+    assert [span["operationName"] for span in spans if parent(span) not in ids] == ["mutation generatePrimes"]
+
+
+def tags(span: dict[str, Any]) -> dict[str, Any]:
+    return {tag["key"]: tag["value"] for tag in span["tags"]}
+
+
+def parent(span: dict[str, Any]) -> str | None:
+    of = [link["spanID"] for link in span["references"] if link["refType"] == "CHILD_OF"]
+    return of[0] if of else None
+
+
+def tree(spans: list[dict[str, Any]], root: str | None = None, depth: int = 0) -> str:
+    """The spans as an indented list, in the order of their beginning."""
+    ids = {span["spanID"] for span in spans}
+    lines = []
+    for span in sorted(spans, key=lambda span: span["startTime"]):
+        above = parent(span)
+        if (above if above in ids else None) == root:
+            shown = {k: v for k, v in tags(span).items() if k in {"segment.index", "task.outcome", "job.status"}}
+            line = f"{'  ' * depth}{span['operationName']} {span['duration'] / 1000:.1f} ms {shown or ''}"
+            lines.append(line.rstrip())
+            lines.append(tree(spans, span["spanID"], depth + 1))
+    return "\n".join(filter(None, lines))
