@@ -1,8 +1,8 @@
 """The GraphQL endpoint: queries and mutations by POST, subscriptions by WebSocket, Server-Sent Events and multipart.
 
 GET shows the explorer to browsers, and serves subscriptions as event streams, since an EventSource can do nothing else;
-other operations by GET are off. This is Strawberry's router, with the answers of the GraphQL over HTTP specification:
-well-formed errors to every malformed request, and status codes by media type.
+queries by GET are for a setting to allow, mutations never are. This is Strawberry's router, with the answers of the
+GraphQL over HTTP specification: well-formed errors to every malformed request, and status codes by media type.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def router(schema: JobSchema, service: JobService, settings: ApiSettings) -> Job
         schema,
         # It begins by asking for the schema.
         graphql_ide=None if settings.production or documents.only else "graphiql",
-        allow_queries_via_get=False,
+        allow_queries_via_get=settings.queries_by_get,
         context_getter=lambda: Context(service, bounds),
         subscription_protocols=(
             GRAPHQL_TRANSPORT_WS_PROTOCOL,
@@ -117,7 +117,7 @@ class JobRouter(GraphQLRouter[Context, None]):
             # A client that accepts both gets one answer to what has one.
             if not accept.prefers_stream(header, accept.EVENT_STREAM):
                 return replace(data, protocol="http")
-            if request.method == "GET" and kind is not None:
+            if request.method == "GET" and not (kind is OperationType.QUERY and self.allow_queries_via_get) and kind:
                 raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, f"send a {kind.value} by POST")
         return data
 

@@ -21,6 +21,9 @@ class ApiSettings(BaseSettings):
     production: bool = Field(
         default=False, description="No introspection, no suggestions, no explorer, and errors without detail"
     )
+    queries_by_get: bool = Field(
+        default=False, description="Answer queries by GET too, for caches; mutations never are"
+    )
     max_page_size: int = Field(1_000, ge=1, le=10_000, description="Most elements in one page of any connection")
     max_wait_ms: int = Field(30_000, ge=0, le=300_000, description="Longest waitMs, and longest Prefer: wait")
     execution_seconds: float = Field(

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests import programs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import System
+    from tests.programs import Valkey
 
 STRICT = "application/graphql-response+json"
 JSON = "application/json"
@@ -111,6 +114,32 @@ def test_queries_and_mutations_by_get_are_405(client: httpx.Client, query: str, 
     answer = client.get("/graphql", params={"query": query}, headers={"Accept": accept})
     refused(answer, 405)
     assert answer.headers["allow"] == "POST"
+
+
+@pytest.fixture(scope="module")
+def by_get(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of an API that answers queries by GET."""
+    with programs.api(tmp_path_factory.mktemp("by_get"), valkey.url, "by-get:", QUERIES_BY_GET="true") as (url, _):
+        yield f"{url}/graphql"
+
+
+@pytest.mark.parametrize("accept", [JSON, STRICT, f"{JSON}, text/event-stream;q=0.1"])
+def test_a_query_by_get_is_answered_where_that_is_allowed(by_get: str, accept: str) -> None:
+    asked = {
+        "query": "query Known($id: ID!) { job(id: $id) { id } } query Other { limits { maxCount } }",
+        "operationName": "Known",
+        "variables": '{"id": "none"}',
+    }
+    answer = httpx.get(by_get, params=asked, headers={"Accept": accept})
+    assert (answer.status_code, answer.json()) == (200, {"data": {"job": None}})
+
+
+def test_a_mutation_by_get_is_405_though_queries_are_allowed(by_get: str) -> None:
+    mutation = "mutation { generatePrimes(input: {count: 1}) { __typename } }"
+    for accept in (JSON, STRICT, "text/event-stream"):
+        answer = httpx.get(by_get, params={"query": mutation}, headers={"Accept": accept})
+        refused(answer, 405)
+        assert answer.headers["allow"] == "POST"
 
 
 def test_a_subscription_without_a_stream_is_told_how_to_get_one(client: httpx.Client) -> None:
