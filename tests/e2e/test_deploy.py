@@ -1,0 +1,227 @@
+"""deploy/sentinel for real, its programs started as its pods would be: a store that fails over; and KEDA's own schema.
+
+Three addresses of the loopback network stand for the three pods, so all can use the ports that they are deployed with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import jsonschema  # type: ignore[import-untyped] # its types are a package of their own, for two calls
+import pytest
+import redis
+import yaml
+
+from tests import programs
+from tests.programs import ROOT, free_port
+from tests.test_deploy import DEPLOY, KEDA, SYSTEMS, built
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.programs import Program
+
+PODS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+PASSWORD = "let7ers4nd0digits"  # noqa: S105 - of servers that live as long as their test
+
+
+# KEDA
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dict[str, Any]:
+    """The schemas of KEDA's resources, from its own module, whose hash is known."""
+    if shutil.which("go") is None:
+        pytest.skip("KEDA's definitions come with its Go module, and there is no Go on this machine")
+    done = subprocess.run(
+        ["go", "mod", "download", "-json", "github.com/kedacore/keda/v2"],
+        cwd=ROOT / "tests/e2e/keda",
+        env=os.environ | {"GOFLAGS": "-mod=readonly", "GOWORK": "off"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = (Path(json.loads(done.stdout)["Dir"]) / "config/crd/bases").glob("keda.sh_*.yaml")
+    found = [yaml.safe_load(file.read_text(encoding="utf-8"))["spec"] for file in files]
+    return {
+        spec["names"]["kind"]: closed(version["schema"]["openAPIV3Schema"])
+        for spec in found
+        for version in spec["versions"]
+    }
+
+
+def closed(schema: Any) -> Any:
+    """A schema that refuses what it does not name, as the cluster would drop it without a word."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {name: closed(part) for name, part in schema.items()}
+    is_whole = "properties" in parts and "additionalProperties" not in parts and parts.get("type") == "object"
+    # Of metadata no more is said than that it is there.
+    return parts | {"additionalProperties": False} if is_whole else parts
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_keda_knows_every_field(definitions: dict[str, Any], name: str) -> None:
+    resources = [found for found in built(name) if found["apiVersion"] == KEDA]
+    assert {found["kind"] for found in resources} == {"ScaledObject", "TriggerAuthentication"}
+    for found in resources:
+        jsonschema.validate(found, definitions[found["kind"]])
+        with pytest.raises(jsonschema.ValidationError, match="unheard"):
+            jsonschema.validate(found | {"spec": found["spec"] | {"unheard": 1}}, definitions[found["kind"]])
+
+
+# The store
+
+
+class Pods:
+    """The pods of the store, by address, and the proxy before them."""
+
+    def __init__(self, folder: Path, port: int, sentinel_port: int, proxy_port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self.sentinel_port = sentinel_port
+        self.proxy_port = proxy_port
+        self.running: dict[str, list[Program]] = {}
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{PASSWORD}@127.0.0.1:{self.proxy_port}/0"
+
+    def start(self, address: str) -> None:
+        """Its two containers, on the data that it had before."""
+        folder = self.folder / address
+        for name in ("data", "scratch"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        environment = {
+            "PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}",
+            "ME": address,
+            "FIRST": PODS[0],
+            "PORT": str(self.port),
+            # In a cluster one name stands for all of them that are there.
+            "SENTINELS": next(iter(self.running), address),
+            "SENTINEL_PORT": str(self.sentinel_port),
+            "DATA": str(folder / "data"),
+            "SCRATCH": str(folder / "scratch"),
+            "PASSWORD": PASSWORD,
+        }
+        scripts = (DEPLOY / "sentinel/start-valkey.sh", DEPLOY / "sentinel/start-sentinel.sh")
+        self.running[address] = [
+            programs.start(["sh", str(script), "--bind", address], folder / "log", environment) for script in scripts
+        ]
+
+    def kill(self, address: str) -> None:
+        for program in self.running.pop(address, []):
+            program.kill()
+
+    def role(self, address: str) -> str:
+        try:
+            with redis.Redis(address, self.port, password=PASSWORD, socket_timeout=1) as client:
+                info: dict[str, str] = client.info("replication")
+        except redis.RedisError:
+            return "away"
+        return info["role"] if info.get("master_link_status", "up") == "up" else "cut off"
+
+    def roles(self) -> list[str]:
+        return [self.role(address) for address in PODS]
+
+    def said(self) -> str:
+        return "\n".join(program.output() for both in self.running.values() for program in both)
+
+
+@pytest.fixture
+def pods(tmp_path: Path) -> Iterator[Pods]:
+    haproxy = shutil.which("haproxy", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+    if haproxy is None:
+        pytest.skip("there is no HAProxy on this machine")
+    # The image has both; the wheel has the server alone, and Redis' own client says the same.
+    client = shutil.which("valkey-cli") or shutil.which("redis-cli")
+    if client is None:
+        pytest.skip("there is no valkey-cli and no redis-cli on this machine")
+    (tmp_path / "valkey-server").symlink_to(programs.valkey_server())
+    (tmp_path / "valkey-cli").symlink_to(client)
+    pods = Pods(tmp_path, free_port(), free_port(), free_port())
+    configuration = (DEPLOY / "sentinel/haproxy.cfg").read_text(encoding="utf-8")
+    for place, address in enumerate(PODS):
+        assert f"valkey-{place}.valkey-nodes:6379" in configuration
+        configuration = configuration.replace(f"valkey-{place}.valkey-nodes:6379", f"{address}:{pods.port}")
+    configuration = configuration.replace("bind :6379", f"bind 127.0.0.1:{pods.proxy_port}")
+    configuration = configuration.replace("bind :8080", f"bind 127.0.0.1:{free_port()}")
+    (tmp_path / "haproxy.cfg").write_text(configuration, encoding="utf-8")
+    proxy = programs.start(
+        [haproxy, "-W", "-db", "-f", str(tmp_path / "haproxy.cfg")], tmp_path / "proxy", {"PASSWORD": PASSWORD}
+    )
+    with ExitStack() as stack:
+        stack.callback(proxy.kill)
+        for address in PODS:
+            stack.callback(pods.kill, address)
+            pods.start(address)
+        yield pods
+
+
+class Workload:
+    """An API, and a worker that is started again when it ends, as a container is."""
+
+    def __init__(self, stack: ExitStack, folder: Path, store: str) -> None:
+        self._stack, self._folder, self._store = stack, folder, store
+        self.address, _ = stack.enter_context(programs.api(folder, store, "deployed:"))
+        self._worker = self._started()
+
+    def does(self, request_id: str) -> bool:
+        """Whether a job is done."""
+        if self._worker.process.poll() is not None:
+            self._worker = self._started()
+        answer = httpx.get(f"{self.address}/status/{request_id}", timeout=10)
+        return bool(answer.json().get("status") == "complete")
+
+    def job(self) -> str:
+        """Submit until it is taken, which it is not while the store fails over; then see its end. Returns its id."""
+        taken: list[httpx.Response] = []
+
+        def is_taken() -> bool:
+            taken.append(httpx.post(f"{self.address}/generate?n=10", timeout=10))
+            return taken[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
+
+        wait_until(is_taken, 40)
+        request_id: str = taken[-1].raise_for_status().json()["request_id"]
+        wait_until(lambda: self.does(request_id), 60, self._worker.output)
+        return request_id
+
+    def _started(self) -> Program:
+        return self._stack.enter_context(programs.worker(self._folder, self._store, "deployed:", processes=1))
+
+
+def test_work_goes_on_when_the_primary_is_lost_and_when_all_of_them_were(pods: Pods, tmp_path: Path) -> None:
+    wait_until(lambda: pods.roles() == ["master", "slave", "slave"], 30, pods.said)
+    with ExitStack() as stack:
+        system = Workload(stack, tmp_path, pods.url)
+        before = system.job()
+        pods.kill(PODS[0])
+        wait_until(lambda: "master" in pods.roles(), 40, pods.said)
+        new = PODS[pods.roles().index("master")]
+        # What was told as done is known to the one who took over, and more is done.
+        wait_until(lambda: system.does(before), 30)
+        after = system.job()
+        # Whoever comes back is told who is the primary now, and follows.
+        pods.start(PODS[0])
+        wait_until(lambda: pods.role(PODS[0]) == "slave", 30, pods.said)
+        # All of them are down, and come up: the last primary is it again, and not the first pod.
+        for address in PODS:
+            pods.kill(address)
+        for address in PODS:
+            pods.start(address)
+        wait_until(lambda: pods.roles().count("slave") == 2, 40, pods.said)
+        assert pods.role(new) == "master"
+        wait_until(lambda: system.does(before) and system.does(after), 30)
+        system.job()

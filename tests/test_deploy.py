@@ -1,0 +1,178 @@
+"""deploy/: what `kubectl apply --kustomize` would send, held against the schemas of Kubernetes and the programs.
+
+There is no cluster here: tests/e2e/test_deploy.py runs the store's programs, and holds KEDA's part against its schema.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from functools import cache
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped] # it has annotations, and does not say so
+import pytest
+import yaml
+
+from gql.settings import ApiSettings
+from tasks import records
+from tasks.settings import JobSettings
+from tests.programs import ROOT
+from tests.test_compose import SERVICES, TELEMETRY
+from tests.test_containers import BUCKET, settings_named
+
+DEPLOY = ROOT / "deploy"
+SYSTEMS = ["sentinel", "managed"]
+ALL = [*SYSTEMS, "loadtest"]
+# From when containers may sleep before they are stopped to the newest that there are schemas of.
+VERSIONS = ["1.32", kubernetes_validate.latest_version()]
+WORKLOADS = {"Deployment", "StatefulSet"}
+# What KEDA defines.
+KEDA = "keda.sh/v1alpha1"
+
+Resource = dict[str, Any]
+
+
+@cache
+def built(name: str) -> list[Resource]:
+    """The resources of a folder, put together by kubectl as a cluster would get them."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("there is no kubectl on this machine, which would put the manifests together")
+    done = subprocess.run(
+        ["kubectl", "kustomize", str(DEPLOY / name)], capture_output=True, text=True, check=False, timeout=60
+    )
+    # What is out of date is warned of.
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def of_kind(name: str, *kinds: str) -> dict[str, Resource]:
+    return {found["metadata"]["name"]: found for found in built(name) if found["kind"] in kinds}
+
+
+def containers(name: str) -> dict[str, Resource]:
+    """All containers, by their pod's name and their own."""
+    return {
+        f"{workload}/{container['name']}": container
+        for workload, found in of_kind(name, *WORKLOADS).items()
+        for container in found["spec"]["template"]["spec"]["containers"]
+    }
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", ALL)
+def test_kubernetes_knows_every_field(name: str, version: str) -> None:
+    for resource in built(name):
+        if resource["apiVersion"] != KEDA:
+            kubernetes_validate.validate(resource, version, strict=True)
+
+
+def test_a_field_that_kubernetes_does_not_know_is_found() -> None:
+    service = of_kind("managed", "Service")["api"]
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(service | {"spec": service["spec"] | {"port": 1}}, VERSIONS[-1], strict=True)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_pods_are_what_a_restricted_namespace_takes(name: str) -> None:
+    for found in of_kind(name, *WORKLOADS).values():
+        pod = found["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        for container in pod["containers"]:
+            confined = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True}
+            assert container["securityContext"] == confined | {"capabilities": {"drop": ["ALL"]}}
+            assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+            assert "memory" in container["resources"]["limits"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_whatever_is_named_is_there(name: str) -> None:
+    """Selectors find pods, references find config maps and secrets; the load test finds those of the system."""
+    known = [*built(name), *([] if name in SYSTEMS else built("managed"))]
+    labels = [found["spec"]["template"]["metadata"]["labels"] for found in known if found["kind"] in WORKLOADS]
+
+    def finds(selector: dict[str, str]) -> bool:
+        return any(selector.items() <= those.items() for those in labels)
+
+    for found in built(name):
+        for selector in re.findall(r"'(?:matchLabels|selector)': (\{'[^{}]*\})", str(found.get("spec"))):
+            wanted = yaml.safe_load(selector)
+            assert finds(wanted) or set(wanted) == {"kubernetes.io/metadata.name"}, (found["metadata"]["name"], wanted)
+    there = {(found["kind"], found["metadata"]["name"]) for found in known}
+    named = re.findall(r"'(configMap|secret|configMapRef|secretRef|secretKeyRef)': (\{[^}]*\})", str(built(name)))
+    for how, text in named:
+        kind = "Secret" if how.startswith("secret") else "ConfigMap"
+        assert (kind, yaml.safe_load(text)["name"]) in there
+    for _, secret in re.findall(r"'key': '(\w+)', 'name': '([\w-]+)', 'parameter'", str(built(name))):
+        assert ("Secret", secret) in there
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_programs_are_given_settings_that_they_have(name: str) -> None:
+    known = (
+        settings_named(JobSettings, ApiSettings) | TELEMETRY | BUCKET | {"LOG_FORMAT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+    )
+    given = (
+        of_kind(name, "ConfigMap")["settings"]["data"].keys() | of_kind(name, "Secret")["store"]["stringData"].keys()
+    )
+    assert {"REDIS_URL", "RESULTS_URL"} <= given <= known
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_programs_are_those_of_the_compose_file(name: str) -> None:
+    worker = containers(name)["worker/worker"]
+    assert worker["args"] == [part.replace("${WORKERS:-2}", "2") for part in SERVICES["celery-worker"]["command"]]
+    assert worker["livenessProbe"]["exec"]["command"] == SERVICES["celery-worker"]["healthcheck"]["test"][1:]
+    # The image's own command.
+    assert containers(name)["api/api"].keys().isdisjoint({"command", "args"})
+
+
+def test_the_load_test_is_that_of_the_compose_file() -> None:
+    for service in ("locust", "locust-worker"):
+        assert containers("loadtest")[f"{service}/locust"]["args"] == SERVICES[service]["command"]
+
+
+def test_the_store_is_that_of_the_compose_file() -> None:
+    """Its version, and its options but for the password and the replicas."""
+    image = SERVICES["valkey"]["image"].removeprefix("${VALKEY_IMAGE:-").removesuffix("}")
+    assert {containers("sentinel")[f"valkey/{name}"]["image"] for name in ("valkey", "sentinel")} == {image}
+    script = (DEPLOY / "sentinel/start-valkey.sh").read_text(encoding="utf-8").replace("''", "")
+    command = " ".join(SERVICES["valkey"]["command"][1:])
+    for option in re.findall(r"--[a-z-]+ [^-\s]*", command):
+        assert option in script, option
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_workers_are_as_many_as_the_queues_ask_for(name: str) -> None:
+    scaled = of_kind(name, "ScaledObject")["worker"]["spec"]
+    assert scaled["scaleTargetRef"]["name"] in of_kind(name, "Deployment")
+    prefix = of_kind(name, "ConfigMap")["settings"]["data"]["KEY_PREFIX"]
+    lists = {trigger["metadata"]["listName"] for trigger in scaled["triggers"]}
+    assert lists == {f"{prefix}{queue}" for queue in records.QUEUES}
+    # Somebody must look for what others have lost.
+    assert scaled["minReplicaCount"] >= 1
+    # Two who scale the same would quarrel with a number that is written down.
+    assert "replicas" not in of_kind(name, "Deployment")["worker"]["spec"]
+    assert "replicas" not in of_kind(name, "Deployment")["api"]["spec"]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_keda_and_programs_are_sent_to_the_same_store(name: str) -> None:
+    secrets = of_kind(name, "Secret")
+    url, keda = secrets["store"]["stringData"]["REDIS_URL"], secrets["store-for-keda"]["stringData"]
+    scheme, password, host, port = re.fullmatch(r"(rediss?)://:([^@]+)@([\w.]+):(\d+)/0", url).groups()  # type: ignore[union-attr]
+    assert keda["address"].startswith(host)
+    assert keda["address"].endswith(f":{port}")
+    assert keda["password"] == password
+    tls = {
+        trigger["metadata"].get("enableTLS") for trigger in of_kind(name, "ScaledObject")["worker"]["spec"]["triggers"]
+    }
+    assert tls == ({"true"} if scheme == "rediss" else {None})
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_results_are_kept_where_all_can_reach_them(name: str) -> None:
+    assert of_kind(name, "ConfigMap")["settings"]["data"]["RESULTS_URL"].startswith("s3://")
