@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from gql import docs, downloads, explorer, front_page, graphql, health, problems, rest, security
+from gql.access import address
+from gql.access.doorkeeper import doorkeeper
+from gql.access.entrance import Entrance
 from gql.bodies import BodyLimit
 from gql.settings import ApiSettings
 from gql.shutdown import ending_streams_first
@@ -27,12 +31,17 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     """The application, whole, with its settings handed down."""
     service = JobService.connect(job_settings)
     telemetry = ApiTelemetry(job_settings)
+    keeper = doorkeeper(settings, job_settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
+        if keeper is not None:
+            keeper.start()
         with ending_streams_first(service, settings.drain_seconds):
             yield
+        if keeper is not None:
+            await keeper.stop()
         await service.stop()
         await telemetry.stop()
 
@@ -46,9 +55,13 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         telemetry=REQUESTS,
     )
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    if keeper is not None:
+        app.add_middleware(Entrance, doorkeeper=keeper)
+    elif not settings.authentication:
+        app.add_middleware(address.LoopbackOnly)
     security.protect(app, settings)
     schema = build_schema(settings.operation_limits, production=settings.production)
-    app.include_router(graphql.router(schema, service, settings), prefix="/graphql", include_in_schema=False)
+    app.include_router(graphql.router(schema, service, settings, keeper), prefix="/graphql", include_in_schema=False)
     app.include_router(rest.router(service, settings))
     app.include_router(downloads.router(service))
     app.include_router(health.router(service))
@@ -62,4 +75,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
 
 
 logs.configure(logs.LogSettings())
-app = create_app(ApiSettings(), JobSettings())
+_settings = ApiSettings()
+if not _settings.authentication:
+    address.check_start(sys.argv)
+app = create_app(_settings, JobSettings())

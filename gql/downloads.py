@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
+from gql.access.entrance import caller_of
 from gql.compression import compressed
 from gql.problems import ANY_OTHER, documented
 from gql.ranges import RangeNotSatisfiableError, wanted_coding, wanted_range
@@ -92,13 +93,14 @@ def router(service: JobService) -> APIRouter:
         if form not in list(ExportFormat):
             raise HTTPException(HTTPStatus.NOT_FOUND, "there are primes.parquet, primes.csv and primes.ndjson")
         chosen = ExportFormat(form)
-        job = _complete(await service.job(job_id), job_id)
+        mine = service.for_caller(caller_of(request))
+        job = _complete(await mine.job(job_id), job_id)
         # Parts are parts of the file as it is.
         coding = wanted_coding(wished.accept_encoding) if chosen.is_text and wished.part is None else None
         headers = _headers(job, chosen, coding)
         if headers["ETag"] in wished.if_none_match or wished.if_none_match.strip() == "*":
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        file = await export(await _source(service, job), chosen)
+        file = await export(await _source(mine, job), chosen)
         answer = _answer(file, wished, headers)
         if request.method == "HEAD":
             return answer.without_content(chosen.content_type)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from cross_web import HTTPException
 from graphql import OperationType
+from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotation
 from starlette.responses import HTMLResponse, Response
 from strawberry.fastapi import GraphQLRouter
 from strawberry.subscriptions import (
@@ -25,15 +26,19 @@ from strawberry.subscriptions import (
 from strawberry.types.unset import UNSET
 
 from gql import accept, explorer, streams
+from gql.access.entrance import pass_of
 from gql.trusted import DocumentRefused, TrustedDocuments
 from gql.websocket import StrictHandler
 from schema.context import Bounds, Context
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
     from starlette.requests import Request
     from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
     from strawberry.types import ExecutionResult
 
+    from gql.access.doorkeeper import Doorkeeper
     from gql.settings import ApiSettings
     from schema import JobSchema
     from tasks.service import JobService
@@ -41,16 +46,22 @@ if TYPE_CHECKING:
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 
 
-def router(schema: JobSchema, service: JobService, settings: ApiSettings) -> JobRouter:
+def router(
+    schema: JobSchema, service: JobService, settings: ApiSettings, doorkeeper: Doorkeeper | None = None
+) -> JobRouter:
     """The endpoint with its context."""
     bounds = Bounds(max_page_size=settings.max_page_size, max_wait_ms=settings.max_wait_ms)
     documents = TrustedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
+
+    def context(connection: HTTPConnection) -> Context:
+        return Context(service, bounds, pass_of(connection))
+
     endpoint = JobRouter(
         schema,
         # It begins by asking for the schema.
         graphql_ide=None if settings.production or documents.only else "graphiql",
         allow_queries_via_get=settings.queries_by_get,
-        context_getter=lambda: Context(service, bounds),
+        context_getter=context,
         subscription_protocols=(
             GRAPHQL_TRANSPORT_WS_PROTOCOL,
             GRAPHQL_SSE_PROTOCOL,
@@ -61,6 +72,7 @@ def router(schema: JobSchema, service: JobService, settings: ApiSettings) -> Job
         allowed_origins=sorted(settings.origins),
     )
     endpoint.documents = documents
+    endpoint.doorkeeper = doorkeeper
     endpoint.stream_transport_classes_by_protocol = streams.transports(settings.heartbeat_seconds)
     return endpoint
 
@@ -81,6 +93,7 @@ class JobRouter(GraphQLRouter[Context, None]):
     graphql_transport_ws_handler_class = StrictHandler
     schema: JobSchema
     documents = TrustedDocuments()
+    doorkeeper: Doorkeeper | None = None
 
     async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - as Strawberry has it
         """Answer a request; a malformed one as an error of GraphQL's shape."""
@@ -174,6 +187,26 @@ class JobRouter(GraphQLRouter[Context, None]):
         """A single answer; its media type is chosen where the request is known."""
         status = sub_response.status_code or HTTPStatus.OK
         return GraphQLResponse(orjson.dumps(response_data), status, is_request_error="data" not in response_data)
+
+    async def create_streaming_response(
+        self,
+        request: Request,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """A stream that ends, politely, with its caller's right to it."""
+        admitted = pass_of(request)
+        if admitted is not None:
+            [transport] = [
+                found()
+                for found in self.stream_transport_classes_by_protocol.values()
+                if found().headers["Content-Type"] == headers["Content-Type"]
+            ]
+            error = {"message": "this key or token holds no longer", "extensions": {"code": "UNAUTHENTICATED"}}
+            last = transport.encode_next({"data": None, "errors": [error]}, self.encode_json)
+            stream = streams.until(admitted.ended, stream, last + transport.encode_complete())
+        return await super().create_streaming_response(request, stream, sub_response, headers)
 
     async def render_graphql_ide(self, request: Request) -> HTMLResponse:
         """The explorer, or what to do where it was not built."""

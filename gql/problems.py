@@ -20,6 +20,7 @@ from tasks.errors import (
     JobError,
     JobNotFound,
     QueueFull,
+    RateLimited,
     TransitionRefused,
 )
 
@@ -70,6 +71,8 @@ def problem_of(error: JobError) -> Response:
             return problem(HTTPStatus.CONFLICT, str(error))
         case IdempotencyConflict():
             return problem(HTTPStatus.CONFLICT, str(error), request_id=error.existing.id)
+        case RateLimited():
+            return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), error.retry_after)
         case QueueFull() | BackendUnavailable():
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), error.retry_after)
         case _:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 from fastapi import APIRouter, Header, Request, Response
 
+from gql.access.entrance import caller_of
 from gql.problems import ANY_OTHER, documented, problem
 from tasks import metrics
 from tasks.errors import FieldIssue, InvalidRequest, JobNotFound
@@ -75,7 +76,7 @@ def router(service: JobService, settings: ApiSettings) -> APIRouter:
     ) -> Response:
         asked = PrimesRequest(count=await _read_n(request), idempotency_key=idempotency_key)
         try:
-            submission = await service.submit(asked)
+            submission = await service.for_caller(caller_of(request)).submit(asked)
         except InvalidRequest as error:
             raise _in_our_words(error) from None
         location = request.url_for("status", request_id=submission.job.id).path
@@ -96,13 +97,15 @@ def router(service: JobService, settings: ApiSettings) -> APIRouter:
         | ANY_OTHER,
     )
     async def status(
+        request: Request,
         request_id: str,
         prefer: Annotated[str | None, Header(description="`wait=n`: answer with news, or after n seconds")] = None,
         if_none_match: Annotated[str | None, Header(description="The ETag of an earlier answer")] = None,
     ) -> Response:
         known = _versions(if_none_match)
         wait = _preferred_wait(prefer, settings)
-        job = await service.job(request_id, wait or timedelta(0), max(known, default=None))
+        mine = service.for_caller(caller_of(request))
+        job = await mine.job(request_id, wait or timedelta(0), max(known, default=None))
         if job is None:
             raise JobNotFound(request_id)
         headers = {"ETag": f'"{job.version}"', "Cache-Control": "no-cache", "Vary": "Prefer"}
@@ -114,7 +117,7 @@ def router(service: JobService, settings: ApiSettings) -> APIRouter:
             return problem(HTTPStatus.GONE, f"the primes of {job.id} have expired: submit the request again")
         if job.version in known or (if_none_match is not None and if_none_match.strip() == "*"):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return Response(await _status_body(service, job), headers=headers, media_type="application/json")
+        return Response(await _status_body(mine, job), headers=headers, media_type="application/json")
 
     return doors
 

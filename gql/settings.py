@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from strawberry.http.websocket_origin import normalize_allowed_origins
 
+from gql.access.tokens import ASYMMETRIC, TokenSettings
 from schema.limits import OperationLimits
 
 _LIMITS = OperationLimits()
@@ -23,6 +25,24 @@ class ApiSettings(BaseSettings):
     )
     queries_by_get: bool = Field(
         default=False, description="Answer queries by GET too, for caches; mutations never are"
+    )
+    authentication: Literal["", "none", "keys", "jwt", "keys,jwt"] = Field(
+        "",
+        description="Who may come in: `keys`, `jwt`, `keys,jwt`, or `none` to be open to all; empty: open, and on the "
+        "loopback address only",
+    )
+    jwt_issuer: str = Field("", description="Tokens must be issued by this `iss`")
+    jwt_audience: str = Field("", description="Tokens must be meant for this `aud`")
+    jwt_jwks_url: str = Field(
+        "",
+        pattern="^(https?://.*)?$",
+        description="Where the issuer's public keys are; empty: as its OpenID configuration says",
+    )
+    jwt_algorithms: str = Field(
+        "RS256,ES256,EdDSA", description="Algorithms a token may be signed by; those of shared secrets are none of them"
+    )
+    max_subscriptions_per_caller: int = Field(
+        200, ge=1, description="Most streams that a caller has open, in each API process"
     )
     max_page_size: int = Field(1_000, ge=1, le=10_000, description="Most elements in one page of any connection")
     max_wait_ms: int = Field(30_000, ge=0, le=300_000, description="Longest waitMs, and longest Prefer: wait")
@@ -79,6 +99,34 @@ class ApiSettings(BaseSettings):
     def _are_origins(cls, value: str) -> str:
         normalize_allowed_origins(_parts(value))
         return value
+
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _are_asymmetric(cls, value: str) -> str:
+        if not _parts(value) or not ASYMMETRIC.issuperset(_parts(value)):
+            raise ValueError(f"must be of {', '.join(sorted(ASYMMETRIC))}")
+        return value
+
+    @model_validator(mode="after")
+    def _tokens_can_be_told_apart(self) -> Self:
+        if "jwt" in self.means and not (self.jwt_issuer and self.jwt_audience):
+            raise ValueError("AUTHENTICATION has jwt: JWT_ISSUER and JWT_AUDIENCE must be set")
+        return self
+
+    @property
+    def means(self) -> frozenset[str]:
+        """What callers can show; nothing where nobody is asked."""
+        return frozenset(_parts(self.authentication)) - {"none"}
+
+    @property
+    def tokens(self) -> TokenSettings:
+        """What a token must be."""
+        return TokenSettings(
+            issuer=self.jwt_issuer,
+            audience=self.jwt_audience,
+            jwks_url=self.jwt_jwks_url,
+            algorithms=tuple(_parts(self.jwt_algorithms)),
+        )
 
     @property
     def origins(self) -> frozenset[str]:

@@ -6,6 +6,9 @@ splits events at those; an Accept header read part by part; and a sign of life a
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from strawberry.http.streaming import MultipartSubscriptionTransport, SSETransport
@@ -14,7 +17,41 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, MULTIPART_SUBSCRIPTIO
 from gql.accept import EVENT_STREAM, media_ranges, quality
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     from strawberry.http.streaming import HTTPStreamTransport
+
+
+def until(
+    ended: asyncio.Event, pieces: Callable[[], AsyncIterator[str]], last: str
+) -> Callable[[], AsyncGenerator[str]]:
+    """The same pieces, until the event is set: then the last one, and no more."""
+
+    async def stream() -> AsyncGenerator[str]:
+        end = asyncio.ensure_future(ended.wait())
+        source = pieces()
+        piece: asyncio.Future[str] | None = None
+        try:
+            while not ended.is_set():
+                piece = asyncio.ensure_future(anext(source))
+                await asyncio.wait({piece, end}, return_when=asyncio.FIRST_COMPLETED)
+                if not piece.done():
+                    break
+                try:
+                    yield piece.result()
+                except StopAsyncIteration:
+                    return
+            yield last
+        finally:
+            end.cancel()
+            if piece is not None and not piece.done():
+                piece.cancel()
+                with suppress(asyncio.CancelledError, StopAsyncIteration):
+                    await piece
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
+
+    return stream
 
 
 def transports(heartbeat_seconds: float) -> dict[str, type[HTTPStreamTransport]]:

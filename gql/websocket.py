@@ -5,26 +5,43 @@ Strawberry's handler trusts the shape of messages. Here each is looked at first.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
+from gql.access.doorkeeper import NotAdmitted
 from gql.trusted import DocumentRefused
 from schema.context import Context
 from schema.limits import LimitExceeded
+from tasks.errors import BackendUnavailable
+from tasks.feed import cancelled
 
 if TYPE_CHECKING:
-    from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
+    from collections.abc import Mapping
 
+    from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+        ConnectionInitMessage,
+        Message,
+        SubscribeMessage,
+    )
+
+    from gql.access.doorkeeper import Pass
     from gql.graphql import JobRouter
+
+# Codes of the protocol, and of WebSockets themselves.
+_FORBIDDEN = 4403
+_TRY_AGAIN_LATER = 1013
 
 # A close frame has room for 123 bytes of reason.
 _REASON_CHARACTERS = 100
 
 
 class StrictHandler(BaseGraphQLTransportWSHandler[Context, None]):
-    """Strawberry's handler behind a check of each message."""
+    """Strawberry's handler behind a check of each message, and of who sends it."""
+
+    _leaving: asyncio.Task[None] | None = None
 
     async def handle_message(self, message: Message) -> None:
         """Handle a message of the right shape; close the socket at any other."""
@@ -35,6 +52,34 @@ class StrictHandler(BaseGraphQLTransportWSHandler[Context, None]):
             # The protocol allows it, Strawberry does not.
             message = {"type": "connection_init"}
         await super().handle_message(message)
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        """Acknowledge, where callers are asked who they are only to those who may come in; and look after them."""
+        keeper = cast("JobRouter", self.view).doorkeeper
+        if keeper is None or self.connection_init_received or self.connection_timed_out:
+            await super().handle_connection_init(message)
+            return
+        try:
+            admitted = await keeper.admit(_authorization(message.get("payload") or {}, self.context))
+        except NotAdmitted:
+            await self.websocket.close(code=_FORBIDDEN, reason="Forbidden")
+        except BackendUnavailable as error:
+            await self.websocket.close(code=_TRY_AGAIN_LATER, reason=str(error))
+        else:
+            self.context.enter(admitted)
+            self._leaving = asyncio.create_task(self._leave_with(admitted))
+            await super().handle_connection_init(message)
+
+    async def _leave_with(self, admitted: Pass) -> None:
+        with admitted.watched():
+            await admitted.ended.wait()
+        await self.websocket.close(code=_FORBIDDEN, reason="Forbidden: this key or token holds no longer")
+
+    async def shutdown(self) -> None:
+        """End all that goes on here."""
+        if self._leaving is not None:
+            await cancelled(self._leaving)
+        await super().shutdown()
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Begin an operation, unless as many are open as may be, or its document may not be used."""
@@ -67,6 +112,16 @@ class StrictHandler(BaseGraphQLTransportWSHandler[Context, None]):
         if isinstance(error, GraphQLSyntaxError):
             return None
         return BaseGraphQLTransportWSHandler._get_pre_execution_close_reason(error)  # noqa: SLF001 - what it overrides
+
+
+def _authorization(payload: Mapping[str, object], context: Context) -> str | None:
+    """As the header has it, from the payload, where browsers can put it, or else from the request's own header."""
+    for name in ("Authorization", "authorization"):
+        if isinstance(found := payload.get(name), str):
+            return found
+    if isinstance(token := payload.get("token"), str):
+        return f"Bearer {token}"
+    return None if context.request is None else context.request.headers.get("authorization")
 
 
 def _mistake(message: object) -> str | None:

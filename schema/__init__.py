@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from schema.access import counted
 from schema.admission import Admission, name_refusals
+from schema.context import Context
 from schema.documents import Documents
 from schema.job import Job
 from schema.limits import OperationLimits
@@ -22,8 +24,12 @@ from schema.subscription import Subscription
 from schema.telemetry import OperationTelemetry, note_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from graphql import GraphQLError
+    from strawberry.schema.schema import StreamResult
     from strawberry.types import ExecutionContext
+    from strawberry.types.graphql import OperationType
 
 
 class JobSchema(strawberry.Schema):
@@ -40,6 +46,29 @@ class JobSchema(strawberry.Schema):
             config=StrawberryConfig(scalar_map=SCALARS),
             extensions=[OperationTelemetry, lambda: Admission(self.documents, limits), mask_defects],
         )
+
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,  # noqa: ANN401
+        root_value: Any | None = None,  # noqa: ANN401
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> StreamResult:
+        """Every operation on every transport that streams; those of a known caller are counted."""
+        results = await super().stream(
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            operation_extensions,
+            allowed_operation_types,
+        )
+        access = context_value.access if isinstance(context_value, Context) else None
+        return results if access is None else counted(access, results)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log what is a defect, remember that there were errors, and name what refused the request."""

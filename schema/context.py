@@ -12,6 +12,7 @@ from strawberry.fastapi import BaseContext
 from tasks.errors import FieldIssue, InvalidRequest
 
 if TYPE_CHECKING:
+    from schema.access import Access
     from tasks.service import JobService
 
 
@@ -35,12 +36,21 @@ class Bounds:
 
 
 class Context(BaseContext):
-    """One per HTTP request or WebSocket."""
+    """One per HTTP request or WebSocket; a WebSocket's caller is known once it has begun."""
 
-    def __init__(self, service: JobService, bounds: Bounds) -> None:
+    def __init__(self, service: JobService, bounds: Bounds, access: Access | None = None) -> None:
         super().__init__()
         self.service = service
         self.bounds = bounds
+        # None: nobody is asked who is there.
+        self.access: Access | None = None
+        if access is not None:
+            self.enter(access)
+
+    def enter(self, access: Access) -> None:
+        """From here on, this is the caller's: only its jobs are there."""
+        self.access = access
+        self.service = self.service.for_caller(access.caller)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

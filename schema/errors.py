@@ -171,6 +171,16 @@ class RateLimited(UserError):
 
     retry_after_ms: int = strawberry.field(description="When to try again at the earliest, in milliseconds.")
 
+    @classmethod
+    def of(cls, error: errors.RateLimited) -> Self:
+        """The data of an error."""
+        return cls(
+            code=ErrorCode.RATE_LIMITED,
+            message=str(error),
+            retryable=True,
+            retry_after_ms=milliseconds(error.retry_after),
+        )
+
 
 @strawberry.type(
     description="The job store did not answer. Nothing was acknowledged; with an idempotency key, repeating is safe."

@@ -95,7 +95,7 @@ class Mutation:
             "waitMs lets a small job come back finished in the same response; it never changes what is accepted."
         )
     )
-    async def generate_primes(
+    async def generate_primes(  # noqa: PLR0911 - one for each member of the union
         self,
         info: Info,
         input: Annotated[GeneratePrimesInput, strawberry.argument(description="Which primes.")],
@@ -118,6 +118,8 @@ class Mutation:
             return IdempotencyConflict.of(error)
         except errors.QueueFull as error:
             return QueueFull.of(error)
+        except errors.RateLimited as error:
+            return RateLimited.of(error)
         except errors.BackendUnavailable as error:
             return BackendUnavailable.of(error)
         job = await service.settled(submission.job, wait)
@@ -151,5 +153,7 @@ class Mutation:
             return JobNotRetryable.of(error)
         except errors.QueueFull as error:
             return QueueFull.of(error)
+        except errors.RateLimited as error:
+            return RateLimited.of(error)
         except errors.BackendUnavailable as error:
             return BackendUnavailable.of(error)

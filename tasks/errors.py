@@ -6,6 +6,7 @@ JobError
 ├── TransitionRefused    the life cycle forbids it (cancel a finished job)
 ├── IdempotencyConflict  same key, other arguments
 ├── QueueFull            back-pressure; carries retry_after
+├── RateLimited          this caller's share is used up; carries retry_after
 └── BackendUnavailable   broker or store did not answer; carries retry_after
     └── ResultStoreUnavailable  likewise the store of large results: gone, full, closed to us, or damaged
         ├── SegmentMissing      a part of a result is not there: it has expired, or was lost
@@ -89,6 +90,14 @@ class QueueFull(JobError):
     def __init__(self, queue: QueueStats, retry_after: timedelta) -> None:
         super().__init__(f"the queue is full: {queue.queued + queue.running} of {queue.capacity} jobs are open")
         self.queue = queue
+        self.retry_after = retry_after
+
+
+class RateLimited(JobError):
+    """This caller has as much as one may have at a time, or asks more often than one may."""
+
+    def __init__(self, message: str, retry_after: timedelta) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 

@@ -2,32 +2,27 @@
 
 Each method is told who asks, and the scripts find no jobs but that caller's.
 
-Async throughout. A store that is down, frozen, loading, full or read-only raises BackendUnavailable within the
-timeouts below; nothing is tried twice, so that a caller is answered and not hung on. What a running job changes
-about itself belongs to recorder.
+Async throughout, and answered for in time: see connections. What a running job changes about itself belongs to
+recorder.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from tasks import records
 from tasks.callers import ANYONE
+from tasks.connections import ANSWER_TIMEOUT, answering, pool
 from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, TransitionRefused
 from tasks.jobs import Job, JobPage, is_job_id, segment_count
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from redis.asyncio.client import PubSub
@@ -35,13 +30,6 @@ if TYPE_CHECKING:
     from tasks.callers import Caller
     from tasks.jobs import JobPageRequest, PrimesRequest, QueueStats, Worker
     from tasks.settings import JobSettings
-
-# With the time to connect, a frozen store is answered for in less than 2.5 s.
-ANSWER_TIMEOUT = timedelta(seconds=2)
-CONNECT_TIMEOUT = timedelta(seconds=1)
-
-# A request in need of one more waits its turn, for a millisecond or so: opening hundreds at once takes far longer.
-CONNECTIONS = 16
 
 # What a caller is told to wait when nothing is known of the pace.
 _DEFAULT_RETRY_AFTER = timedelta(seconds=1)
@@ -79,19 +67,7 @@ class Store:
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
         """A store with a pool of its own; connections are opened when first needed."""
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            str(settings.redis_url),
-            max_connections=CONNECTIONS,
-            timeout=ANSWER_TIMEOUT.total_seconds(),
-            # Saves the handshake's round trips; nothing of the newer protocol is used.
-            protocol=2,
-            driver_info=None,
-            socket_timeout=ANSWER_TIMEOUT.total_seconds(),
-            socket_connect_timeout=CONNECT_TIMEOUT.total_seconds(),
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), retries=0),
-        )
-        return cls(redis.asyncio.Redis.from_pool(pool), settings)
+        return cls(redis.asyncio.Redis.from_pool(pool(settings)), settings)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -204,7 +180,7 @@ class Store:
 
     async def result(self, job_id: str) -> bytes | None:
         """The delta-coded primes of a job; None when there are none, or no longer."""
-        async with _answering():
+        async with answering():
             packed: bytes | None = await self._client.get(f"{self._settings.key_prefix}job:{job_id}:result")  # type: ignore[assignment] # replies are not decoded
             return packed
 
@@ -222,7 +198,7 @@ class Store:
         """A connection of its own, subscribed to the events of all jobs and confirmed by the server."""
         subscription = self._client.pubsub()
         try:
-            async with _answering():
+            async with answering():
                 await subscription.subscribe(f"{self._settings.key_prefix}events")
                 confirmation = await subscription.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
             if confirmation is None:
@@ -234,18 +210,8 @@ class Store:
 
     async def _run(self, script: str, **arguments: object) -> Any:  # noqa: ANN401 - a script's reply
         packed = records.script_arguments(self._settings, arguments)
-        async with _answering():
+        async with answering():
             return await self._scripts[script](keys=[self._settings.key_prefix], args=[packed])
-
-
-@asynccontextmanager
-async def _answering() -> AsyncIterator[None]:
-    """Turn every way in which a store fails to answer into the one expected failure."""
-    try:
-        async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds() + 0.3):
-            yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise BackendUnavailable from error
 
 
 def _require_job_id(job_id: str) -> None:

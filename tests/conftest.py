@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tests.otlp import Receiver
     from tests.programs import Program, Valkey
 
-# Celery's own list of queues; bounded by their number.
-PERMANENT_KEYS = ("_kombu.binding",)
+# Celery's own list of queues, bounded by their number; and API keys, which hold until they are revoked.
+PERMANENT_KEYS = ("_kombu.binding", "keys")
 
 
 @pytest.fixture(scope="session", autouse=True)

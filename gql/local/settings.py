@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, RedisDsn, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gql.access import address
 from gql.local.errors import CannotRun
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
@@ -65,10 +66,12 @@ def read_settings() -> LocalSettings:
         settings = LocalSettings()
         # The embedded server has no address yet: any will do.
         JobSettings(redis_url=settings.redis_url or RedisDsn("redis://127.0.0.1"))
-        ApiSettings()
+        authentication = ApiSettings().authentication
         LogSettings()
     except ValidationError as error:
         raise CannotRun("; ".join(_line(detail) for detail in error.errors())) from None
+    if not authentication and not address.is_loopback(settings.host):
+        raise CannotRun(address.refusal(settings.host))
     return settings
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from tasks.connections import CONNECTIONS
 from tasks.errors import BackendUnavailable
 from tasks.jobs import JobPageRequest, PrimesRequest
 from tasks.settings import JobSettings
-from tasks.store import CONNECTIONS, Store
+from tasks.store import Store
 from tests import programs
 from tests.programs import free_port
 from tests.waiting import eventually, wait_until

@@ -1,0 +1,50 @@
+"""Keys from the command line, as a person uses it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gql.access.keys import PresentedKey
+from tests.programs import ROOT, free_port
+
+if TYPE_CHECKING:
+    from tests.programs import Valkey
+
+
+@pytest.fixture
+def run(valkey: Valkey, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("REDIS_URL", valkey.url)
+    monkeypatch.setenv("KEY_PREFIX", prefix)
+    return Run()
+
+
+class Run:
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "gql.keys", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_key_is_created_listed_and_revoked(run: Run) -> None:
+    created = run("create", "alice", "--days", "30")
+    key = PresentedKey.read(created.stdout.strip())
+    assert key is not None
+    listed = run("list").stdout
+    assert listed.startswith(f"{key.id}  alice  since ")
+    assert key.secret not in listed
+    assert run("revoke", created.stdout.strip()).returncode == 0
+    assert run("list").stdout == ""
+    again = run("revoke", key.id)
+    assert (again.returncode, again.stderr) == (1, f"error: there is no key {key.id}\n")
+
+
+def test_what_can_t_be_done_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = run("create", "a b")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert refused.stderr.startswith("error: the name is 'a b'")
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    refused = run("list")
+    assert (refused.returncode, refused.stderr) == (1, "error: the job store does not answer\n")
