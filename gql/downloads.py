@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
@@ -89,7 +89,12 @@ def router(service: JobService) -> APIRouter:
         | documented(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The part lies beyond the end of the file")
         | ANY_OTHER,
     )
-    async def primes(request: Request, job_id: str, form: str, wished: Annotated[Wishes, Depends(wishes)]) -> Response:
+    async def primes(
+        request: Request,
+        job_id: str,
+        form: Annotated[str, Path(json_schema_extra={"enum": list(ExportFormat)})],
+        wished: Annotated[Wishes, Depends(wishes)],
+    ) -> Response:
         if form not in list(ExportFormat):
             raise HTTPException(HTTPStatus.NOT_FOUND, "there are primes.parquet, primes.csv and primes.ndjson")
         chosen = ExportFormat(form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,8 @@ async def receive(socket: websockets.ClientConnection) -> Any:
     return json.loads(await asyncio.wait_for(socket.recv(), 10))
 
 
-async def code_of_close(socket: websockets.ClientConnection) -> int | None:
-    async with asyncio.timeout(10):
+async def code_of_close(socket: websockets.ClientConnection, within: float = 10) -> int | None:
+    async with asyncio.timeout(within):
         try:
             async for _ in socket:
                 pass
@@ -95,6 +96,13 @@ async def test_a_second_init_closes_with_4429(system: System) -> None:
     async with connected(system) as socket:
         await send(socket, {"type": "connection_init"})
         assert await code_of_close(socket) == 4429
+
+
+async def test_a_socket_that_is_not_opened_in_10_s_closes_with_4408(system: System) -> None:
+    async with connected(system, acknowledged=False) as socket:
+        begun = time.monotonic()
+        assert await code_of_close(socket, within=20) == 4408
+        assert time.monotonic() - begun > 9
 
 
 async def test_an_id_in_use_closes_with_4409(system: System) -> None:
