@@ -64,6 +64,7 @@ def router(service: JobService, settings: ApiSettings) -> APIRouter:
         responses=_accepted()
         | documented(HTTPStatus.BAD_REQUEST, "n is missing, not a whole number, or out of bounds")
         | documented(HTTPStatus.CONFLICT, "The Idempotency-Key was used for another n")
+        | documented(HTTPStatus.TOO_MANY_REQUESTS, "This caller's share is used up; Retry-After says for how long")
         | documented(HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full, or the job store does not answer")
         | ANY_OTHER,
         openapi_extra=_generate_request(service.settings.max_count),

@@ -11,6 +11,7 @@ from strawberry.http.websocket_origin import normalize_allowed_origins
 
 from gql.access.tokens import ASYMMETRIC, TokenSettings
 from schema.limits import OperationLimits
+from tasks.callers import CallerLimits
 
 _LIMITS = OperationLimits()
 
@@ -40,6 +41,15 @@ class ApiSettings(BaseSettings):
     )
     jwt_algorithms: str = Field(
         "RS256,ES256,EdDSA", description="Algorithms a token may be signed by; those of shared secrets are none of them"
+    )
+    max_submissions_per_minute: int = Field(
+        600, ge=1, description="Most submissions and retries of a caller in a minute"
+    )
+    max_open_jobs_per_caller: int = Field(
+        100, ge=1, le=10_000, description="Most jobs that a caller has queued and running"
+    )
+    max_open_count_per_caller: int = Field(
+        10**9, ge=1, le=10**13, description="Most primes that these are asked for together"
     )
     max_subscriptions_per_caller: int = Field(
         200, ge=1, description="Most streams that a caller has open, in each API process"
@@ -117,6 +127,15 @@ class ApiSettings(BaseSettings):
     def means(self) -> frozenset[str]:
         """What callers can show; nothing where nobody is asked."""
         return frozenset(_parts(self.authentication)) - {"none"}
+
+    @property
+    def caller_limits(self) -> CallerLimits:
+        """How much of the system one caller may have, where callers are told apart."""
+        return CallerLimits(
+            submissions_per_minute=self.max_submissions_per_minute,
+            open_jobs=self.max_open_jobs_per_caller,
+            open_count=self.max_open_count_per_caller,
+        )
 
     @property
     def tokens(self) -> TokenSettings:

@@ -10,6 +10,7 @@ Keys, under one prefix, each with a time-to-live:
     expiry               sorted set of all ids by the moment at which the record expires; {id} {owner} of owned jobs
     idempotency:{key}    the id of the job that the key stands for
     owner:{owner}:...    jobs:{STATUS} and idempotency:{key} of an owner; without one, those above
+    rates:...            submissions of each owner in this minute and the one before (tasks.rates)
     owned:{STATUS}       sorted set of the open ids of all owners, for the order of all jobs in the queue
     leases               sorted set {id}:{index} of claimed segments by the moment at which the claim runs out
     sent:{queue}         sorted set {id}:{index} of sent and unclaimed segments by the moment of sending

@@ -13,6 +13,7 @@ from tasks import metrics, tracing
 from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.feed import JobFeed, cancelled
+from tasks.rates import SubmissionRates
 from tasks.records import queue_for
 from tasks.result_store import ResultStore
 from tasks.results import Results
@@ -52,6 +53,7 @@ class JobService:
         self._feed = feed
         self._files = files
         self._results = Results(store, files)
+        self._rates = SubmissionRates.connect(settings)
         self._sweeper: asyncio.Task[None] | None = None
         self._caller = ANYONE
         self.settings = settings
@@ -86,6 +88,7 @@ class JobService:
         if self._sweeper is not None:
             await cancelled(self._sweeper)
         await self._feed.stop()
+        await self._rates.close()
         await self._store.close()
 
     async def submit(self, request: PrimesRequest) -> Submission:
@@ -95,8 +98,13 @@ class JobService:
             InvalidRequest: an argument is out of bounds.
             IdempotencyConflict: the key stands for a job with other arguments.
             QueueFull: as many jobs are open as the settings allow.
+            RateLimited: the caller submits more often, or has more open, than one may.
         """
-        request = request.check(self.settings.max_count)
+        limits = self._caller.limits
+        # More than a caller may ever have open is not a matter of time.
+        most = self.settings.max_count if limits is None else min(self.settings.max_count, limits.open_count)
+        request = request.check(most)
+        await self._rates.count(self._caller)
         with tracing.sending(queue_for(request.count)) as traceparent:
             return await self._store.submit(request, traceparent, self._caller)
 
@@ -157,7 +165,9 @@ class JobService:
             JobNotFound: there is none with this id.
             TransitionRefused: the job is neither FAILED nor CANCELLED.
             QueueFull: as many jobs are open as the settings allow.
+            RateLimited: the caller submits more often, or has more open, than one may.
         """
+        await self._rates.count(self._caller)
         with tracing.sending() as traceparent:
             return (await self._store.retry(job_id, traceparent, self._caller)).job
 

@@ -18,7 +18,7 @@ import redis.asyncio
 from tasks import records
 from tasks.callers import ANYONE
 from tasks.connections import ANSWER_TIMEOUT, answering, pool
-from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, TransitionRefused
+from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, RateLimited, TransitionRefused
 from tasks.jobs import Job, JobPage, is_job_id, segment_count
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Store:
         Raises:
             IdempotencyConflict: the key stands for a job with other arguments.
             QueueFull: as many jobs are open as the settings allow.
+            RateLimited: the caller has as much open as one may.
         """
         return await self._submit(
             caller,
@@ -100,6 +101,7 @@ class Store:
             JobNotFound: the caller has none with this id.
             TransitionRefused: the job is neither FAILED nor CANCELLED.
             QueueFull: as many jobs are open as the settings allow.
+            RateLimited: the caller has as much open as one may.
         """
         _require_job_id(job_id)
         return await self._submit(caller, retry_of=job_id, traceparent=traceparent)
@@ -108,6 +110,7 @@ class Store:
         outcome, *reply = await self._run(
             "submit",
             owner=caller.owner,
+            **_limits(caller),
             window=records.SENDING_WINDOW,
             small_queue=records.SMALL_QUEUE,
             uuid_tail=records.new_uuid_tail(),
@@ -123,6 +126,8 @@ class Store:
             case b"refused":
                 job = records.parse_job(reply[0])
                 raise TransitionRefused(f"job {job.id} is {job.status}: only a FAILED or CANCELLED one is retried", job)
+            case b"limited":
+                raise RateLimited(f"{reply[0].decode()} of this caller are open already", _DEFAULT_RETRY_AFTER)
             case b"full":
                 queue = records.parse_queue(reply[0], self._settings.queue_capacity)
                 raise QueueFull(queue, _retry_after(queue))
@@ -212,6 +217,11 @@ class Store:
         packed = records.script_arguments(self._settings, arguments)
         async with answering():
             return await self._scripts[script](keys=[self._settings.key_prefix], args=[packed])
+
+
+def _limits(caller: Caller) -> dict[str, int]:
+    limits = caller.limits
+    return {} if limits is None else {"open_jobs": limits.open_jobs, "open_count": limits.open_count}
 
 
 def _require_job_id(job_id: str) -> None:

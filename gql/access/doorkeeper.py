@@ -12,6 +12,7 @@ import logging
 import time
 from collections import Counter
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from gql.access.keys import KeyRecord
     from gql.settings import ApiSettings
-    from tasks.callers import Caller
+    from tasks.callers import Caller, CallerLimits
     from tasks.settings import JobSettings
 
 log = logging.getLogger(__name__)
@@ -76,10 +77,17 @@ class Pass:
 class Doorkeeper:
     """One per process, started and stopped with the application."""
 
-    def __init__(self, keys: KeyStore | None, tokens: TokenReader | None, most_streams: int) -> None:
+    def __init__(
+        self,
+        keys: KeyStore | None,
+        tokens: TokenReader | None,
+        most_streams: int,
+        limits: CallerLimits | None = None,
+    ) -> None:
         self._keys = keys
         self._tokens = tokens
         self._most_streams = most_streams
+        self._limits = limits
         self._known: TTLCache[str, KeyRecord] = TTLCache(_KEYS_REMEMBERED, _LOOK_AGAIN.total_seconds())
         self._inside: set[Pass] = set()
         self._streams: Counter[Caller] = Counter()
@@ -114,7 +122,7 @@ class Doorkeeper:
         if self._keys is not None and (key := PresentedKey.read(shown)) is not None:
             return await self._admit_key(self._keys, key)
         if self._tokens is not None and (token := await self._tokens.read(shown)) is not None:
-            return Pass(self, token.caller, None, token.expires_at)
+            return Pass(self, self._limited(token.caller), None, token.expires_at)
         raise NotAdmitted(shown=True)
 
     async def _admit_key(self, keys: KeyStore, shown: PresentedKey) -> Pass:
@@ -125,7 +133,11 @@ class Doorkeeper:
                 self._known[shown.id] = record
         if not shown.fits(record) or record is None:
             raise NotAdmitted(shown=True)
-        return Pass(self, record.caller, shown.id, None if record.expires_at is None else record.expires_at.timestamp())
+        caller = self._limited(record.caller)
+        return Pass(self, caller, shown.id, None if record.expires_at is None else record.expires_at.timestamp())
+
+    def _limited(self, caller: Caller) -> Caller:
+        return replace(caller, limits=self._limits)
 
     @contextmanager
     def watched(self, admitted: Pass) -> Iterator[None]:
@@ -181,4 +193,4 @@ def doorkeeper(settings: ApiSettings, job_settings: JobSettings) -> Doorkeeper |
         return None
     keys = KeyStore.connect(job_settings) if "keys" in means else None
     tokens = TokenReader(settings.tokens) if "jwt" in means else None
-    return Doorkeeper(keys, tokens, settings.max_subscriptions_per_caller)
+    return Doorkeeper(keys, tokens, settings.max_subscriptions_per_caller, settings.caller_limits)

@@ -1,7 +1,7 @@
 -- Accept a job: idempotency key, admission, record, index, first messages and event, or nothing at all.
 -- A: count, start, segments, window, queue, small_queue, uuid_tail, capacity, max_attempts, message, and where they are known
--- owner, idempotency_key, idempotency_ttl_ms, traceparent, retry_of.
--- Returns {'created' | 'replayed' | 'conflict', snapshot}, {'full', queue statistics}, {'refused', snapshot} or {'unknown'}.
+-- owner, open_jobs and open_count (what an owner may have open), idempotency_key, idempotency_ttl_ms, traceparent, retry_of.
+-- Returns {'created' | 'replayed' | 'conflict', snapshot}, {'full', queue statistics}, {'limited', what}, {'refused', snapshot} or {'unknown'}.
 
 -- A retried job goes on in the folder of the one before it, if its files are still to be kept for a while.
 local INHERITED = { 'done', 'segments_done', 'prefix', 'first', 'last' }
@@ -43,6 +43,23 @@ if A.retry_of then
 end
 
 prune()
+
+-- Counted anew each time, and so never wrong: an owner has no more open jobs than this lets in.
+if A.open_jobs then
+  local open, primes = 0, 0
+  for _, status in ipairs({ 'QUEUED', 'RUNNING' }) do
+    for _, mine in ipairs(redis.call('ZRANGE', index_key(status, ASKS), 0, -1)) do
+      open, primes = open + 1, primes + tonumber(get(mine, 'count') or 0)
+    end
+  end
+  local limit = open >= A.open_jobs and open .. ' jobs'
+  if not limit and primes + tonumber(A.count) > A.open_count then limit = string.format('jobs for %.0f primes', primes) end
+  if limit then
+    count('submissions', A.queue, 'limited')
+    return { 'limited', limit }
+  end
+end
+
 if with_status('QUEUED') + with_status('RUNNING') >= A.capacity then
   count('submissions', A.queue, 'full')
   return { 'full', queue_stats() }

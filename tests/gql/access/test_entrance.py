@@ -14,12 +14,16 @@ import httpx
 import pytest
 import websockets
 
-from tests.gql.access.conftest import bearing
+from tasks.settings import JobSettings
+from tests import programs
+from tests.gql.access.conftest import bearing, created
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from tests.gql.access.conftest import Guarded
+    from tests.programs import Valkey
 
 UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
 SSE = "text/event-stream"
@@ -265,6 +269,46 @@ def test_no_log_has_a_secret(guarded: Guarded, alices: str) -> None:
     for program in (guarded.system.api, guarded.system.worker):
         for key in (guarded.alice, guarded.bob):
             assert key.split("_", 2)[2] not in program.output()
+
+
+# A caller's share
+
+LIMITED = "__typename ... on RateLimited { code retryable retryAfterMs message }"
+
+
+def test_a_share_that_is_used_up_is_told_at_each_door(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    settings = JobSettings(redis_url=valkey.url, key_prefix=prefix)
+    low: dict[str, Any] = {"AUTHENTICATION": "keys", "MAX_SUBMISSIONS_PER_MINUTE": "4", "MAX_OPEN_JOBS_PER_CALLER": "2"}
+    key = created(settings, "alice")
+    with programs.api(tmp_path, valkey.url, prefix, **low) as (url, _):
+        with httpx.Client(base_url=url, headers=bearing(key), timeout=20) as alice:
+
+            def does(mutation: str) -> Any:
+                return alice.post("/graphql", json={"query": f"mutation {{ answer: {mutation} }}"}).json()["data"][
+                    "answer"
+                ]
+
+            ids = [alice.post("/generate?n=10").json()["request_id"] for _ in range(2)]
+            # Too many are open; there is room for one once one has ended.
+            refused = does(f"generatePrimes(input: {{count: 10}}) {{ {LIMITED} }}")
+            assert (refused["__typename"], refused["code"], refused["retryable"]) == (
+                "RateLimited",
+                "RATE_LIMITED",
+                True,
+            )
+            assert "2 jobs" in refused["message"]
+            does(f'cancelJob(id: "{ids[0]}") {{ __typename }}')
+            assert does(f'retryJob(id: "{ids[0]}") {{ {LIMITED} }}')["__typename"] == "RetryJobAccepted"
+            # And now it was too often.
+            refused = does(f'retryJob(id: "{ids[0]}") {{ {LIMITED} }}')
+            assert "4 submissions a minute" in refused["message"]
+            assert 1_000 <= refused["retryAfterMs"] <= 60_000
+            answer = alice.post("/generate?n=10")
+        assert answer.status_code == 429
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+        assert answer.json()["detail"] == refused["message"]
+        # Others have shares of their own.
+        assert httpx.post(f"{url}/generate?n=10", headers=bearing(created(settings, "bob"))).status_code == 200
 
 
 @asynccontextmanager
