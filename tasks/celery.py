@@ -41,6 +41,8 @@ app.conf.update(
     # True lost the running task in each broker restart.
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_soft_shutdown_timeout=3,
+    # A child that is stuck in a segment is killed when the whole job could have been done, and replaced.
+    task_time_limit=settings.job_time_limit_seconds,
     # Remote control keeps keys without a time-to-live; who works is told by WorkerPresence.
     worker_enable_remote_control=False,
     worker_send_task_events=False,

@@ -115,7 +115,9 @@ class Recorder:
 
     def claim(self, job_id: str, index: int) -> Claim | None:
         """Take a segment. None: the job is final, the segment done, or somebody else is at it."""
-        reply = self._run("claim", job=job_id, index=index, claim=uuid.uuid4().hex, lease_ms=self._lease_ms)
+        nonce = uuid.uuid4().hex
+        terms = {"lease_ms": self._lease_ms, "time_limit_ms": self._time_limit_ms}
+        reply = self._run("claim", job=job_id, index=index, claim=nonce, **terms)
         claim, lost, ended = reply
         for attempt_lost in records.parse_lost(lost):
             tracing.attempt_lost(attempt_lost)
@@ -166,11 +168,12 @@ class Recorder:
             stopped.set()
 
     def reconcile(self) -> Reconciled:
-        """Send lost segments again, or end the jobs that have no attempt left."""
+        """Send lost segments again, and end the jobs that have no attempt or no time left."""
         expired, resent, lost, ended = self._run(
             "reconcile",
             queues=records.QUEUES,
             grace_ms=_UNCLAIMED_GRACE // timedelta(milliseconds=1),
+            time_limit_ms=self._time_limit_ms,
             limit=_RECONCILE_LIMIT,
         )
         return Reconciled(expired, resent, records.parse_lost(lost), _parse_ended(ended))
@@ -183,6 +186,10 @@ class Recorder:
     @property
     def _lease_ms(self) -> int:
         return self._settings.lease // timedelta(milliseconds=1)
+
+    @property
+    def _time_limit_ms(self) -> int:
+        return self._settings.job_time_limit_seconds * 1000
 
     def _run_fenced(self, script: str, claim: Claim, blob: bytes = b"", **arguments: object) -> Any:  # noqa: ANN401
         fence = {"job": claim.job_id, "index": claim.index, "token": claim.token, "operation": script}

@@ -13,6 +13,7 @@ Keys, under one prefix, each with a time-to-live:
     rates:...            submissions of each owner in this minute and the one before (tasks.rates)
     owned:{STATUS}       sorted set of the open ids of all owners, for the order of all jobs in the queue
     leases               sorted set {id}:{index} of claimed segments by the moment at which the claim runs out
+    deadlines            sorted set of started ids by the moment at which their time is up
     sent:{queue}         sorted set {id}:{index} of sent and unclaimed segments by the moment of sending
     workers              sorted set of worker processes by when they were last seen consuming
     counters             hash: how often what was done (tasks.gauges)

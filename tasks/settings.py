@@ -32,6 +32,7 @@ class JobSettings(BaseSettings):
     result_ttl_seconds: Seconds = Field(24 * 3600, description="Its primes can be read so long after it ended")
     idempotency_ttl_seconds: Seconds = Field(24 * 3600, description="A key stands for its job so long")
     lease_seconds: float = Field(5, ge=0.2, le=600, description="A silent worker loses its segment after so long")
+    job_time_limit_seconds: Seconds = Field(3600, description="A job that has run for longer fails")
     max_attempts: int = Field(3, ge=1, le=100, description="A segment is given to so many workers before it fails")
 
     @model_validator(mode="after")

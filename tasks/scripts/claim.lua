@@ -1,4 +1,5 @@
--- A worker takes a segment. A: job, index, claim (a nonce: asking twice gets the same answer), lease_ms, message.
+-- A worker takes a segment. A: job, index, claim (a nonce: asking twice gets the same answer), lease_ms, time_limit_ms,
+-- message.
 -- Returns {{token, count, start, attempt, milliseconds since submission if this is the job's first claim, else -1, folder},
 -- or nothing when there is nothing to do here; attempts given up; jobs ended}.
 
@@ -27,6 +28,8 @@ if not reply_lost then
   count('claims', get(A.job, 'queue'))
   if moved and not get(A.job, 'started_at') then
     set(A.job, 'started_at', NOW)
+    redis.call('ZADD', P .. 'deadlines', NOW + A.time_limit_ms, A.job)
+    keep(P .. 'deadlines')
     waited = NOW - tonumber(get(A.job, 'created_at'))
   end
   -- A lost lease has raised the attempt, which callers see.

@@ -159,6 +159,7 @@ local NOTHING_KEPT_MS = 60000
 local function finalise(id, status, reason)
   if not move(id, status) then return false end
   withdraw(id)
+  redis.call('ZREM', P .. 'deadlines', id)
   set(id, 'finished_at', NOW)
   if tonumber(get(id, 'segments_done')) > 0 then
     set(id, 'result_expires_at', NOW + A.result_ttl_ms)

@@ -1,4 +1,5 @@
--- Send again what was lost; safe to run anywhere, any number of times. A: queues, grace_ms, limit, message.
+-- Send again what was lost, and end what has run for too long; safe to run anywhere, any number of times.
+-- A: queues, grace_ms, time_limit_ms, limit, message.
 -- Returns {leases that ran out, messages sent again, attempts given up, jobs ended}.
 
 local expired, resent = 0, 0
@@ -14,6 +15,20 @@ for _, who in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LI
       changed(id)
       resent = resent + 1
       count('resent')
+    end
+  end
+end
+
+-- Whoever still computes a segment of it is refused at his next write.
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'deadlines', '-inf', NOW, 'LIMIT', 0, A.limit)) do
+  local status = get(id, 'status')
+  if status == 'QUEUED' then
+    -- An attempt was lost, and the next has not begun: it does not run, and its time is up when it does.
+    redis.call('ZADD', P .. 'deadlines', NOW + 1000, id)
+  else
+    redis.call('ZREM', P .. 'deadlines', id)
+    if status == 'RUNNING' then
+      fail(id, 'TIMEOUT', 'the job was not done within ' .. A.time_limit_ms / 1000 .. ' s of its start')
     end
   end
 end
@@ -38,7 +53,6 @@ for _, queue in ipairs(A.queues) do
         redis.call('ZADD', sent, NOW + A.grace_ms * (2 ^ math.min(segment.sends - 2, 6) - 1), who)
         resent = resent + 1
         count('resent')
-      count('resent')
       end
     end
   end

@@ -49,6 +49,15 @@ class Keys:
     def leases(self) -> dict[str, float]:
         return self._scores("leases")
 
+    def deadlines(self) -> dict[str, float]:
+        return self._scores("deadlines")
+
+    def deadline(self, job_id: str) -> float:
+        return self.deadlines()[job_id]
+
+    def let_time_be_up(self, job_id: str) -> None:
+        self.client.zadd(f"{self.prefix}deadlines", {job_id: 1}, xx=True)
+
     def sent(self, queue: str = "small") -> dict[str, float]:
         return self._scores(f"sent:{queue}")
 

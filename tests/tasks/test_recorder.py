@@ -64,7 +64,7 @@ def test_asking_again_after_a_lost_reply_gets_the_same_answer(
 ) -> None:
     """As the client does by itself when the connection breaks before the reply came."""
     script = redis_client.register_script(records.script_text("claim"))
-    asked = {"job": job.id, "index": 0, "claim": "a nonce", "lease_ms": 5000}
+    asked = {"job": job.id, "index": 0, "claim": "a nonce", "lease_ms": 5000, "time_limit_ms": 60_000}
     arguments = records.script_arguments(settings, asked)
     first = script(keys=[settings.key_prefix], args=[arguments, b""])
     again = script(keys=[settings.key_prefix], args=[arguments, b""])

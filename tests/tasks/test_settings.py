@@ -19,6 +19,7 @@ NAMES = (
     "RESULT_TTL_SECONDS",
     "IDEMPOTENCY_TTL_SECONDS",
     "LEASE_SECONDS",
+    "JOB_TIME_LIMIT_SECONDS",
     "MAX_ATTEMPTS",
 )
 
@@ -35,7 +36,7 @@ def test_every_setting_has_a_default_and_a_name_in_the_environment() -> None:
 
 
 def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = ("redis://store:1234/5", "p:", "s3://bucket/folder", "77", "12", "100", "50", "60", "0.5", "9")
+    values = ("redis://store:1234/5", "p:", "s3://bucket/folder", "77", "12", "100", "50", "60", "0.5", "30", "9")
     for name, value in zip(NAMES, values, strict=True):
         monkeypatch.setenv(name, value)
     settings = JobSettings()

@@ -18,6 +18,7 @@ from tests.e2e.faults.scenes import a_zombie_writes, messages_are_lost
 from tests.e2e.faults.stage import Stage
 from tests.e2e.faults.verdict import judge
 from tests.e2e.faults.worker_that_dies import POISON
+from tests.e2e.faults.worker_that_hangs import ENDLESS
 from tests.waiting import wait_until
 
 LOST = 100
@@ -53,6 +54,24 @@ async def test_a_job_that_kills_its_worker_fails_after_some_attempts(tmp_path: P
                 failed = (await client.get(f"/status/{poison}")).json()
             assert (failed["status"], failed["error"]["reason"]) == ("failed", "WORKER_LOST")
             assert stage.workers[0].output().count("signal 9 (SIGKILL)") >= attempts
+
+
+async def test_a_job_that_never_ends_fails_and_its_process_is_replaced(tmp_path: Path) -> None:
+    """Of one process, which then does all that waited behind it."""
+    limit = {"JOB_TIME_LIMIT_SECONDS": "3"}
+    with Stage(tmp_path) as stage:
+        url = stage.add_api(**limit)
+        stage.add_worker("tests.e2e.faults.worker_that_hangs", processes=1, **limit).ready()
+        ledger = Ledger()
+        async with Person(stage.urls, ledger, random.Random(1)) as person:
+            endless = await person.submit(Order(ENDLESS, may_end=frozenset({"FAILED"})))
+            for _ in range(20):
+                await person.submit(Order(1_000))
+            await person.follow(endless)
+            assert await judge(stage, ledger) == []
+            async with httpx.AsyncClient(base_url=url) as client:
+                failed = (await client.get(f"/status/{endless}")).json()
+        assert (failed["status"], failed["error"]["reason"]) == ("failed", "TIMEOUT")
 
 
 WAITING = 6

@@ -132,7 +132,7 @@ def _misled(states: list[dict[str, Any]], job: dict[str, Any] | None) -> list[st
 def _left_behind(stage: Stage, ledger: Ledger) -> list[str]:
     """What should not be in the store any more, or not for ever."""
     keys = stage.keys
-    left: dict[str, object] = {"leases": keys.leases()}
+    left: dict[str, object] = {"leases": keys.leases(), "deadlines": keys.deadlines()}
     left |= {f"messages in {queue}": keys.waiting(queue) for queue in QUEUES}
     left |= {f"sent to {queue}": keys.sent(queue) for queue in QUEUES}
     left |= {f"listed as {status}": keys.with_status(status) for status in (JobStatus.QUEUED, JobStatus.RUNNING)}

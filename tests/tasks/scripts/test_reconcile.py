@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from tasks.jobs import JobStatus, PrimesRequest
-from tasks.recorder import Recorder
+from tasks.jobs import Failure, FailureReason, JobStatus, PrimesRequest
+from tasks.recorder import Finish, Recorder
 from tests.tasks.keys import claimed, made_up, reconciled
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ async def test_a_lost_message_is_sent_again_once_its_grace_is_over(
     keys.let_pass_since_sending(GRACE_MS)
     assert reconciled(recorder) == (0, 1)
     assert keys.waiting() == [f"{job.id}:0"]
+    assert keys.client.hget(f"{keys.prefix}counters", "resent") == b"1"
     recorder.finish(claimed(recorder, job), made_up())
 
 
@@ -133,6 +134,38 @@ async def test_final_jobs_are_left_alone(store: Store, recorder: Recorder, keys:
     assert {job_id for status in (JobStatus.SUCCEEDED, JobStatus.CANCELLED) for job_id in keys.with_status(status)} == {
         job.id for job in jobs
     }
+
+
+async def test_a_job_whose_time_is_up_fails_and_its_worker_is_refused(
+    store: Store, recorder: Recorder, keys: Keys, settings: JobSettings
+) -> None:
+    job, other = await submitted(store), await submitted(store)
+    claim, others = claimed(recorder, job), claimed(recorder, other)
+    assert recorder.reconcile().ended == ()
+    assert abs(keys.deadline(job.id) - keys.now_ms() - settings.job_time_limit_seconds * 1000) < 10_000
+    keys.let_time_be_up(job.id)
+    [ended] = recorder.reconcile().ended
+    assert (ended.id, ended.status) == (job.id, JobStatus.FAILED)
+    assert ended.failure == Failure(FailureReason.TIMEOUT, "the job was not done within 3600 s of its start")
+    assert recorder.finish(claim, made_up()) is Finish.LATE
+    assert recorder.finish(others, made_up()) is Finish.DONE
+    assert (keys.leases(), keys.deadlines()) == ({}, {})
+
+
+async def test_a_job_whose_time_is_up_while_it_waits_again_fails_when_it_runs(
+    store: Store, recorder: Recorder, keys: Keys
+) -> None:
+    """QUEUED never becomes FAILED; and each second is soon enough to look again."""
+    job = await submitted(store)
+    claimed(recorder, job)
+    keys.let_leases_run_out()
+    assert reconciled(recorder) == (1, 1)
+    keys.let_time_be_up(job.id)
+    assert recorder.reconcile().ended == ()
+    assert 0 < keys.deadline(job.id) - keys.now_ms() <= 1000
+    claimed(recorder, job)
+    keys.let_time_be_up(job.id)
+    assert [ended.status for ended in recorder.reconcile().ended] == [JobStatus.FAILED]
 
 
 async def test_what_a_worker_has_put_back_gets_a_time_to_live(store: Store, recorder: Recorder, keys: Keys) -> None:
