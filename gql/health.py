@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,17 @@ from starlette.responses import JSONResponse
 
 from tasks.errors import BackendUnavailable
 
+if TYPE_CHECKING:
+    from tasks.condition import Condition
+    from tasks.service import JobService
+
 # As long as the job store is given.
 _RESULTS_SECONDS = 2
 
-if TYPE_CHECKING:
-    from tasks.service import JobService
+# The alert about waiting work has the same.
+_LONG_DUE = timedelta(minutes=1)
+
+_NOT_TOLD = {"ok": True, "warning": "the job store's user may not ask for INFO"}
 
 
 def router(service: JobService) -> APIRouter:
@@ -31,9 +38,9 @@ def router(service: JobService) -> APIRouter:
     )
     async def readyz() -> JSONResponse:
         checks = await _checks(service)
-        # Without workers requests are still taken and queued, and without a result store small ones are finished: said
-        # here, but no reason to send them elsewhere.
-        ready = checks["broker"]["ok"]
+        # The other checks are for operators. Without workers requests are still taken and queued, without a result
+        # store small ones are finished: no reason to send them elsewhere.
+        ready = all(checks[name]["ok"] for name in ("broker", "persistence"))
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse({"status": "ready" if ready else "unready", "checks": checks}, status)
 
@@ -50,17 +57,69 @@ async def _result_check(service: JobService) -> dict[str, Any]:
         async with asyncio.timeout(_RESULTS_SECONDS):
             await service.check_files()
     except (BackendUnavailable, TimeoutError) as error:
-        return {"ok": False, "reason": str(error) or "the result store does not answer"}
+        return _not_ok(str(error) or "the result store does not answer")
     return {"ok": True}
 
 
 async def _job_checks(service: JobService) -> dict[str, dict[str, Any]]:
-    try:
-        state = await service.system()
-    except BackendUnavailable as error:
-        unknown = {"ok": False, "reason": "unknown while the job store does not answer"}
-        return {"broker": {"ok": False, "reason": str(error)}, "workers": unknown}
-    workers: dict[str, Any] = {"ok": bool(state.workers), "count": len(state.workers)}
-    if not state.workers:
-        workers["reason"] = "no worker was seen lately: start one with `celery -A tasks worker`"
-    return {"broker": {"ok": True}, "workers": workers}
+    state, condition = await asyncio.gather(service.system(), service.store_condition(), return_exceptions=True)
+    unknown = _not_ok("unknown while the job store does not answer")
+    checks = {"broker": {"ok": True}, **dict.fromkeys(("persistence", "memory", "queue", "workers"), unknown)}
+    match state:
+        case BackendUnavailable():
+            # One that tells how it is, and does nothing else, can't write: it is full, or a replica.
+            answers = not isinstance(condition, BaseException)
+            checks["broker"] = _not_ok("the job store can't be written to" if answers else str(state))
+        case BaseException():
+            raise state
+        case _:
+            checks |= {"queue": _queue(state.oldest_due), "workers": _workers(len(state.workers))}
+    match condition:
+        case BackendUnavailable():
+            pass
+        case BaseException():
+            raise condition
+        case _:
+            checks |= {"persistence": _persistence(condition), "memory": _memory(condition)}
+    return checks
+
+
+def _persistence(store: Condition | None) -> dict[str, Any]:
+    if store is None:
+        return dict(_NOT_TOLD)
+    if not store.writes:
+        return _not_ok("the job store can't write its append-only file: is its disk full?")
+    if not store.appends:
+        return {"ok": True, "warning": "the job store has no append-only file: a restart of it loses all jobs"}
+    return {"ok": True}
+
+
+def _memory(store: Condition | None) -> dict[str, Any]:
+    if store is None:
+        return dict(_NOT_TOLD)
+    figures = {"usedBytes": store.used_bytes, "maxBytes": store.max_bytes}
+    if store.is_nearly_full:
+        return _not_ok("the job store is nearly full: beyond its maxmemory submissions are refused", **figures)
+    if store.evicts:
+        return _not_ok("the job store's maxmemory-policy throws queued jobs away: set noeviction", **figures)
+    return {"ok": True, **figures}
+
+
+def _queue(oldest_due: timedelta | None) -> dict[str, Any]:
+    if oldest_due is None:
+        return {"ok": True, "oldestDueSeconds": None}
+    seconds = round(oldest_due.total_seconds(), 3)
+    if oldest_due > _LONG_DUE:
+        reason = "work has waited long for a worker: add workers, or see why they take none"
+        return _not_ok(reason, oldestDueSeconds=seconds)
+    return {"ok": True, "oldestDueSeconds": seconds}
+
+
+def _workers(count: int) -> dict[str, Any]:
+    if not count:
+        return _not_ok("no worker was seen lately: start one with `celery -A tasks worker`", count=count)
+    return {"ok": True, "count": count}
+
+
+def _not_ok(reason: str, **figures: object) -> dict[str, Any]:
+    return {"ok": False, "reason": reason, **figures}

@@ -116,8 +116,8 @@ class Recorder:
     def claim(self, job_id: str, index: int) -> Claim | None:
         """Take a segment. None: the job is final, the segment done, or somebody else is at it."""
         nonce = uuid.uuid4().hex
-        terms = {"lease_ms": self._lease_ms, "time_limit_ms": self._time_limit_ms}
-        reply = self._run("claim", job=job_id, index=index, claim=nonce, **terms)
+        limits = {"lease_ms": self._lease_ms, "time_limit_ms": self._time_limit_ms}
+        reply = self._run("claim", b"", job=job_id, index=index, claim=nonce, **limits)
         claim, lost, ended = reply
         for attempt_lost in records.parse_lost(lost):
             tracing.attempt_lost(attempt_lost)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tasks.callers import Caller
+    from tasks.condition import Condition
     from tasks.jobs import Job, JobPage, JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
     from tasks.sources import Source
@@ -205,6 +206,10 @@ class JobService:
     async def system(self) -> SystemState:
         """Queue figures and the workers that were seen lately."""
         return await self._store.system()
+
+    async def store_condition(self) -> Condition | None:
+        """How the job store itself is; None where that is not for us to know."""
+        return await self._store.condition()
 
     async def watch_system(self, interval: timedelta) -> AsyncGenerator[SystemState]:
         """The system's state now and at each interval, until this process is stopped. Outages are sat out."""

@@ -14,9 +14,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import redis.asyncio
+from redis.exceptions import NoPermissionError
 
 from tasks import records
 from tasks.callers import ANYONE
+from tasks.condition import Condition
 from tasks.connections import ANSWER_TIMEOUT, answering, pool
 from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, RateLimited, TransitionRefused
 from tasks.jobs import Job, JobPage, is_job_id, segment_count
@@ -51,6 +53,8 @@ class SystemState:
     at: datetime
     queue: QueueStats
     workers: tuple[Worker, ...]
+    # Since when the segment waits that has waited longest for a worker; None: none waits.
+    oldest_due: timedelta | None = None
 
 
 class Store:
@@ -192,12 +196,22 @@ class Store:
     async def system(self) -> SystemState:
         """Queue figures and the workers that were seen lately."""
         worker_ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
-        now_ms, queue, workers = await self._run("system", worker_ttl_ms=worker_ttl_ms)
+        reply = await self._run("system", worker_ttl_ms=worker_ttl_ms, queues=records.QUEUES)
+        now_ms, queue, workers, waits_ms = reply
         return SystemState(
             at=records.moment(now_ms),
             queue=records.parse_queue(queue, self._settings.queue_capacity),
             workers=records.parse_workers(workers),
+            oldest_due=None if waits_ms < 0 else timedelta(milliseconds=waits_ms),
         )
+
+    async def condition(self) -> Condition | None:
+        """How the store is; None where its user may not ask."""
+        async with answering():
+            try:
+                return Condition.parse(await self._client.info())
+            except NoPermissionError:
+                return None
 
     async def events(self) -> PubSub:
         """A connection of its own, subscribed to the events of all jobs and confirmed by the server."""

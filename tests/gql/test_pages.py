@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httpx
 import pytest
+import redis
 
 from tests import programs
 from tests.programs import free_port
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import System
+    from tests.programs import Valkey
 
 REFERENCES = re.compile(r"""(?:href|src)=["']([^"']+)["']""")
 
@@ -48,10 +50,19 @@ def test_what_a_page_loads_comes_from_here(system: System, path: str) -> None:
 def test_a_system_that_works_is_ready(system: System) -> None:
     answer = httpx.get(f"{system.url}/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {
-        "status": "ready",
-        "checks": {"broker": {"ok": True}, "workers": {"ok": True, "count": 1}, "results": {"ok": True}},
-    }
+    checks = answer.json()["checks"]
+    memory = checks.pop("memory")
+    assert (memory["ok"], memory["usedBytes"] > 0, memory["maxBytes"]) == (True, True, None)
+    assert checks.pop("queue")["ok"] is True
+    assert (answer.json()["status"], checks) == (
+        "ready",
+        {
+            "broker": {"ok": True},
+            "persistence": {"ok": True},
+            "workers": {"ok": True, "count": 1},
+            "results": {"ok": True},
+        },
+    )
     assert httpx.get(f"{system.url}/livez").json() == {"status": "alive"}
 
 
@@ -73,6 +84,51 @@ def test_a_result_store_that_can_not_be_written_is_told(system: System, tmp_path
     assert answer.status_code == 200
     assert answer.json()["checks"]["results"]["ok"] is False
     assert "result store" in answer.json()["checks"]["results"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("options", "check", "ok", "said"),
+    [
+        ({"appendonly": "no"}, "persistence", True, "a restart of it loses all jobs"),
+        ({"maxmemory": "900mb", "maxmemory-policy": "allkeys-lru"}, "memory", False, "set noeviction"),
+    ],
+)
+def test_a_store_that_may_lose_jobs_or_refuse_them_is_told(
+    tmp_path: Path, options: dict[str, str], check: str, ok: bool, said: str
+) -> None:
+    with (
+        programs.valkey(tmp_path, None, None, **options) as server,
+        programs.api(tmp_path, server.url, "x:") as (url, _),
+    ):
+        answer = httpx.get(f"{url}/readyz")
+    assert answer.status_code == 200
+    found = answer.json()["checks"][check]
+    assert found["ok"] is ok
+    assert said in found["warning" if ok else "reason"]
+
+
+def test_a_store_with_little_memory_left_is_told(tmp_path: Path) -> None:
+    with programs.valkey(tmp_path) as server, programs.api(tmp_path, server.url, "x:") as (url, _):
+        with redis.Redis.from_url(server.url) as client:
+            used = int(client.info("memory")["used_memory"])
+            client.config_set("maxmemory", used + used // 20)
+        found = httpx.get(f"{url}/readyz").json()["checks"]["memory"]
+    assert found["ok"] is False
+    assert "nearly full" in found["reason"]
+    assert 0.9 * found["maxBytes"] < found["usedBytes"]
+
+
+def test_work_that_waits_long_is_told(valkey: Valkey, redis_client: redis.Redis, prefix: str, tmp_path: Path) -> None:
+    with programs.api(tmp_path, valkey.url, prefix) as (url, _):
+        httpx.post(f"{url}/generate?n=10").raise_for_status()
+        soon = httpx.get(f"{url}/readyz").json()["checks"]["queue"]
+        sent = f"{prefix}sent:small"
+        [member] = cast("list[bytes]", redis_client.zrange(sent, 0, 0))
+        redis_client.zincrby(sent, -61_000, member)
+        late = httpx.get(f"{url}/readyz").json()["checks"]["queue"]
+    assert (soon["ok"], late["ok"]) == (True, False)
+    assert 61 <= late["oldestDueSeconds"] < 100
+    assert "waited long" in late["reason"]
 
 
 def test_without_a_store_it_is_alive_but_not_ready(tmp_path: Path) -> None:
