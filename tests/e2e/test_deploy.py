@@ -5,12 +5,9 @@ Three addresses of the loopback network stand for the three pods, so all can use
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -20,12 +17,14 @@ import redis
 import yaml
 
 from tests import programs
-from tests.programs import ROOT, free_port
+from tests.e2e.definitions import module
+from tests.programs import free_port
 from tests.test_deploy import DEPLOY, KEDA, SYSTEMS, built
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.programs import Program
 
@@ -38,20 +37,8 @@ PASSWORD = "let7ers4nd0digits"  # noqa: S105 - of servers that live as long as t
 
 @pytest.fixture(scope="module")
 def definitions() -> dict[str, Any]:
-    """The schemas of KEDA's resources, from its own module, whose hash is known."""
-    if shutil.which("go") is None:
-        pytest.skip("KEDA's definitions come with its Go module, and there is no Go on this machine")
-    done = subprocess.run(
-        ["go", "mod", "download", "-json", "github.com/kedacore/keda/v2"],
-        cwd=ROOT / "tests/e2e/keda",
-        env=os.environ | {"GOFLAGS": "-mod=readonly", "GOWORK": "off"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    files = (Path(json.loads(done.stdout)["Dir"]) / "config/crd/bases").glob("keda.sh_*.yaml")
+    """The schemas of KEDA's resources."""
+    files = (module("github.com/kedacore/keda/v2") / "config/crd/bases").glob("keda.sh_*.yaml")
     found = [yaml.safe_load(file.read_text(encoding="utf-8"))["spec"] for file in files]
     return {
         spec["names"]["kind"]: closed(version["schema"]["openAPIV3Schema"])
