@@ -244,6 +244,9 @@ def test_the_load_test_s_commands_make_load_and_show_it(load_image: Path, system
 
     with started(master, load_image, environment), started(worker, load_image, environment):
         wait_until(lambda: answer("/") is not None, 30, log.read_text)
+        healthy = [part.replace("8089", str(web)) for part in SERVICES["locust"]["healthcheck"]["test"][1:]]
+        with started(healthy, load_image, environment) as process:
+            assert process.wait(20) == 0
         page = answer("/").text
         assert f'"host": "{system.url}"' in page
         assert all(f'"{scenario}"' in page for scenario in ("Light", "Medium", "Stress", "Soak", "Spike"))
