@@ -5,10 +5,12 @@
 local expired, resent = 0, 0
 for _, who in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', NOW, 'LIMIT', 0, A.limit)) do
   local id, index = string.sub(who, 1, 36), tonumber(string.sub(who, 38))
-  expired = expired + 1
   if redis.call('EXISTS', job_key(id)) == 0 then
+    expired = expired + 1
     redis.call('ZREM', P .. 'leases', who)
-  else
+  -- Gone when an earlier one was the last attempt of the same job, which has ended with all of its segments.
+  elseif redis.call('ZSCORE', P .. 'leases', who) then
+    expired = expired + 1
     local segment = load_segment(id, index)
     if lose(id, index, segment) then
       send(id, index, segment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from tasks.jobs import Failure, FailureReason, JobStatus, PrimesRequest
+from tasks.jobs import SEGMENT_PRIMES, Failure, FailureReason, JobStatus, PrimesRequest
 from tasks.recorder import Finish, Recorder
 from tests.tasks.keys import claimed, made_up, reconciled
 
@@ -134,6 +134,26 @@ async def test_final_jobs_are_left_alone(store: Store, recorder: Recorder, keys:
     assert {job_id for status in (JobStatus.SUCCEEDED, JobStatus.CANCELLED) for job_id in keys.with_status(status)} == {
         job.id for job in jobs
     }
+
+
+async def test_what_a_failed_job_had_elsewhere_is_left_alone(store: Store, recorder: Recorder, keys: Keys) -> None:
+    """One look finds two segments of a job, the first on its last attempt: the end of the job is the end of both."""
+    job = (await store.submit(PrimesRequest(3 * SEGMENT_PRIMES))).job
+    for _ in range(2):
+        claimed(recorder, job)
+        keys.let_leases_run_out()
+        assert reconciled(recorder) == (1, 1)
+    claimed(recorder, job)
+    claimed(recorder, job, 1)
+    keys.lose_messages("large")
+    keys.let_leases_run_out()
+    [ended] = recorder.reconcile().ended
+    assert (ended.status, ended.failure and ended.failure.reason) == (JobStatus.FAILED, FailureReason.WORKER_LOST)
+    [now] = await store.read([job.id])
+    assert now is not None
+    assert (now.version, now.status) == (ended.version, JobStatus.FAILED)
+    assert (keys.waiting("large"), keys.sent("large"), keys.leases()) == ([], {}, {})
+    assert reconciled(recorder) == (0, 0)
 
 
 async def test_a_job_whose_time_is_up_fails_and_its_worker_is_refused(
