@@ -237,10 +237,20 @@ class JobFeed:
             if message is None:
                 await events.ping()
             elif message["type"] == "message":
-                job_id, version, committed_ms = message["data"].decode().split()
-                for topic in self._topics.get(job_id, {}).values():
-                    topic.event = (int(version), int(committed_ms))
-                    topic.signal()
+                self._tell(message["data"])
+
+    def _tell(self, event: bytes) -> None:
+        try:
+            # What a newer version may say beyond this is not for us.
+            job_id, version, committed_ms = event.decode().split()[:3]
+            told = (int(version), int(committed_ms))
+        except ValueError:
+            # Not ours, or not for us. A feed that ended here would leave all subscribers without a word.
+            log.warning("an event was not understood: %.100r", event)
+            return
+        for topic in self._topics.get(job_id, {}).values():
+            topic.event = told
+            topic.signal()
 
     def _signal_all(self) -> None:
         for topic in self._all():

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    import redis
+
     from tasks.callers import Caller
     from tasks.jobs import Job
 
@@ -263,3 +265,19 @@ async def test_a_frozen_broker_is_noticed_and_sat_out(tmp_path: Path, caplog: py
 
 async def _holds(condition: bool) -> bool:
     return condition
+
+
+async def test_an_event_that_is_not_understood_costs_nobody_the_next(
+    served: tuple[CountingStore, JobFeed], recorder: Recorder, redis_client: redis.Redis, settings: JobSettings
+) -> None:
+    """Of a newer version, or of somebody who has the channel's name by accident."""
+    store, feed = served
+    job = await submitted(store)
+    async with aclosing(feed.watch(job.id)) as states, asyncio.timeout(10):
+        assert (await anext(states)).version == 1
+        for text in ("", "nonsense", f"{job.id} two 3", f"{job.id} 2 1700000000000 and more", b"\xff\xfe"):
+            assert redis_client.publish(f"{settings.key_prefix}events", text) == 1
+        claim = claimed(recorder, job)
+        assert (await anext(states)).status == JobStatus.RUNNING
+        assert recorder.finish(claim, made_up()) is Finish.DONE
+        assert (await anext(states)).status == JobStatus.SUCCEEDED
