@@ -6,22 +6,12 @@ scripts of tasks.records, in one step with the record: nothing here publishes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import redis
-from celery import Celery, bootsteps
-from celery.utils.log import get_logger
+from celery import Celery
 from kombu import Queue
 
-from tasks import telemetry
-from tasks.recorder import Recorder
+from tasks import presence, telemetry
 from tasks.records import LARGE_QUEUE, QUEUES
 from tasks.settings import JobSettings
-
-if TYPE_CHECKING:
-    from celery.worker.consumer import Consumer
-
-log = get_logger(__name__)
 
 settings = JobSettings()
 
@@ -43,7 +33,7 @@ app.conf.update(
     worker_soft_shutdown_timeout=3,
     # A child that is stuck in a segment is killed when the whole job could have been done, and replaced.
     task_time_limit=settings.job_time_limit_seconds,
-    # Remote control keeps keys without a time-to-live; who works is told by WorkerPresence.
+    # Remote control keeps keys without a time-to-live; who works is told by tasks.presence.
     worker_enable_remote_control=False,
     worker_send_task_events=False,
     worker_hijack_root_logger=True,
@@ -63,55 +53,5 @@ app.conf.update(
 )
 
 
-class WorkerPresence(bootsteps.StartStopStep):
-    """While this worker consumes: says so every few seconds, and sends lost segments again.
-
-    On the consumer's own timer, so that a worker whose loop hangs is no longer seen. Any number of workers may do
-    this at the same time: each look is one atomic script that finds only what is due.
-    """
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    SEEN_EVERY_SECONDS = 5.0
-    RECONCILE_EVERY_SECONDS = 1.0
-
-    def __init__(self, consumer: Consumer, **options: Any) -> None:  # noqa: ANN401 - Celery's own options
-        super().__init__(consumer, **options)
-        # No retries: these run on the consumer's loop, and the next look comes soon.
-        self._recorder = Recorder.connect(settings, retries=0)
-        self._timers: list[Any] = []
-
-    def start(self, consumer: Consumer) -> None:
-        """Begin with the first look at once, so that a new worker is seen before its first task."""
-        self._seen(consumer)
-        every = consumer.timer.call_repeatedly
-        self._timers = [
-            every(self.SEEN_EVERY_SECONDS, self._seen, (consumer,)),
-            every(self.RECONCILE_EVERY_SECONDS, self._reconcile),
-        ]
-
-    def stop(self, consumer: Consumer) -> None:
-        """The connection was lost, or the worker is being stopped."""
-        del consumer
-        for timer in self._timers:
-            timer.cancel()
-
-    def _seen(self, consumer: Consumer) -> None:
-        try:
-            self._recorder.seen(consumer.hostname, consumer.pool.num_processes)
-        except redis.RedisError as error:
-            log.warning("the job store does not answer: %s", error)
-
-    def _reconcile(self) -> None:
-        try:
-            done = self._recorder.reconcile()
-        except redis.RedisError as error:
-            log.warning("the job store does not answer: %s", error)
-        else:
-            if done.resent or done.ended:
-                log.warning("%d segments were sent again, %d left by lost workers", done.resent, done.expired)
-                telemetry.tell(done)
-
-
-app.steps["consumer"].add(WorkerPresence)
+presence.connect(app, settings)
 telemetry.connect()

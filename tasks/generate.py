@@ -36,16 +36,16 @@ def generate_segment(self: Task[..., None], job_id: str, index: int) -> None:
     queue = str((self.request.delivery_info or {}).get("routing_key"))
     with tracing.processing(self.request.get("traceparent"), queue, job_id, index) as span:
         started = time.perf_counter()
-        outcome = attempt(job_id, index)
+        outcome = attempt(job_id, index, self.request.hostname or "")
         seconds = time.perf_counter() - started
         span.set_attribute("task.outcome", outcome)
         metrics.PROCESS_DURATION.record(seconds, {"messaging.destination.name": queue, "task.outcome": outcome})
         log.info("job %s segment %d: %s in %.3f s", job_id, index, outcome, seconds, extra={"job_id": job_id})
 
 
-def attempt(job_id: str, index: int) -> str:
+def attempt(job_id: str, index: int, worker: str) -> str:
     """Claim, compute and finish. Returns what became of it: done, stale, late or failed."""
-    if (claim := recorder().claim(job_id, index)) is None:
+    if (claim := recorder().claim(job_id, index, worker)) is None:
         return "stale"
     try:
         with recorder().beating(claim):

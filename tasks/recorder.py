@@ -98,7 +98,7 @@ class Recorder:
         self._settings = settings
         self._scripts = {
             name: client.register_script(records.script_text(name))
-            for name in ("claim", "extend", "finish", "fail", "reconcile", "seen")
+            for name in ("claim", "extend", "finish", "fail", "hand_back", "reconcile", "seen")
         }
 
     @classmethod
@@ -113,11 +113,11 @@ class Recorder:
         )
         return cls(client, settings)
 
-    def claim(self, job_id: str, index: int) -> Claim | None:
-        """Take a segment. None: the job is final, the segment done, or somebody else is at it."""
+    def claim(self, job_id: str, index: int, worker: str = "") -> Claim | None:
+        """Take a segment for a worker. None: the job is final, the segment done, or somebody else is at it."""
         nonce = uuid.uuid4().hex
         limits = {"lease_ms": self._lease_ms, "time_limit_ms": self._time_limit_ms}
-        reply = self._run("claim", b"", job=job_id, index=index, claim=nonce, **limits)
+        reply = self._run("claim", b"", job=job_id, index=index, claim=nonce, worker=worker, **limits)
         claim, lost, ended = reply
         for attempt_lost in records.parse_lost(lost):
             tracing.attempt_lost(attempt_lost)
@@ -178,10 +178,17 @@ class Recorder:
         )
         return Reconciled(expired, resent, records.parse_lost(lost), _parse_ended(ended))
 
-    def seen(self, worker: str, concurrency: int) -> None:
-        """Tell that this worker process is consuming."""
+    def hand_back(self, worker: str) -> int:
+        """Give the segments that a worker still has to others, because it ends now. Returns how many they were."""
+        handed: int = self._run("hand_back", worker=worker)
+        return handed
+
+    def seen(self, worker: str, concurrency: int) -> int:
+        """Tell that this worker process is consuming. Returns how many messages wait for any."""
         ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
-        self._run("seen", worker=f"{worker} {concurrency}", worker_ttl_ms=ttl_ms)
+        told = f"{worker} {concurrency}"
+        waiting: int = self._run("seen", worker=told, worker_ttl_ms=ttl_ms, queues=records.QUEUES)
+        return waiting
 
     @property
     def _lease_ms(self) -> int:

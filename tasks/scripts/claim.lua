@@ -1,5 +1,5 @@
--- A worker takes a segment. A: job, index, claim (a nonce: asking twice gets the same answer), lease_ms, time_limit_ms,
--- message.
+-- A worker takes a segment. A: job, index, claim (a nonce: asking twice gets the same answer), worker, lease_ms,
+-- time_limit_ms, message.
 -- Returns {{token, count, start, attempt, milliseconds since submission if this is the job's first claim, else -1, folder},
 -- or nothing when there is nothing to do here; attempts given up; jobs ended}.
 
@@ -18,7 +18,7 @@ if not reply_lost then
   if expires and not lose(A.job, A.index, segment) then return { false, LOST, ended() } end
 
   segment.state, segment.claim, segment.token = 'leased', A.claim, segment.token + 1
-  segment.claimed_at = NOW
+  segment.claimed_at, segment.worker = NOW, A.worker
   save_segment(A.job, A.index, segment)
   redis.call('ZREM', P .. 'sent:' .. get(A.job, 'queue'), member(A.job, A.index))
   redis.call('ZADD', P .. 'leases', NOW + A.lease_ms, member(A.job, A.index))

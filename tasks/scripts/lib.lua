@@ -183,7 +183,7 @@ end
 local function unlease(id, index, segment)
   redis.call('ZREM', P .. 'leases', member(id, index))
   segment.state = 'queued'
-  segment.claim = nil
+  segment.claim, segment.worker = nil, nil
   save_segment(id, index, segment)
   if redis.call('HINCRBY', job_key(id), 'leased', -1) == 0 then move(id, 'QUEUED') end
 end

@@ -6,6 +6,7 @@ Each returns what the verdict finds wrong.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import time
@@ -112,6 +113,20 @@ async def events_are_missed(stage: Stage, launcher: str = "uvicorn", seconds: fl
             await asyncio.gather(*following, return_exceptions=True)
             worker.kill()
     return wrong
+
+
+async def a_worker_goes_deaf(stage: Stage, within: float, **environment: str) -> list[str]:
+    """It lives, but is given no messages any more, without an error: as after some reconnections."""
+    stage.add_api()
+    worker = stage.add_worker("tests.e2e.faults.worker_that_goes_deaf", 2, None, **environment).ready()
+    ledger = Ledger()
+    async with Person(stage.urls, ledger, random.Random(1)) as person:
+        await person.follow(await person.submit(Order(1_000)))
+        os.kill(worker.pid, signal.SIGUSR2)
+        # What its last question to the broker is answered with, it still gets.
+        for _ in range(10):
+            await person.submit(Order(1_000))
+        return await judge(stage, ledger, within)
 
 
 async def all_told(ledger: Ledger, count: int) -> bool:

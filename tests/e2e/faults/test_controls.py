@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.faults.scenes import a_zombie_writes, events_are_missed, messages_are_lost, the_store_is_killed
+from tests.e2e.faults.scenes import (
+    a_worker_goes_deaf,
+    a_zombie_writes,
+    events_are_missed,
+    messages_are_lost,
+    the_store_is_killed,
+)
 from tests.e2e.faults.stage import Stage
 
 if TYPE_CHECKING:
@@ -25,6 +31,12 @@ async def test_without_fencing_a_final_state_moves(tmp_path: Path) -> None:
 async def test_without_the_reconciler_lost_messages_stay_lost(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         _, wrong = await messages_are_lost(stage, 10, f"{HERE}.worker_without_reconciler", 5)
+    assert sum(flaw.endswith("is QUEUED") for flaw in wrong) >= 9, wrong
+
+
+async def test_without_noticing_a_deaf_worker_stays_deaf(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        wrong = await a_worker_goes_deaf(stage, within=20, FOR_EVER="1")
     assert sum(flaw.endswith("is QUEUED") for flaw in wrong) >= 9, wrong
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from tests.e2e.faults.ledger import Ledger, Order, say
 from tests.e2e.faults.people import Person, ask
-from tests.e2e.faults.scenes import a_zombie_writes, messages_are_lost
+from tests.e2e.faults.scenes import a_worker_goes_deaf, a_zombie_writes, messages_are_lost
 from tests.e2e.faults.stage import Stage
 from tests.e2e.faults.verdict import judge
 from tests.e2e.faults.worker_that_dies import POISON
@@ -72,6 +73,30 @@ async def test_a_job_that_never_ends_fails_and_its_process_is_replaced(tmp_path:
             async with httpx.AsyncClient(base_url=url) as client:
                 failed = (await client.get(f"/status/{endless}")).json()
         assert (failed["status"], failed["error"]["reason"]) == ("failed", "TIMEOUT")
+
+
+async def test_a_worker_that_no_longer_hears_its_broker_is_connected_anew(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        assert await a_worker_goes_deaf(stage, within=40) == []
+        assert stage.workers[0].output().count("messages wait, and this worker takes none") == 1
+
+
+async def test_a_worker_that_is_ended_coldly_hands_back_what_it_had(tmp_path: Path) -> None:
+    """Its lease would have been for ten minutes."""
+    terms = {"LEASE_SECONDS": "600"}
+    with Stage(tmp_path) as stage:
+        stage.add_api(**terms)
+        first = stage.add_worker("tests.e2e.faults.worker_that_hangs", processes=1, **terms)
+        first.ready()
+        ledger = Ledger()
+        async with Person(stage.urls, ledger, random.Random(1)) as person:
+            hanging = await person.submit(Order(ENDLESS))
+            await asyncio.to_thread(wait_until, lambda: bool(stage.keys.leases()))
+            os.kill(first.pid, signal.SIGQUIT)
+            stage.add_worker("celery", 2, None, **terms)
+            await person.follow(hanging)
+            assert await judge(stage, ledger) == []
+        assert stage.keys.record(hanging)["attempt"] == "1"
 
 
 WAITING = 6
