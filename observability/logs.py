@@ -17,6 +17,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 # Those that bring handlers of their own.
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
+_CELERY = ("celery.task",)
 
 
 class LogSettings(BaseSettings):
@@ -64,3 +65,25 @@ def configure(settings: LogSettings) -> None:
             logging.getLogger(name).propagate = True
     elif root.handlers:
         root.setLevel(settings.log_level)
+
+
+def add(handler: logging.Handler) -> None:
+    """Have all that this process logs go to one more handler, once each; to be called after `configure`."""
+    root = logging.getLogger()
+    if not root.handlers:
+        # Python's own for a logger that has none: it would be silent from now on.
+        root.addHandler(logging.lastResort or logging.NullHandler())
+    for logger in _ends_of_the_way():
+        logger.addHandler(handler)
+
+
+def remove(handler: logging.Handler) -> None:
+    """Undo `add`."""
+    for logger in _ends_of_the_way():
+        logger.removeHandler(handler)
+
+
+def _ends_of_the_way() -> list[logging.Logger]:
+    """The loggers from which no line goes further up."""
+    named = map(logging.getLogger, (*_UVICORN, *_CELERY))
+    return [logging.getLogger(), *(logger for logger in named if not logger.propagate)]

@@ -3,9 +3,10 @@
 Providers are threads and open connections, which a fork breaks: `start` belongs into the process that will do the
 work, after the last fork. A parent that forks later tells what it must by `briefly`.
 
-Which signals go out: OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER (otlp or none). Where to, and how:
-OTEL_EXPORTER_OTLP_ENDPOINT and _PROTOCOL (http/protobuf or grpc), or their _TRACES_ and _METRICS_ forms. Sampler,
-batches and intervals are read by the SDK itself.
+Which signals go out: OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER (otlp or none).
+Logs go out only if that says so: most who run this have their lines collected from the programs' output already. Where
+to, and how: OTEL_EXPORTER_OTLP_ENDPOINT and _PROTOCOL (http/protobuf or grpc), or their _TRACES_, _METRICS_ and _LOGS_
+forms. Sampler, batches and intervals are read by the SDK itself.
 """
 
 from __future__ import annotations
@@ -30,11 +31,15 @@ from observability.buckets import SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from observability.log_sender import LogSender
+
 # What a process that ends waits for a collector that does not answer.
 _EXPORT_SECONDS = 3
 
 _PREFIX = "OTEL_EXPORTER_OTLP_"
 
+# What is meant by a variable that is not there.
+_EXPORTERS = {"TRACES": "otlp", "METRICS": "otlp", "LOGS": "none"}
 
 # Of what the instrumentation of FastAPI tells, the attributes with few values; it does not tell body sizes reliably.
 _VIEWS = (
@@ -54,11 +59,7 @@ class Telemetry:
 
     tracer_provider: TracerProvider | None
     meter_provider: MeterProvider | None
-
-    @property
-    def is_on(self) -> bool:
-        """Whether anything is sent."""
-        return self.tracer_provider is not None or self.meter_provider is not None
+    log_sender: LogSender | None
 
     def shutdown(self) -> None:
         """Send what has gathered, and stop. Takes some seconds if the collector does not answer."""
@@ -66,6 +67,9 @@ class Telemetry:
             self.tracer_provider.shutdown()
         if self.meter_provider is not None:
             self.meter_provider.shutdown(_EXPORT_SECONDS * 1000)
+        # The last one, since the others may have something to say.
+        if self.log_sender is not None:
+            self.log_sender.shutdown()
 
 
 def start(service: str, instance: str | None = None) -> Telemetry:
@@ -80,6 +84,7 @@ def start(service: str, instance: str | None = None) -> Telemetry:
     telemetry = Telemetry(
         _tracer_provider(resource) if _wanted("TRACES") else None,
         _meter_provider(resource) if _wanted("METRICS") else None,
+        _log_sender(resource) if _wanted("LOGS") else None,
     )
     if telemetry.tracer_provider is not None:
         trace.set_tracer_provider(telemetry.tracer_provider)
@@ -104,7 +109,7 @@ def briefly(service: str) -> Iterator[trace.Tracer | None]:
 def _wanted(signal: str) -> bool:
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
-    if os.environ.get(f"OTEL_{signal}_EXPORTER", "otlp") != "otlp":
+    if (os.environ.get(f"OTEL_{signal}_EXPORTER") or _EXPORTERS[signal]) != "otlp":
         return False
     return bool(os.environ.get(f"{_PREFIX}ENDPOINT") or os.environ.get(f"{_PREFIX}{signal}_ENDPOINT"))
 
@@ -129,7 +134,14 @@ def _meter_provider(resource: Resource) -> MeterProvider:
     )
 
 
-def _exporter(signal: str) -> Any:  # noqa: ANN401 - of spans or of metrics
+def _log_sender(resource: Resource) -> LogSender:
+    # Takes as long to load as all the rest of the SDK, and is seldom wanted.
+    from observability.log_sender import LogSender  # noqa: PLC0415
+
+    return LogSender(resource, _exporter("LOGS"))
+
+
+def _exporter(signal: str) -> Any:  # noqa: ANN401 - of spans, of metrics or of log records
     protocol = os.environ.get(f"{_PREFIX}{signal}_PROTOCOL") or os.environ.get(f"{_PREFIX}PROTOCOL") or "http/protobuf"
     # Found by name, as the SDK itself does: gRPC takes its time to load, and is seldom wanted.
     name = "otlp_proto_grpc" if protocol == "grpc" else "otlp_proto_http"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -39,12 +40,22 @@ class Span:
     is_error: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    service: str
+    severity: str
+    text: str
+    trace_id: str
+    attributes: dict[str, str]
+
+
 @dataclass
 class Receiver:
     """What was received until now. A series is known by the resource, the instrument and the attributes."""
 
     endpoint: str = ""
     spans: list[Span] = field(default_factory=list)
+    logs: list[LogLine] = field(default_factory=list)
     # Of a histogram, how many measurements it holds.
     series: dict[tuple[Attributes, str, Attributes], float] = field(default_factory=dict)
     bounds: dict[str, tuple[float, ...]] = field(default_factory=dict)
@@ -104,6 +115,21 @@ class Receiver:
                         )
                     )
 
+    def take_logs(self, body: bytes) -> None:
+        for of_resource in ExportLogsServiceRequest.FromString(body).resource_logs:
+            service = dict(_texts(of_resource.resource.attributes))["service.name"]
+            self.logs += [
+                LogLine(
+                    service,
+                    line.severity_text,
+                    line.body.string_value,
+                    line.trace_id.hex(),
+                    dict(_texts(line.attributes)),
+                )
+                for scope in of_resource.scope_logs
+                for line in scope.log_records
+            ]
+
     def take_metrics(self, body: bytes) -> None:
         for of_resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
             resource = frozenset(_texts(of_resource.resource.attributes))
@@ -143,6 +169,8 @@ def receiver() -> Iterator[Receiver]:
                 received.take_traces(body)
             elif self.path == "/v1/metrics":
                 received.take_metrics(body)
+            elif self.path == "/v1/logs":
+                received.take_logs(body)
             self.send_response(200)
             self.send_header("content-type", "application/x-protobuf")
             self.send_header("content-length", "0")

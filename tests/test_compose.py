@@ -20,8 +20,10 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # What is started where nothing is to be measured.
 CORE = {"api", "celery-worker", "valkey"}
 TELEMETRY = {
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
     "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_LOGS_EXPORTER",
     "OTEL_METRIC_EXPORT_INTERVAL",
     "OTEL_TRACES_SAMPLER",
     "OTEL_TRACES_SAMPLER_ARG",

@@ -12,8 +12,9 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from observability.logs import LogSettings, TracedJsonFormatter
 from tests import programs
-from tests.clients import finished_job
+from tests.clients import data, finished_job
 from tests.conftest import System
+from tests.otlp import receiver
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -81,6 +82,29 @@ def test_both_programs_write_nothing_but_json(valkey: Valkey, prefix: str, tmp_p
     # Before logging is configured, Celery warns of being root, and draws its banner.
     lines = [json.loads(text) for text in worker.output().splitlines() if text.startswith("{")]
     assert [found["level"] for found in lines if found.get("job_id") == job] == ["INFO"]
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_lines_are_sent_with_the_trace_they_belong_to_where_that_is_asked_for(
+    valkey: Valkey, prefix: str, tmp_path: Path, log_format: str
+) -> None:
+    """And written as ever; the last ones too, of programs that are ended."""
+    with receiver() as told:
+        options: dict[str, Any] = {"OTEL_LOGS_EXPORTER": "otlp", "LOG_FORMAT": log_format, "LOG_LEVEL": "INFO"}
+        options |= {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+        with (
+            programs.worker(tmp_path, valkey.url, prefix, 1, **options) as worker,
+            programs.api(tmp_path, valkey.url, prefix, **options) as (url, api),
+        ):
+            running = System(url, valkey, prefix, api, worker)
+            job = finished_job(running, 10)
+            query = "query ($id: ID!) { job(id: $id) { ... on Job { traceId } } }"
+            trace_id = data(running, query, id=job)["job"]["traceId"]
+    [done] = [line for line in told.logs if line.attributes.get("job_id") == job]
+    assert (done.service, done.severity, done.trace_id) == ("primes-worker", "INFO", trace_id)
+    assert done.text in worker.output()
+    requests = [line.text for line in told.logs if "POST /graphql" in line.text]
+    assert 0 < len(requests) == api.output().count("POST /graphql")
 
 
 def test_a_level_leaves_out_what_is_below(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
