@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pyarrow as pa
 import pytest
 import redis
 import yaml
@@ -256,6 +257,28 @@ def test_the_load_test_s_commands_make_load_and_show_it(load_image: Path, system
         wait_until(lambda: seen()["user_count"] == 10 and seen()["stats"][-1]["num_requests"] > 20, 40, log.read_text)
         assert seen()["errors"] == []
         answer("/stop", now="yes")
+
+
+def test_what_the_image_leaves_out_is_not_used(image: Path) -> None:
+    package = Path(pa.__file__).parent
+    [removed] = re.findall(r"^RUN rm -r (.*)$", DOCKERFILE, re.MULTILINE)
+    names = re.findall(r"site-packages/pyarrow/(\S+)", removed)
+    found = [list(package.glob(name)) for name in names]
+    assert len(found) == len(removed.split())
+    # One that is not there would stop the build.
+    assert all(found)
+    program = """
+import sys
+import gql.app, tasks.celery, tasks.generate, tasks.exports
+print(*{line.split()[-1] for line in open("/proc/self/maps") if "/" in line}, sep="\\n")
+print(*{module.__file__ for module in sys.modules.values() if getattr(module, "__file__", None)}, sep="\\n")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=image, capture_output=True, text=True, check=True, timeout=60
+    )
+    used = {path for line in done.stdout.split() for path in (line, *map(str, Path(line).parents))}
+    assert str(package) in used
+    assert {str(path) for paths in found for path in paths} & used == set()
 
 
 def command_of(instruction: str, port: int) -> list[str]:
