@@ -154,7 +154,8 @@ class JobFeed:
 
         Args:
             job_id: any text.
-            after_version: what the subscriber has seen already; only newer states come.
+            after_version: what the subscriber has seen already; only newer states come. An end always comes, unless it
+                is the very one that was seen.
             caller: who subscribes.
 
         Raises:
@@ -170,18 +171,21 @@ class JobFeed:
         self.drained.clear()
         try:
             seen = after_version if after_version is not None else -1
+            told = False
             read = self._read
             while True:
                 # Taken before the record is read: a change while it is read, or while the subscriber is busy with it,
                 # has set this signal, and the wait below is over at once.
                 changed = topic.changed
                 job = await read(topic, job_id)
-                if job.version > seen:
+                # A store that lost its last moments tells the end under a version that was seen before they were lost.
+                lost = job.status.is_final and (told or job.version < seen)
+                if job.version > seen or lost:
                     delivery = tracing.delivering(job)
                     yield job
                     delivery.end()
                     _count(topic, job, seen)
-                    seen = job.version
+                    seen, told = job.version, True
                 if job.status.is_final:
                     return
                 await changed.wait()

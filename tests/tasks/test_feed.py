@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tasks.callers import Caller
     from tasks.jobs import Job
+    from tests.tasks.keys import Keys
 
 UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
 
@@ -233,6 +234,27 @@ async def test_a_broker_that_restarts_takes_no_final_state_with_it(tmp_path: Pat
                     finish(Recorder.connect(settings), job)
                     rest = [state async for state in states]
     assert rest[-1].status is JobStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("seen", [None, 9])
+async def test_a_store_that_lost_its_last_moments_still_tells_the_end(
+    served: tuple[CountingStore, JobFeed], recorder: Recorder, keys: Keys, seen: int | None
+) -> None:
+    """As after a power cut or a failover: the end comes under a version that was seen before, here or elsewhere."""
+    store, feed = served
+    job = await submitted(store)
+    version = f"{keys.prefix}job:{job.id}"
+    keys.client.hset(version, "version", 9)
+    watching = asyncio.create_task(all_states(feed, job, seen))
+    await eventually(lambda: _holds(store.reads > 0))
+    keys.client.hset(version, "version", 1)
+    finish(recorder, job)
+    states = await watching
+    assert [state.status.is_final for state in states].count(True) == 1
+    assert states[-1].status is JobStatus.SUCCEEDED
+    assert states[-1].version < 9
+    # What was seen is still not told again.
+    assert await all_states(feed, job, after_version=states[-1].version) == []
 
 
 async def test_a_connection_that_is_cut_is_replaced(
