@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # An eighth of a megabyte is kept by each subscriber that does not read on.
 _BLOCK_PRIMES = 16_384
 
+# Taken for the largest page where pages are smaller, so that who names no size is not refused one.
+DEFAULT_BATCH = 1_000
+
 
 @strawberry.type(description="The next values of a result.")
 class PrimeBatch:
@@ -58,7 +61,7 @@ async def stream_primes(
     Raises:
         RequestRefused: an argument is out of bounds.
     """
-    _check(info, from_index, max_batch)
+    max_batch = _checked(info, from_index, max_batch)
     service, position = info.context.service, from_index
     async with aclosing(service.watch(job_id)) as states:
         try:
@@ -74,8 +77,9 @@ async def stream_primes(
                         position += len(values)
                         # Sending waits for slow readers only: without this, a fast one keeps the process to itself.
                         await asyncio.sleep(0)
-                # Also when it succeeded, but its primes have expired: an end without the last batch says why.
-                if job.status.is_final and position < job.count:
+                # Also when it succeeded, but its primes have expired: an end without the last batch says why. Who asked
+                # from beyond the end on, to see it, is told of a failure too.
+                if job.status.is_final and (position < job.count or job.status is not jobs.JobStatus.SUCCEEDED):
                     yield JobStopped(job=Job.of(job))
         except errors.JobNotFound as error:
             yield JobNotFound.of(error)
@@ -93,8 +97,11 @@ def _batch(job: jobs.Job, offset: int, values: list[SafeInt]) -> PrimeBatch:
     )
 
 
-def _check(info: Info, from_index: int, max_batch: int) -> None:
+def _checked(info: Info, from_index: int, max_batch: int) -> int:
+    """How many values a message has at most."""
+    largest = info.context.bounds.max_page_size
     if from_index < 0:
         raise RequestRefused(f"fromIndex is {from_index}, must be 0 or more")
-    if not 1 <= max_batch <= info.context.bounds.max_page_size:
-        raise RequestRefused(f"maxBatch is {max_batch}, must be 1 to {info.context.bounds.max_page_size}")
+    if max_batch != DEFAULT_BATCH and not 1 <= max_batch <= largest:
+        raise RequestRefused(f"maxBatch is {max_batch}, must be 1 to {largest}")
+    return min(max_batch, largest)

@@ -60,8 +60,8 @@ def _serialize_moment(value: datetime) -> str:
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value) if not isinstance(value, int) else hex(value)[:60]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_SHOWN_CHARACTERS:
+    text = value if isinstance(value, str) else hex(value)[:60] if type(value) is int else repr(value)
+    if type(value) is int and abs(value) < 10**_SHOWN_CHARACTERS:
         text = str(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 

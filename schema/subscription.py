@@ -16,7 +16,7 @@ from schema.context import Info
 from schema.errors import BackendUnavailable, JobNotFound, RequestRefused
 from schema.job import Job
 from schema.node import JobId
-from schema.prime_stream import PrimeStreamEvent, stream_primes
+from schema.prime_stream import DEFAULT_BATCH, PrimeStreamEvent, stream_primes
 from schema.system import SystemStats
 from tasks import errors
 
@@ -64,7 +64,7 @@ class Subscription:
         async with aclosing(info.context.service.watch(id, after_version)) as states:
             try:
                 async for job in states:
-                    coalesced = 0 if previous is None else job.version - previous - 1
+                    coalesced = 0 if previous is None else max(0, job.version - previous - 1)
                     previous = job.version
                     yield JobUpdate(job=Job.of(job), coalesced=coalesced)
             except errors.JobNotFound as error:
@@ -85,7 +85,7 @@ class Subscription:
                 async for job in states:
                     first = job.version if first is None else first
                     if job.status.is_final:
-                        yield JobUpdate(job=Job.of(job), coalesced=job.version - first)
+                        yield JobUpdate(job=Job.of(job), coalesced=max(0, job.version - first))
             except errors.JobNotFound as error:
                 yield JobNotFound.of(error)
             except errors.BackendUnavailable as error:
@@ -100,8 +100,8 @@ class Subscription:
         id: JobId,
         from_index: Annotated[int, strawberry.argument(description="Zero-based index of the first value wanted.")] = 0,
         max_batch: Annotated[
-            int, strawberry.argument(description="Most values in one message; up to limits.maxPageSize.")
-        ] = 1000,
+            int, strawberry.argument(description="Most values in one message, as far as limits.maxPageSize allows.")
+        ] = DEFAULT_BATCH,
     ) -> AsyncGenerator[PrimeStreamEvent]:
         """A job's primes."""
         async with aclosing(stream_primes(info, id, from_index, max_batch)) as batches:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -116,10 +117,39 @@ def test_the_same_key_with_other_arguments_conflicts_and_names_the_job(system: S
     assert answer["existing"]["id"] == first["job"]["id"]
 
 
-def test_a_document_may_submit_once(system: System) -> None:
-    field = f"generatePrimes(input: {{count: 1}}) {{ {ACCEPTED} }}"
-    found = error(system, f"mutation {{ a: {field} b: {field} }}")
+FIELD = f"generatePrimes(input: {{count: 1}}) {{ {ACCEPTED} }}"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        f"mutation {{ a: {FIELD} b: {FIELD} }}",
+        f"mutation {{ a: {FIELD} ... @skip(if: true) {{ b: {FIELD} }} }}",
+        f"mutation {{ ... @include(if: true) {{ a: {FIELD} }} ... @include(if: false) {{ b: {FIELD} }} }}",
+        f"mutation {{ a: {FIELD} ...F }} fragment F on Mutation {{ b: {FIELD} }}",
+        f"mutation {{ a: {FIELD} ...F }} fragment F on Mutation {{ ...G }} fragment G on Mutation {{ b: {FIELD} }}",
+        f"mutation {{ ... {{ a: {FIELD} }} ... on Mutation {{ b: {FIELD} }} }}",
+        f"mutation {{ {FIELD} {FIELD} }}",
+    ],
+)
+def test_a_document_may_submit_once(system: System, document: str) -> None:
+    found = error(system, document)
     assert "generatePrimes may stand once in a document" in found["message"]
+
+
+def test_one_submission_spread_twice_makes_one_job(system: System) -> None:
+    before = data(system, "{ jobs(first: 0) { totalCount } }")["jobs"]["totalCount"]
+    spread = f"mutation {{ ...F ...F @include(if: true) }} fragment F on Mutation {{ {FIELD} }}"
+    assert data(system, spread)["generatePrimes"]["outcome"] == "CREATED"
+    assert data(system, "{ jobs(first: 0) { totalCount } }")["jobs"]["totalCount"] == before + 1
+
+
+def test_many_who_send_one_key_at_once_get_one_job(system: System) -> None:
+    key = uuid.uuid4().hex
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: submit(system, count=10, idempotencyKey=key), range(40)))
+    assert len({answer["job"]["id"] for answer in answers}) == 1
+    assert sorted(answer["outcome"] for answer in answers) == ["CREATED"] + ["REPLAYED"] * 39
 
 
 CANCEL = """mutation ($id: ID!) { cancelJob(id: $id) {

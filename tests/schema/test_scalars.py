@@ -55,6 +55,12 @@ def test_what_is_no_whole_number_is_refused_in_few_words(value: object) -> None:
     assert len(refusal.value.message) < 150
 
 
+def test_a_refused_value_is_named_as_it_is() -> None:
+    for value, shown in ((True, "True"), (1.5, "1.5"), ("x", "x"), (2**53, str(2**53))):
+        with pytest.raises(GraphQLError, match=f"SafeInt is {shown}, must be"):
+            parse(safe_int, value)
+
+
 @pytest.mark.parametrize(
     "value", [2**53, -(2**53), 10**30, -(10**5000), str(2**53)], ids=lambda value: str(type(value))
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from graphql import GraphQLSchema, is_specified_scalar_type
 from graphql import build_schema as parse_schema
+from graphql.pyutils import Undefined
 
 from schema import build_schema
 from tests.programs import ROOT
@@ -14,10 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMITTED = (ROOT / "schema/schema.graphql").read_text(encoding="utf-8")
+CONTRACT = (ROOT / "tests/schema/contract.graphql").read_text(encoding="utf-8")
 
 
 def test_the_committed_schema_is_the_one_that_is_served() -> None:
     assert f"{build_schema().as_str().strip()}\n" == COMMITTED, "run `python -m schema > schema/schema.graphql`"
+
+
+def test_the_contract_is_kept_to_the_letter() -> None:
+    """As tests/schema/contract.graphql has it, until a release does: see schema.breaking."""
+    present = set(facts(parse_schema(COMMITTED)))
+    promised = list(facts(parse_schema(CONTRACT)))
+    assert len(promised) > 250
+    assert [fact for fact in promised if fact not in present] == []
 
 
 def test_every_type_field_argument_and_enum_value_is_described() -> None:
@@ -44,3 +54,24 @@ def everything(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
             yield f"{name}.{member}", definition.description
             for argument, value in getattr(definition, "args", {}).items():
                 yield f"{name}.{member}({argument})", value.description
+
+
+def facts(schema: GraphQLSchema) -> Iterator[str]:
+    """All that a client may rely on, a line each."""
+    for name, type_ in schema.type_map.items():
+        if name.startswith("__") or is_specified_scalar_type(type_):
+            continue
+        yield f"{type(type_).__name__} {name}"
+        yield from (f"{name} implements {other.name}" for other in getattr(type_, "interfaces", ()))
+        yield from (f"{name} has member {other.name}" for other in getattr(type_, "types", ()))
+        yield from (f"{name} has value {value}" for value in getattr(type_, "values", ()))
+        for field, definition in getattr(type_, "fields", {}).items():
+            yield f"{name}.{field}: {definition.type}{default(definition)}"
+            for argument, value in getattr(definition, "args", {}).items():
+                yield f"{name}.{field}({argument}: {value.type}{default(value)})"
+
+
+def default(definition: object) -> str:
+    """The default of an argument or input field. None at all, and null, are the same to a client."""
+    value = getattr(definition, "default_value", Undefined)
+    return "" if value is Undefined or value is None else f" = {value}"

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import websockets
 
+from tasks import engine
+from tasks.jobs import SEGMENT_PRIMES
+from tests import programs
 from tests.clients import data, finished_job
 from tests.programs import paused
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from tests.conftest import System
 
@@ -33,7 +40,7 @@ SUBMIT = "mutation { generatePrimes(input: {count: 2500}) { ... on GeneratePrime
 CANCEL = "mutation ($id: ID!) { cancelJob(id: $id) { __typename } }"
 
 
-async def subscribe(system: System, query: str, **variables: Any) -> AsyncIterator[dict[str, Any]]:
+async def subscribe(system: System, query: str, **variables: Any) -> AsyncGenerator[dict[str, Any]]:
     """The answers of one subscription, until it completes; an error message is an answer too."""
     protocols = [websockets.Subprotocol("graphql-transport-ws")]
     async with websockets.connect(system.websocket, subprotocols=protocols) as socket:
@@ -128,14 +135,64 @@ async def test_a_prime_stream_waits_for_what_is_not_found_yet(system: System) ->
 
 
 async def test_a_prime_stream_beyond_the_end_completes_without_values(system: System) -> None:
-    assert await events(system, STREAM, id=finished_job(system, 10), **{"from": 10, "batch": 10}) == []
+    job_id = finished_job(system, 10)
+    for start in (10, 11, 2**31 - 1):
+        assert await events(system, STREAM, id=job_id, **{"from": start, "batch": 10}) == []
+
+
+async def test_a_prime_stream_that_names_no_size_goes_by_that_of_a_page(system: System, tmp_path: Path) -> None:
+    job_id = finished_job(system, 2500)
+    with programs.api(tmp_path, system.valkey.url, system.prefix, MAX_PAGE_SIZE="900") as (url, _):
+        smaller = replace(system, url=url)
+        query = "subscription ($id: ID!) { primeStream(id: $id) { ... on PrimeBatch { values } } }"
+        batches = await events(smaller, query, id=job_id)
+        [refused] = [part async for part in subscribe(smaller, STREAM, id=job_id, **{"from": 0, "batch": 901})]
+    assert [len(batch["values"]) for batch in batches] == [900, 900, 700]
+    assert refused["errors"][0]["message"] == "maxBatch is 901, must be 1 to 900"
+
+
+async def test_prime_streams_of_a_running_job_have_no_gap_wherever_they_begin_or_resume(system: System) -> None:
+    """From before the borders of its segments, whichever is done first; each leaves halfway and comes again."""
+    count = 4 * SEGMENT_PRIMES + 10
+    expected = engine.primes_from(2, count)
+
+    async def values(job_id: str, start: int, most: int) -> list[int]:
+        found: list[int] = []
+        async with aclosing(subscribe(system, STREAM, id=job_id, **{"from": start, "batch": 700})) as answers:
+            async for answer in answers:
+                batch = answer["data"]["primeStream"]
+                assert batch["offset"] == start + len(found), batch
+                found += batch["values"]
+                if len(found) >= most:
+                    break
+        return found
+
+    async def across(job_id: str, border: int) -> None:
+        start = border * SEGMENT_PRIMES - 1_000
+        found = await values(job_id, start, 900)
+        found += await values(job_id, start + len(found), 900)
+        assert found == expected[start : start + len(found)].tolist()
+        assert len(found) >= min(1_800, count - start)
+
+    with paused(system.worker):
+        submitted = data(system, SUBMIT.replace("2500", str(count)))
+        job_id = submitted["generatePrimes"]["job"]["id"]
+        streams = asyncio.gather(*(across(job_id, border) for border in (1, 2, 3, 4) for _ in range(2)))
+        await eventually(lambda: watched(system, 8))
+    await streams
+
+
+async def watched(system: System, many: int) -> bool:
+    return bool(data(system, "{ system { subscribers } }")["system"]["subscribers"] >= many)
 
 
 async def test_a_prime_stream_of_a_cancelled_job_says_that_it_stopped(system: System) -> None:
     with paused(system.worker):
         job_id = data(system, SUBMIT)["generatePrimes"]["job"]["id"]
         assert data(system, CANCEL, id=job_id)["cancelJob"]["__typename"] == "CancelJobAccepted"
-        [event] = await events(system, STREAM, id=job_id, **{"from": 0, "batch": 10})
+        # Even when nothing more could come: an end without the last batch says why.
+        for start in (0, 2499, 2500, 2**31 - 1):
+            [event] = await events(system, STREAM, id=job_id, **{"from": start, "batch": 10})
     assert event == {"__typename": "JobStopped", "job": {"status": "CANCELLED"}}
 
 
@@ -156,7 +213,7 @@ async def test_system_stats_come_again_and_again(system: System) -> None:
     stream = subscribe(system, "subscription { systemStats(intervalMs: 100) { at queue { capacity } } }")
     moments = [(await anext(stream))["data"]["systemStats"]["at"] for _ in range(3)]
     assert moments == sorted(set(moments))
-    await stream.aclose()  # type: ignore[attr-defined] # it is a generator
+    await stream.aclose()
 
 
 @pytest.mark.parametrize("interval", [-1, 99, 3_600_001])
