@@ -25,11 +25,6 @@ COPY requirements.lock /tmp/requirements.lock
 RUN python -m venv --without-pip /opt/venv \
     && python -m pip --python /opt/venv/bin/python install \
         --require-hashes --only-binary :all: --no-compile -r /tmp/requirements.lock
-# 40 of 350 MB: what is built against Arrow, what tests it, and its network protocol.
-RUN rm -r /opt/venv/lib/python3.*/site-packages/pyarrow/include \
-    /opt/venv/lib/python3.*/site-packages/pyarrow/src \
-    /opt/venv/lib/python3.*/site-packages/pyarrow/tests \
-    /opt/venv/lib/python3.*/site-packages/pyarrow/*flight*
 WORKDIR /app
 COPY observability observability
 COPY tasks tasks
@@ -43,7 +38,7 @@ FROM ${PYTHON_IMAGE}
 # By hand rather than by useradd, which notes the day. Celery looks the group up.
 RUN echo 'primes:x:10001:10001::/app:/usr/sbin/nologin' >> /etc/passwd \
     && echo 'primes:x:10001:' >> /etc/group \
-    && install -d -o 10001 -g 10001 /results
+    && install -d -o 10001 -g 10001 /results /secrets /secrets/store /secrets/api /secrets/worker
 # The packages are not installed but found from the root of the source, wherever a program is started.
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=application /opt/venv /opt/venv

@@ -46,7 +46,7 @@ def workers_seen(settings: JobSettings) -> tuple[Worker, ...]:
         redis.RedisError: the store does not answer; nothing is tried twice.
     """
     with redis.Redis.from_url(
-        str(settings.redis_url),
+        settings.broker_url,
         socket_timeout=_ANSWER_SECONDS,
         socket_connect_timeout=_ANSWER_SECONDS,
         retry=Retry(NoBackoff(), retries=0),

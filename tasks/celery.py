@@ -15,7 +15,7 @@ from tasks.settings import JobSettings
 
 settings = JobSettings()
 
-app = Celery("tasks", broker=str(settings.redis_url), include=["tasks.generate"])
+app = Celery("tasks", broker=settings.broker_url, include=["tasks.generate"])
 app.conf.update(
     task_queues=[Queue(name) for name in QUEUES],
     task_default_queue=LARGE_QUEUE,

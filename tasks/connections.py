@@ -33,7 +33,7 @@ CONNECTIONS = 16
 def pool(settings: JobSettings, connections: int = CONNECTIONS) -> redis.asyncio.BlockingConnectionPool:
     """Connections that are opened when first needed."""
     return redis.asyncio.BlockingConnectionPool.from_url(
-        str(settings.redis_url),
+        settings.broker_url,
         max_connections=connections,
         timeout=ANSWER_TIMEOUT.total_seconds(),
         # Saves the handshake's round trips; nothing of the newer protocol is used.

@@ -65,7 +65,7 @@ class StoreGauges:
     def connect(cls, settings: JobSettings) -> Self:
         """Gauges with a connection of their own, opened when first needed."""
         client = redis.Redis.from_url(
-            str(settings.redis_url),
+            settings.broker_url,
             socket_timeout=_ANSWER_SECONDS,
             socket_connect_timeout=_ANSWER_SECONDS,
             retry=Retry(NoBackoff(), retries=0),

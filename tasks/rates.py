@@ -36,7 +36,7 @@ class SubmissionRates:
         storage = RedisStorage(
             f"async+{settings.redis_url}",
             implementation="redispy",
-            key_prefix=f"{settings.key_prefix}rates",
+            key_prefix=f"{settings.key_prefix}@rates",
             connection_pool=connections,  # type: ignore[arg-type] # passed on to the client
         )
         self._limiter = SlidingWindowCounterRateLimiter(storage)

@@ -105,7 +105,7 @@ class Recorder:
     def connect(cls, settings: JobSettings, retries: int = RESTART_RETRIES) -> Self:
         """A recorder with connections of its own, opened when first needed: safe to create before a fork."""
         client = redis.Redis.from_url(
-            str(settings.redis_url),
+            settings.broker_url,
             socket_timeout=5,
             socket_connect_timeout=1,
             socket_keepalive=True,

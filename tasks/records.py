@@ -10,7 +10,6 @@ Keys, under one prefix, each with a time-to-live:
     expiry               sorted set of all ids by the moment at which the record expires; {id} {owner} of owned jobs
     idempotency:{key}    the id of the job that the key stands for
     owner:{owner}:...    jobs:{STATUS} and idempotency:{key} of an owner; without one, those above
-    rates:...            submissions of each owner in this minute and the one before (tasks.rates)
     owned:{STATUS}       sorted set of the open ids of all owners, for the order of all jobs in the queue
     leases               sorted set {id}:{index} of claimed segments by the moment at which the claim runs out
     deadlines            sorted set of started ids by the moment at which their time is up
@@ -19,6 +18,8 @@ Keys, under one prefix, each with a time-to-live:
     counters             hash: how often what was done (tasks.gauges)
     pace                 moving average of milliseconds a job takes
     {queue}              list: Celery messages
+    @rates:...           submissions of each owner in this minute and the one before (tasks.rates)
+    @keys                hash without a time-to-live: API keys (gql.access.keys); workers have no right to an @
     events               channel: "{id} {version} {ms of the server's clock}" for each visible change of a job
 
 Everything is changed by the scripts in tasks/scripts only: each is one atomic step that checks the transition, writes,

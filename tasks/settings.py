@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import quote, urlsplit
 
-from pydantic import Field, RedisDsn, model_validator
+from pydantic import Field, RedisDsn, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _ROOT = Path(__file__).parents[1]
@@ -20,6 +21,7 @@ class JobSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     redis_url: RedisDsn = Field(RedisDsn("redis://127.0.0.1:6379/0"), description="Valkey or Redis >= 6.2")
+    redis_password_file: Path | None = Field(None, description="A file with the password of the user in `REDIS_URL`")
     key_prefix: str = Field("primegen:", description="Prepended to every key, so that systems can share a server")
     results_url: str = Field(
         "",
@@ -40,6 +42,22 @@ class JobSettings(BaseSettings):
         if max(self.result_ttl_seconds, self.idempotency_ttl_seconds) > self.job_ttl_seconds:
             raise ValueError("JOB_TTL_SECONDS must not be below RESULT_TTL_SECONDS or IDEMPOTENCY_TTL_SECONDS")
         return self
+
+    @field_validator("redis_password_file", mode="before")
+    @classmethod
+    def _may_be_empty(cls, value: object) -> object:
+        return value or None
+
+    @property
+    def broker_url(self) -> str:
+        """REDIS_URL with the password that is in the file."""
+        url = str(self.redis_url)
+        if self.redis_password_file is None:
+            return url
+        parts = urlsplit(url)
+        password = quote(self.redis_password_file.read_text(encoding="utf-8").strip(), safe="")
+        where = parts.netloc.rpartition("@")[2]
+        return parts._replace(netloc=f"{parts.username or ''}:{password}@{where}").geturl()
 
     @property
     def results(self) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.programs import Program, Valkey
 
 # Celery's own list of queues, bounded by their number; and API keys, which hold until they are revoked.
-PERMANENT_KEYS = ("_kombu.binding", "keys")
+PERMANENT_KEYS = ("_kombu.binding", "@keys")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -15,10 +15,16 @@ import yaml
 from tests.e2e.telemetry.deployed import mounts
 from tests.programs import ROOT
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # What is started where nothing is to be measured.
-CORE = {"api", "celery-worker", "valkey"}
+CORE = {"api", "celery-worker", "valkey", "secrets"}
+# They do one thing and end.
+ONCE = {"secrets"}
+ANYWHERE = "0.0.0.0"  # noqa: S104 - what is refused here
 TELEMETRY = {
     "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
@@ -98,6 +104,9 @@ def test_all_is_started_unless_no_profile_is_asked_for_and_then_nothing_is_sent(
 @pytest.mark.parametrize("name", SERVICES)
 def test_who_is_waited_for_can_say_that_it_is_ready(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():
+        if other in ONCE:
+            assert how == {"condition": "service_completed_successfully"}
+            continue
         assert how == {"condition": "service_healthy"}
         # The API's is in its image.
         assert "healthcheck" in SERVICES[other] or other == "api"
@@ -155,9 +164,57 @@ def test_secrets_are_files_that_are_there_and_nobody_s_environment() -> None:
     for service in SERVICES.values():
         assert set(service.get("secrets", [])) <= COMPOSE["secrets"].keys()
         named = {name for name in service.get("environment", {}) if re.search("PASSWORD|SECRET|TOKEN$", name)}
-        assert {name for name in named if not name.startswith("AWS_")} <= {"GF_SECURITY_ADMIN_PASSWORD__FILE"}
+        assert {name for name in named if not name.startswith("AWS_")} <= {
+            "GF_SECURITY_ADMIN_PASSWORD__FILE",
+            "REDIS_PASSWORD_FILE",
+        }
     [where] = [SERVICES["grafana"]["environment"][name] for name in ["GF_SECURITY_ADMIN_PASSWORD__FILE"]]
     assert where.removeprefix("/run/secrets/") in SERVICES["grafana"]["secrets"]
+
+
+def test_each_role_sees_its_own_password_alone() -> None:
+    """Made up by one service, in volumes of which each is given to one role."""
+    made = dict(volume.split(":")[:2] for volume in SERVICES["secrets"]["volumes"])
+    assert made == {f"{role}-secret": f"/secrets/{role}" for role in ("store", "api", "worker")}
+    roles = {"valkey": "store", "api": "api", "celery-worker": "worker"}
+    for name, service in SERVICES.items():
+        secret = {volume for volume in service.get("volumes", []) if "-secret:" in volume}
+        if name != "secrets":
+            assert secret == ({f"{roles[name]}-secret:/secrets:ro"} if name in roles else set())
+    for name in ("api", "celery-worker"):
+        environment = SERVICES[name]["environment"]
+        assert environment["REDIS_URL"] == f"redis://{roles[name]}@valkey:6379/0"
+        assert environment["REDIS_PASSWORD_FILE"] == "/secrets/password"  # noqa: S105 - a path
+    assert "--aclfile /secrets/users.acl" in " ".join(SERVICES["valkey"]["command"])
+
+
+@pytest.mark.parametrize(
+    ("host", "password", "starts"),
+    [
+        ("127.0.0.1", "admin", True),
+        ("localhost", "admin", True),
+        (ANYWHERE, "admin", False),
+        ("", "admin", False),
+        ("192.168.1.1", "admin\n", False),
+        (ANYWHERE, "mine", True),
+    ],
+)
+def test_grafana_is_not_published_with_a_password_that_all_know(
+    tmp_path: Path, host: str, password: str, *, starts: bool
+) -> None:
+    service = SERVICES["grafana"]
+    assert service["ports"][0].startswith("${GRAFANA_HOST:-127.0.0.1}:")
+    assert interpolated(service["environment"]["GRAFANA_HOST"], {"GRAFANA_HOST": ANYWHERE}) == ANYWHERE
+    assert service["command"] == ["/run.sh"]
+    file = tmp_path / "password"
+    file.write_text(password, encoding="utf-8")
+    program = [part.replace("$$", "$") for part in service["entrypoint"]]
+    environment = {**os.environ, "GRAFANA_HOST": host, "GF_SECURITY_ADMIN_PASSWORD__FILE": str(file)}
+    ended = subprocess.run(
+        [*program, "echo", "started"], env=environment, capture_output=True, text=True, check=False, timeout=20
+    )
+    assert (ended.returncode, ended.stdout) == ((0, "started\n") if starts else (1, ""))
+    assert starts or ended.stderr.startswith("error: Grafana would be open to all")
 
 
 def test_load_is_made_of_the_api_that_the_compose_file_starts() -> None:

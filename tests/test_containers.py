@@ -18,24 +18,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pyarrow as pa
 import pytest
 import redis
 import yaml
 
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
+from tasks import acl
 from tasks.settings import JobSettings
 from tests import programs
 from tests.programs import ROOT, free_port
-from tests.test_compose import TELEMETRY
+from tests.test_compose import ONCE, TELEMETRY, interpolated
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import System
-    from tests.programs import Valkey
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
 DOCKERIGNORE = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
@@ -74,7 +73,7 @@ def settings_named(*classes: type[JobSettings | ApiSettings | LogSettings]) -> s
 def test_ports_are_published_on_the_loopback_address_only() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert published
-    assert all(port.startswith("127.0.0.1:") for port in published)
+    assert all(interpolated(port, {}).startswith("127.0.0.1:") for port in published)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -89,7 +88,7 @@ def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_comes_back_and_is_given_time_to_end(name: str) -> None:
-    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert SERVICES[name]["restart"] == ("no" if name in ONCE else "unless-stopped")
     assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > 10
 
 
@@ -103,7 +102,8 @@ def test_nobody_is_root() -> None:
 def test_programs_wait_for_a_store_that_answers() -> None:
     assert "healthcheck" in SERVICES["valkey"]
     for name in ours():
-        assert SERVICES[name]["depends_on"] == {"valkey": {"condition": "service_healthy"}}
+        if name not in ONCE:
+            assert SERVICES[name]["depends_on"] == {"valkey": {"condition": "service_healthy"}}
 
 
 def test_every_image_has_a_whole_version() -> None:
@@ -148,18 +148,25 @@ def test_the_builder_is_sent_all_that_is_copied() -> None:
 # What they start
 
 
-def test_the_store_s_options_are_what_it_runs_with(tmp_path: Path) -> None:
-    port = free_port()
-    command = [
-        programs.valkey_server(),
-        *SERVICES["valkey"]["command"][1:],
-        "--port",
-        str(port),
-        "--dir",
-        str(tmp_path),
+@contextmanager
+def store(folder: Path, secrets: Path) -> Iterator[programs.Valkey]:
+    """The job store with its own options, and the users whose passwords are in a folder."""
+    server = programs.Valkey(free_port(), folder)
+    options = [
+        option.replace("/secrets", str(secrets / "store"))
+        for option in [*SERVICES["valkey"]["command"][1:], "--port", str(server.port), "--dir", str(folder)]
     ]
-    server = programs.Valkey(port, tmp_path)
-    with programs.running(command, tmp_path, server.answers), redis.Redis(port=port, decode_responses=True) as client:
+    with programs.running([programs.valkey_server(), *options], folder, server.answers):
+        yield server
+
+
+def test_the_store_s_options_are_what_it_runs_with(tmp_path: Path) -> None:
+    acl.write(tmp_path, "primegen:")
+    password = (tmp_path / "store/admin").read_text(encoding="utf-8")
+    with (
+        store(tmp_path, tmp_path) as server,
+        redis.Redis(port=server.port, username="admin", password=password, decode_responses=True) as client,
+    ):
         assert client.config_get("appendonly", "appendfsync", "save", "maxmemory", "maxmemory-policy") == {
             "appendonly": "yes",
             "appendfsync": "everysec",
@@ -187,21 +194,32 @@ def not_sent(folder: str, names: list[str]) -> set[str]:
     return {name for name, path in paths.items() if any(fnmatch(path, pattern) for pattern in refused)}
 
 
-def test_the_image_s_own_commands_make_a_system_that_works(image: Path, valkey: Valkey, prefix: str) -> None:
+def test_the_image_s_own_commands_make_a_system_that_works(image: Path, tmp_path: Path) -> None:
+    """Together with the store's users, whose passwords are made up first."""
     port = free_port()
+    secrets = tmp_path / "secrets"
     worker = [part.replace("${WORKERS:-2}", "2") for part in SERVICES["celery-worker"]["command"]]
     alive = SERVICES["celery-worker"]["healthcheck"]["test"][1:]
     api, healthy = command_of("CMD", port), command_of("HEALTHCHECK .*", port)
-    environment = {"REDIS_URL": valkey.url, "KEY_PREFIX": prefix}
     log = log_of(image)
 
-    def succeeds(command: list[str]) -> bool:
+    def succeeds(command: list[str], environment: dict[str, str]) -> bool:
         with started(command, image, environment) as process:
             return process.wait(20) == 0
 
-    with started(worker, image, environment), started(api, image, environment):
-        wait_until(lambda: succeeds(healthy), 30, log.read_text)
-        wait_until(lambda: succeeds(alive), 30, log.read_text)
+    def environment(role: str) -> dict[str, str]:
+        url = SERVICES[role]["environment"]["REDIS_URL"].replace("valkey:6379", f"127.0.0.1:{server.port}")
+        password = secrets / url.removeprefix("redis://").partition("@")[0] / "password"
+        return {"REDIS_URL": url, "REDIS_PASSWORD_FILE": str(password)}
+
+    assert succeeds([part.replace("/secrets", str(secrets)) for part in SERVICES["secrets"]["command"]], {})
+    with (
+        store(tmp_path / "store", secrets) as server,
+        started(worker, image, environment("celery-worker")),
+        started(api, image, environment("api")),
+    ):
+        wait_until(lambda: succeeds(healthy, environment("api")), 30, log.read_text)
+        wait_until(lambda: succeeds(alive, environment("celery-worker")), 30, log.read_text)
         request_id = httpx.post(f"http://127.0.0.1:{port}/generate?n=3").json()["request_id"]
         status = f"http://127.0.0.1:{port}/status/{request_id}"
         found = httpx.get(status, headers={"Prefer": "wait=20"}, timeout=30).json()
@@ -257,28 +275,6 @@ def test_the_load_test_s_commands_make_load_and_show_it(load_image: Path, system
         wait_until(lambda: seen()["user_count"] == 10 and seen()["stats"][-1]["num_requests"] > 20, 40, log.read_text)
         assert seen()["errors"] == []
         answer("/stop", now="yes")
-
-
-def test_what_the_image_leaves_out_is_not_used(image: Path) -> None:
-    package = Path(pa.__file__).parent
-    [removed] = re.findall(r"^RUN rm -r (.*)$", DOCKERFILE, re.MULTILINE)
-    names = re.findall(r"site-packages/pyarrow/(\S+)", removed)
-    found = [list(package.glob(name)) for name in names]
-    assert len(found) == len(removed.split())
-    # One that is not there would stop the build.
-    assert all(found)
-    program = """
-import sys
-import gql.app, tasks.celery, tasks.generate, tasks.exports
-print(*{line.split()[-1] for line in open("/proc/self/maps") if "/" in line}, sep="\\n")
-print(*{module.__file__ for module in sys.modules.values() if getattr(module, "__file__", None)}, sep="\\n")
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=image, capture_output=True, text=True, check=True, timeout=60
-    )
-    used = {path for line in done.stdout.split() for path in (line, *map(str, Path(line).parents))}
-    assert str(package) in used
-    assert {str(path) for paths in found for path in paths} & used == set()
 
 
 def command_of(instruction: str, port: int) -> list[str]:

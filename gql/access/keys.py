@@ -107,7 +107,7 @@ class KeyStore:
 
     def __init__(self, client: redis.asyncio.Redis, key_prefix: str) -> None:
         self._client = client
-        self._keys = f"{key_prefix}keys"
+        self._keys = f"{key_prefix}@keys"
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:

@@ -108,9 +108,9 @@ async def test_what_is_found_by_its_key_is_no_job_more(service: JobService) -> N
 async def test_nothing_is_counted_of_those_without_limits(service: JobService, redis_client: redis.Redis) -> None:
     await service.submit(PrimesRequest(10))
     await service.for_caller(Caller("key:alice")).submit(PrimesRequest(10))
-    assert list(redis_client.scan_iter(f"{service.settings.key_prefix}rates*", count=1_000)) == []
+    assert list(redis_client.scan_iter(f"{service.settings.key_prefix}@rates*", count=1_000)) == []
     await service.for_caller(caller()).submit(PrimesRequest(10))
-    assert list(redis_client.scan_iter(f"{service.settings.key_prefix}rates*", count=1_000)) != []
+    assert list(redis_client.scan_iter(f"{service.settings.key_prefix}@rates*", count=1_000)) != []
 
 
 async def test_a_frozen_store_is_answered_for_in_time(tmp_path: Path) -> None:

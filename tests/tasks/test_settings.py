@@ -11,6 +11,7 @@ from tasks.settings import JobSettings
 
 NAMES = (
     "REDIS_URL",
+    "REDIS_PASSWORD_FILE",
     "KEY_PREFIX",
     "RESULTS_URL",
     "MAX_COUNT",
@@ -36,7 +37,20 @@ def test_every_setting_has_a_default_and_a_name_in_the_environment() -> None:
 
 
 def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = ("redis://store:1234/5", "p:", "s3://bucket/folder", "77", "12", "100", "50", "60", "0.5", "30", "9")
+    values = (
+        "redis://store:1234/5",
+        "/run/x",
+        "p:",
+        "s3://bucket/folder",
+        "77",
+        "12",
+        "100",
+        "50",
+        "60",
+        "0.5",
+        "30",
+        "9",
+    )
     for name, value in zip(NAMES, values, strict=True):
         monkeypatch.setenv(name, value)
     settings = JobSettings()

@@ -63,7 +63,7 @@ async def test_the_secret_is_not_kept_and_not_shown(store: KeyStore, redis_clien
     secret = key.split("_", 2)[2]
     assert key.startswith(KEY_PREFIX)
     assert len(secret) == 43
-    assert secret not in repr(redis_client.hgetall(f"{prefix}keys"))
+    assert secret not in repr(redis_client.hgetall(f"{prefix}@keys"))
     assert secret not in repr(presented(key))
     assert secret not in repr(await store.all())
 

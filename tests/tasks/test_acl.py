@@ -1,0 +1,160 @@
+"""The job store's users: with them the system works, and neither can do what its role has no business with."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import redis
+
+from gql.access.keys import KeyStore
+from tasks import acl
+from tasks.settings import JobSettings
+from tests import programs
+from tests.programs import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.programs import Valkey
+
+PREFIX = "guarded:"
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets")
+    acl.write(folder, PREFIX)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with programs.valkey(tmp_path_factory.mktemp("valkey"), aclfile=str(secrets / "store" / "users.acl")) as server:
+        yield server
+
+
+def user(server: Valkey, secrets: Path, name: str) -> redis.Redis:
+    path = secrets / "store" / "admin" if name == "admin" else secrets / name / "password"
+    return redis.Redis(port=server.port, username=name, password=path.read_text(encoding="utf-8"))
+
+
+def as_user(server: Valkey, name: str) -> str:
+    return server.url.replace("redis://", f"redis://{name}@")
+
+
+@contextmanager
+def system(server: Valkey, secrets: Path, folder: Path) -> Iterator[str]:
+    api: dict[str, Any] = {"REDIS_PASSWORD_FILE": str(secrets / "api" / "password"), "AUTHENTICATION": "keys"}
+    worker = {"REDIS_PASSWORD_FILE": str(secrets / "worker" / "password")}
+    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--without-gossip", "--without-mingle"]
+    environment = {"REDIS_URL": as_user(server, "worker"), "KEY_PREFIX": PREFIX, **worker}
+
+    def seen() -> bool:
+        with user(server, secrets, "admin") as client:
+            return bool(client.zcard(f"{PREFIX}workers"))
+
+    with (
+        programs.running([*command, "--concurrency", "1"], folder, seen, **environment),
+        programs.api(folder, as_user(server, "api"), PREFIX, **api) as (url, _),
+    ):
+        yield url
+
+
+def test_the_system_works_and_is_refused_nothing(server: Valkey, secrets: Path, tmp_path: Path) -> None:
+    settings = JobSettings(
+        redis_url=as_user(server, "api"), redis_password_file=secrets / "api" / "password", key_prefix=PREFIX
+    )
+
+    async def created() -> str:
+        store = KeyStore.connect(settings)
+        try:
+            return await store.create("alice")
+        finally:
+            await store.close()
+
+    headers = {"Authorization": f"Bearer {asyncio.run(created())}"}
+    with system(server, secrets, tmp_path) as url, httpx.Client(base_url=url, headers=headers, timeout=40) as client:
+        for count in (10, 20_000):
+            job_id = client.post(f"/generate?n={count}").json()["request_id"]
+            answer = client.get(f"/status/{job_id}", headers={"Prefer": "wait=20"}).json()
+            assert answer["status"] == "complete"
+            assert len(answer["result"]) == count
+        query = 'subscription { jobCompleted(id: "%s") { ... on JobUpdate { job { status } } } }' % job_id  # noqa: UP031
+        assert (
+            "SUCCEEDED" in client.post("/graphql", json={"query": query}, headers={"Accept": "text/event-stream"}).text
+        )
+        assert client.post("/graphql", json={"query": "{ jobs { totalCount } system { at } }"}).json()["data"]
+        assert client.get("/readyz").is_success
+    with user(server, secrets, "admin") as admin:
+        refused = {(entry["username"], entry["object"]) for entry in admin.acl_log()}
+        assert {(name, what) for name, what in refused if name != "default"} == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        *[(name, command) for name in ("api", "worker") for command in (
+            ["CONFIG", "GET", "*"], ["FLUSHALL"], ["FLUSHDB"], ["KEYS", "*"], ["SHUTDOWN"], ["ACL", "LIST"],
+            ["MONITOR"], ["GET", "another:key"], ["SET", "another:key", "x"], ["SUBSCRIBE", "another:events"],
+            ["EVAL", "return redis.call('GET', 'another:key')", "0"],
+        )],
+        ("worker", ["HGETALL", f"{PREFIX}@keys"]),
+        ("worker", ["HSET", f"{PREFIX}@keys", "x", "y"]),
+        ("worker", ["EVAL", f"return redis.call('HGETALL', '{PREFIX}@keys')", "0"]),
+        ("worker", ["GET", f"{PREFIX}@rates:x"]),
+        ("worker", ["SUBSCRIBE", f"{PREFIX}events"]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_business_of_a_role_is_refused(server: Valkey, secrets: Path, name: str, command: list[str]) -> None:
+    with user(server, secrets, name) as client:
+        assert client.ping()
+        with pytest.raises((redis.exceptions.NoPermissionError, redis.exceptions.ResponseError), match="permission"):
+            client.execute_command(*command)
+    with user(server, secrets, "admin") as admin:
+        admin.acl_log_reset()
+
+
+def test_without_a_password_there_is_a_sign_of_life_and_no_more(server: Valkey) -> None:
+    assert server.answers()
+    with redis.Redis(port=server.port) as nobody:
+        for command in (
+            ["GET", f"{PREFIX}x"],
+            ["INFO"],
+            ["EVAL", "return 1", "0"],
+            ["PUBLISH", f"{PREFIX}events", "x"],
+        ):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                nobody.execute_command(*command)
+
+
+def test_passwords_are_made_once_and_seen_by_their_own_alone(tmp_path: Path) -> None:
+    for _ in range(2):
+        subprocess.run([sys.executable, "-m", "tasks.acl", str(tmp_path)], cwd=ROOT, check=True, timeout=60)
+        found = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*") if path.is_file()}
+        assert found.keys() == {"store/users.acl", "store/admin", "api/password", "worker/password"}
+        passwords = {name: path.read_text(encoding="utf-8") for name, path in found.items() if "acl" not in name}
+        users = found["store/users.acl"].read_text(encoding="utf-8")
+    assert len(set(passwords.values())) == 3
+    assert not any(password in users for password in passwords.values())
+    assert stat.S_IMODE(found["api/password"].stat().st_mode) == 0o400
+    acl.write(tmp_path, "other:")
+    assert {name: path.read_text(encoding="utf-8") for name, path in found.items() if "acl" not in name} == passwords
+
+
+def test_the_password_of_a_file_is_the_url_s(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("a/b@c:d\n", encoding="utf-8")
+    with_user = JobSettings(redis_url="rediss://api@host:7000/3?a=b", redis_password_file=path)
+    assert with_user.broker_url == "rediss://api:a%2Fb%40c%3Ad@host:7000/3?a=b"
+    assert JobSettings(redis_url="redis://host/0", redis_password_file=path).broker_url.startswith("redis://:a%2F")
+    assert "a/b" not in repr(with_user)
+    assert JobSettings(redis_url="redis://host/0").broker_url == "redis://host:6379/0"
