@@ -79,13 +79,16 @@ class Watch:
 
 
 def role(process: psutil.Process) -> str:
-    """What a process of the system is, by its command."""
+    """What a process of the system is, by its command, or by that of its parent where it was forked from it."""
+    if (parent := process.parent()) is not None and (name := _named(parent)) is not None:
+        return f"{name}'s child"
+    return _named(process) or "supervisor"
+
+
+def _named(process: psutil.Process) -> str | None:
     command = " ".join(process.cmdline())
     names = {"valkey-server": "valkey", "uvicorn": "api", "celery": "worker", "guardian": "guardian"}
-    found = next((name for word, name in names.items() if word in command), "supervisor")
-    parent = process.parent()
-    is_forked = parent is not None and parent.cmdline() == process.cmdline()
-    return f"{found}'s child" if is_forked or "ForkPoolWorker" in command else found
+    return next((name for word, name in names.items() if word in command), None)
 
 
 def _port(process: psutil.Process) -> int:
