@@ -11,9 +11,13 @@ import sys
 from pathlib import Path
 
 from graphql import build_schema
-from graphql.utilities import find_breaking_changes
+from graphql.utilities import DangerousChangeType, find_breaking_changes, find_dangerous_changes
 
 _FILE = "schema/schema.graphql"
+
+# To graphql-core no more than dangerous. But who leaves the argument out is refused then, or gets something else.
+_DEFAULTS = {DangerousChangeType.ARG_DEFAULT_VALUE_CHANGE, DangerousChangeType.INPUT_FIELD_DEFAULT_VALUE_CHANGE}
+
 _ROOT = Path(__file__).parents[1]
 
 
@@ -54,8 +58,10 @@ def last_release(root: Path) -> tuple[str, str]:
 
 def breaking_changes(released: str, present: str) -> list[str]:
     """What a client of the released schema can no longer do with the present one, a sentence each."""
-    found = find_breaking_changes(build_schema(released), build_schema(present))
-    return sorted(change.description for change in found)
+    old, new = build_schema(released), build_schema(present)
+    found = [change.description for change in find_breaking_changes(old, new)]
+    found += [change.description for change in find_dangerous_changes(old, new) if change.type in _DEFAULTS]
+    return sorted(found)
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA = """
-type Query { job(id: ID!): Job, node(id: ID!): Job, submit(input: Submission!): Outcome! }
+type Query { job(id: ID!): Job, node(id: ID!): Job, submit(input: Submission!, waitMs: Int! = 0): Outcome! }
 type Job { status: Status!, position: Int }
 type Refused { message: String! }
-input Submission { count: Int! }
+input Submission { count: Int!, start: Int! = 2 }
 union Outcome = Job | Refused
 enum Status { QUEUED DONE }
 """
@@ -73,9 +73,12 @@ def test_a_field_that_is_gone_is_red_and_named(repository: Path, capsys: pytest.
         ("job(id: ID!): Job, ", "", "Field Query.job was removed."),
         ("position: Int", "position: String", "Field Job.position changed type from Int to String."),
         ("QUEUED DONE", "DONE", "Enum value Status.QUEUED was removed."),
-        ("{ count: Int! }", "{ count: Int!, n: Int! }", "A required field Submission.n was added."),
+        ("{ count: Int!,", "{ count: Int!, n: Int!,", "A required field Submission.n was added."),
         ("= Job | Refused", "= Job", "Refused was removed from union type Outcome."),
         ("job(id: ID!)", "job(id: ID!, of: ID!)", "A required argument Query.job(of:) was added."),
+        ("waitMs: Int! = 0", "waitMs: Int!", "Query.submit(waitMs:) defaultValue was removed."),
+        ("waitMs: Int! = 0", "waitMs: Int! = 5", "Query.submit(waitMs:) has changed defaultValue from 0 to 5."),
+        ("start: Int! = 2", "start: Int! = 3", "Submission.start has changed defaultValue from 2 to 3."),
     ],
 )
 def test_each_kind_of_break_is_found(old: str, new: str, sentence: str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLSchema, is_specified_scalar_type
+from graphql import GraphQLSchema, is_specified_scalar_type, print_ast
 from graphql import build_schema as parse_schema
-from graphql.pyutils import Undefined
 
 from schema import build_schema
 from tests.programs import ROOT
@@ -71,7 +70,8 @@ def facts(schema: GraphQLSchema) -> Iterator[str]:
                 yield f"{name}.{field}({argument}: {value.type}{default(value)})"
 
 
-def default(definition: object) -> str:
+def default(definition: Any) -> str:
     """The default of an argument or input field. None at all, and null, are the same to a client."""
-    value = getattr(definition, "default_value", Undefined)
-    return "" if value is Undefined or value is None else f" = {value}"
+    found = getattr(definition, "default", None)
+    value = "null" if found is None else print_ast(found.literal)
+    return "" if value == "null" else f" = {value}"
