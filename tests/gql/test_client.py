@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import programs
+from tests.loadtest.altering import altering
 from tests.programs import ROOT
 from tests.waiting import wait_until
 
@@ -55,7 +57,9 @@ def test_it_saves_what_was_found(system: System, tmp_path: Path, form: str) -> N
         (["0"], "count is 0, must be 1 to 100000000"),
         (["ten"], "invalid int value: 'ten'"),
         (["10", "--output", "primes.txt"], "must end in one of parquet, csv, ndjson"),
-        (["10", "--output", "/nowhere/primes.csv"], "No such file or directory"),
+        (["10", "--output", "/nowhere/primes.csv"], "/nowhere is no folder that can be written to"),
+        ([str(2**40)], "cannot represent non 32-bit signed integer"),
+        (["10", "--url", "localhost:8000"], "must begin with http:// or https://"),
     ],
 )
 def test_what_can_not_be_is_said_in_a_line(system: System, arguments: list[str], words: str) -> None:
@@ -63,6 +67,73 @@ def test_what_can_not_be_is_said_in_a_line(system: System, arguments: list[str],
     assert done.returncode != 0
     assert words in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_is_another_is_told_from_ours(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("It works!")
+    with subprocess.Popen(
+        [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", tmp_path],
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().split()[5]
+        done = run(f"http://127.0.0.1:{port}", "10")
+        server.terminate()
+    assert (done.returncode, "is --url right?" in done.stderr) == (1, True), done.stderr
+
+
+def test_a_file_that_exists_is_not_written_over_unless_asked_to(system: System, tmp_path: Path) -> None:
+    file = tmp_path / "primes.csv"
+    file.write_text("dear to somebody")
+    refused = run(system.url, "10", "--output", str(file))
+    assert (refused.returncode, "which exists" in refused.stderr) == (2, True)
+    assert file.read_text() == "dear to somebody"
+    assert run(system.url, "10", "--output", str(file), "--force").returncode == 0
+    assert file.read_text().startswith("prime\n2\n")
+
+
+def test_a_download_that_breaks_off_goes_on(system: System, tmp_path: Path) -> None:
+    """The lines that carry a file of a megabyte and a half are cut four times."""
+    file, passed, cuts = tmp_path / "primes.csv", 0, 0
+
+    def cut(data: bytes) -> bytes:
+        nonlocal passed, cuts
+        passed += len(data)
+        if passed > 300_000 and cuts < 4:
+            passed, cuts = 0, cuts + 1
+            raise ConnectionResetError
+        return data
+
+    with altering(system.url, cut) as url:
+        done = run(url, "200000", "--output", str(file))
+    assert (done.returncode, cuts) == (0, 4), done.stderr
+    lines = file.read_text(encoding="ascii").splitlines()
+    assert (len(lines), lines[-1]) == (200_001, "2750159")
+
+
+def test_a_download_that_is_given_up_says_how_to_go_on(system: System, tmp_path: Path) -> None:
+    """By Ctrl-C as well; the job has succeeded, and is not cancelled."""
+    file = tmp_path / "primes.csv"
+    slow = threading.Event()
+
+    def stuck(data: bytes) -> bytes:
+        if b"attachment" in data:
+            slow.wait(60)
+        return data
+
+    with altering(system.url, stuck) as url:
+        client = subprocess.Popen(
+            command(url, "20000", "--output", str(file)), cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+        wait_until(file.with_name("primes.csv.part").exists, 20)
+        client.send_signal(signal.SIGINT)
+        _, said = client.communicate(timeout=20)
+        slow.set()
+    assert (client.returncode, "cancelled" in said, file.exists()) == (130, False, False)
+    assert f"curl -C - -o {file}.part {url}/jobs/" in said
 
 
 def test_ctrl_c_cancels_the_job(system: System) -> None:
