@@ -206,6 +206,7 @@ class JobRouter(GraphQLRouter[Context, None]):
             error = {"message": "this key or token holds no longer", "extensions": {"code": "UNAUTHENTICATED"}}
             last = transport.encode_next({"data": None, "errors": [error]}, self.encode_json)
             stream = streams.until(admitted.ended, stream, last + transport.encode_complete())
+        stream = streams.opened(headers, stream)
         return await super().create_streaming_response(request, stream, sub_response, headers)
 
     async def render_graphql_ide(self, request: Request) -> HTMLResponse:

@@ -1,7 +1,8 @@
 """Subscriptions over HTTP: Server-Sent Events (distinct connections mode) and multipart (Apollo's protocol).
 
 Strawberry's own transports, with what clients were seen to need: lines that end in a single line feed, since urql
-splits events at those; an Accept header read part by part; and a sign of life as often as the settings say.
+splits events at those; a multipart body that begins and ends as MIME has it, since not all of Apollo's clients forgive
+what does not; an Accept header read part by part; and a sign of life as often as the settings say.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from strawberry.http.streaming import MultipartSubscriptionTransport, SSETransport
+from strawberry.http.streaming import (
+    MULTIPART_SUBSCRIPTION_BOUNDARY,
+    MultipartSubscriptionTransport,
+    SSETransport,
+)
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, MULTIPART_SUBSCRIPTION_PROTOCOL
 
 from gql.accept import EVENT_STREAM, media_ranges, quality
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from strawberry.http.streaming import HTTPStreamTransport
 
@@ -54,6 +60,24 @@ def until(
     return stream
 
 
+def opened(headers: Mapping[str, str], pieces: Callable[[], AsyncIterator[str]]) -> Callable[[], AsyncIterator[str]]:
+    """The same pieces; where they are parts of a multipart body, after the boundary that it begins with."""
+    if not headers["Content-Type"].startswith("multipart/"):
+        return pieces
+
+    async def stream() -> AsyncGenerator[str]:
+        source = pieces()
+        try:
+            yield f"\r\n--{MULTIPART_SUBSCRIPTION_BOUNDARY}"
+            async for piece in source:
+                yield piece
+        finally:
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
+
+    return stream
+
+
 def transports(heartbeat_seconds: float) -> dict[str, type[HTTPStreamTransport]]:
     """The transports by protocol, as Strawberry's router takes them."""
 
@@ -72,11 +96,18 @@ def transports(heartbeat_seconds: float) -> dict[str, type[HTTPStreamTransport]]
 
     class Multipart(MultipartSubscriptionTransport):
         heartbeat_interval = heartbeat_seconds
+        headers = MappingProxyType(
+            {"Content-Type": f"multipart/mixed;boundary={MULTIPART_SUBSCRIPTION_BOUNDARY};subscriptionSpec=1.0"}
+        )
 
         def accepts(self, accept: str) -> bool:
             return any(
                 part.quality > 0 and self.accepts_content_type(part.name, part.parameters)
                 for part in media_ranges(accept)
             )
+
+        def encode_complete(self) -> str:
+            """Makes the boundary after the last part the closing one."""
+            return "--\r\n"
 
     return {GRAPHQL_SSE_PROTOCOL: EventStream, MULTIPART_SUBSCRIPTION_PROTOCOL: Multipart}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+from email.policy import HTTP
 from typing import TYPE_CHECKING
 
 import httpx
@@ -47,6 +49,18 @@ def test_a_multipart_stream_is_chosen_wherever_it_stands(system: System, accept:
     assert answer.headers["content-type"].startswith("multipart/mixed;boundary=graphql")
     assert f'{{"payload":{DATA}}}' in answer.text
     assert answer.text.rstrip().endswith("--graphql--")
+
+
+def test_a_multipart_stream_is_read_by_who_goes_by_the_standard(system: System) -> None:
+    answer = subscribe(system, MULTIPART)
+    content_type = answer.headers["content-type"]
+    assert content_type == "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
+    message = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + answer.content, policy=HTTP)
+    assert message.is_multipart()
+    assert (message.preamble or "", message.epilogue or "", message.defects) == ("", "", [])
+    parts = [part.get_payload(decode=True) for part in message.iter_parts()]
+    assert parts == [b"{}", f'{{"payload":{DATA}}}'.encode()]
+    assert {part.get_content_type() for part in message.iter_parts()} == {"application/json"}
 
 
 @pytest.mark.parametrize(
