@@ -147,12 +147,12 @@ def worker(
 
 @contextmanager
 def api(
-    folder: Path, redis_url: str, prefix: str, port: int | None = None, **environment: str
+    folder: Path, redis_url: str, prefix: str, port: int | None = None, more: Sequence[str] = (), **environment: str
 ) -> Iterator[tuple[str, Program]]:
-    """The API, ready when it answers. Gives its address without a trailing slash."""
+    """The API, ready when it answers; `more` are options of uvicorn's. Gives its address without a trailing slash."""
     port = port or free_port()
     address = f"http://127.0.0.1:{port}"
-    options = ["--ws-max-size", "65536", "--timeout-graceful-shutdown", "3"]
+    options = ["--ws-max-size", "65536", "--timeout-graceful-shutdown", "3", *more]
     command = [sys.executable, "-m", "uvicorn", "gql.app:app", "--port", str(port), *options]
 
     def answers() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import TracedSystem
-    from tests.programs import Valkey
+    from tests.programs import Program, Valkey
 
 HTTP = "http.server.request.duration"
 SUBMIT = """mutation { generatePrimes(input: {count: 20}) {
@@ -133,6 +134,31 @@ def test_nothing_is_told_unless_it_is_asked_for(
             answer = httpx.post(f"{url}/graphql", json={"query": SUBMIT}).json()
     assert answer["data"]["generatePrimes"]["job"]["traceId"] is None
     assert (told.spans, told.series, told.logs) == ([], {}, [])
+
+
+def test_counts_are_exact_over_several_processes_and_a_hot_restart(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    """Each process of uvicorn's tells for itself, to its end; what replaces it begins anew."""
+    requests, operation = 20, {"graphql_root_field": "generatePrimes"}
+    with receiver() as told:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+        with programs.api(tmp_path, valkey.url, prefix, more=["--workers", "2"], **options) as (url, api):
+            wait_until(lambda: started(api) == 2, 30)
+            for _ in range(requests):
+                assert httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).is_success
+            api.send(signal.SIGHUP)
+            wait_until(lambda: started(api) == 4, 30)
+            for _ in range(requests):
+                assert httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).is_success
+            api.end()
+    assert told.total(HTTP, http_route="/graphql") == 2 * requests
+    assert told.total("graphql.server.operation.duration", **operation) == 2 * requests
+    assert len([span for span in told.spans if span.name == "mutation generatePrimes"]) == 2 * requests
+    assert len(told.instances("primes-api")) == 4
+
+
+def started(api: Program) -> int:
+    """How many processes that answer requests there have been until now."""
+    return api.output().count("Application startup complete")
 
 
 def test_a_request_continues_the_trace_of_its_caller(traced: TracedSystem) -> None:
