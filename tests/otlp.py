@@ -60,6 +60,8 @@ class Receiver:
     series: dict[tuple[Attributes, str, Attributes], float] = field(default_factory=dict)
     bounds: dict[str, tuple[float, ...]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
+    # histogram, counter, up-down counter or gauge.
+    kinds: dict[str, str] = field(default_factory=dict)
     # Metrics of which one report had two points with the same attributes: whoever stores them keeps one.
     ambiguous: set[str] = field(default_factory=set)
     # How often each process has told its metrics.
@@ -138,7 +140,10 @@ class Receiver:
                 for metric in scope.metrics:
                     self.units[metric.name] = metric.unit
                     seen: set[Attributes] = set()
-                    data: Any = getattr(metric, str(metric.WhichOneof("data")))
+                    form = str(metric.WhichOneof("data"))
+                    data: Any = getattr(metric, form)
+                    sums = "counter" if getattr(data, "is_monotonic", False) else "up-down counter"
+                    self.kinds[metric.name] = sums if form == "sum" else form
                     for point in data.data_points:
                         if hasattr(point, "explicit_bounds"):
                             self.bounds[metric.name] = tuple(point.explicit_bounds)

@@ -8,6 +8,9 @@ from functools import cache
 
 from tests.programs import ROOT
 
+# An attribute, and what is said of its values.
+_ATTRIBUTE = re.compile(r"`(\w+(?:\.\w+)+)`(?: \(([^)]*)\))?")
+
 _UNITS = {"s": "_seconds", "ms": "_milliseconds", "By": "_bytes"}
 
 # The collector's own, as of 0.164: they end in no _total.
@@ -45,11 +48,35 @@ class Metric:
         return self.kind in {"counter", "histogram"}
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table, under the names that programs use. Of attributes with few values, those that it lists."""
+
+    name: str
+    kind: str
+    unit: str
+    attributes: dict[str, frozenset[str] | None]
+    buckets: str
+    tellers: str
+
+
+@cache
+def rows() -> dict[str, Row]:
+    """The whole table, by its names."""
+    found = {}
+    for name, form, attributes, buckets, tellers in _cells():
+        kind, unit = _form(form)
+        words = dict(_ATTRIBUTE.findall(attributes))
+        found[name.strip("`")] = Row(
+            name.strip("`"), kind, unit, {key: _words(text) for key, text in words.items()}, buckets, tellers
+        )
+    return found
+
+
 @cache
 def metrics() -> dict[str, Metric]:
     """By the name of each stored series."""
-    table = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
-    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines() if row.startswith("| `")]
+    rows = _cells()
     found = {series: metric for row in rows for metric in [_metric(*row)] for series in metric.series}
     assert len(found) > len(rows) > 30, "the table of metrics is not where it was"
     for name in COLLECTOR_COUNTERS | COLLECTOR_GAUGES:
@@ -58,8 +85,23 @@ def metrics() -> dict[str, Metric]:
     return found
 
 
+def _cells() -> list[list[str]]:
+    table = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines() if row.startswith("| `")]
+
+
+def _form(form: str) -> tuple[str, str]:
+    return re.match(r"(histogram|up-down counter|counter|gauge), (\{\w+\}|\w+)", form).groups()  # type: ignore[return-value, union-attr] # fails as it should
+
+
+def _words(text: str) -> frozenset[str] | None:
+    """None where the values are described and not listed."""
+    listed = text.rpartition("; ")[2].split(", ")
+    return frozenset(listed) if all(re.fullmatch(r"\w+", word) for word in listed) else None
+
+
 def _metric(name: str, form: str, attributes: str, _buckets: str, teller: str) -> Metric:
-    kind, unit = re.match(r"(histogram|up-down counter|counter|gauge), (\{\w+\}|\w+)", form).groups()  # type: ignore[union-attr] # fails as it should
+    kind, unit = _form(form)
     stored = name.strip("`").replace(".", "_") + _UNITS.get(unit, "") + ("_total" if kind == "counter" else "")
     labels = frozenset(label.replace(".", "_") for label in re.findall(r"`(\w+(?:\.\w+)+)`", attributes))
     return Metric(stored, kind, labels, teller == "store")
