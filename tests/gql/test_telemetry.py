@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from websockets import Subprotocol
+from websockets.sync.client import ClientConnection, connect
 
 from observability.buckets import SECONDS
 from tests import programs
@@ -16,6 +19,7 @@ from tests.otlp import receiver
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.conftest import TracedSystem
@@ -25,6 +29,32 @@ HTTP = "http.server.request.duration"
 SUBMIT = """mutation { generatePrimes(input: {count: 20}) {
     ... on GeneratePrimesAccepted { job { traceId id } }
 } }"""
+
+FOLLOW = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
+
+
+def by_event_stream(traced: TracedSystem, job_id: str) -> int:
+    """Follow a job to its end. Returns how many states came."""
+    body = {"query": FOLLOW, "variables": {"id": job_id}}
+    return httpx.post(traced.system.graphql, json=body, headers={"Accept": "text/event-stream"}).text.count("JobUpdate")
+
+
+def by_websocket(traced: TracedSystem, job_id: str) -> int:
+    """Likewise."""
+    payload = {"query": FOLLOW, "variables": {"id": job_id}}
+    protocols = [Subprotocol("graphql-transport-ws")]
+    with connect(traced.system.websocket, subprotocols=protocols) as socket:
+        socket.send(json.dumps({"type": "connection_init"}))
+        socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+        types = [json.loads(message)["type"] for message in until_complete(socket)]
+    return types.count("next")
+
+
+def until_complete(socket: ClientConnection) -> Iterator[str | bytes]:
+    for message in socket:
+        yield message
+        if json.loads(message)["type"] == "complete":
+            return
 
 
 def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
@@ -85,15 +115,16 @@ def test_primes_are_counted_by_the_door_they_leave_by(traced: TracedSystem) -> N
     wait_until(lambda: {door: told.total("prime.served", prime_door=door) for door in doors} == expected)
 
 
-def test_deliveries_are_counted_with_their_lag_and_link_to_the_job(traced: TracedSystem) -> None:
+@pytest.mark.parametrize("follow", [by_event_stream, by_websocket])
+def test_deliveries_are_counted_with_their_lag_and_link_to_the_job(
+    traced: TracedSystem, follow: Callable[[TracedSystem, str], int]
+) -> None:
     told = traced.told
     told.catch_up()
     delivered, lagging = told.total("job.events.delivered"), told.total("job.event.lag")
     job = data(traced.system, SUBMIT)["generatePrimes"]["job"]
-    query = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
-    body = {"query": query, "variables": {"id": job["id"]}}
-    events = httpx.post(traced.system.graphql, json=body, headers={"Accept": "text/event-stream"}).text
-    sent = events.count("JobUpdate")
+    sent = follow(traced, job["id"])
+    assert sent
     wait_until(lambda: told.total("job.events.delivered") == delivered + sent)
     assert told.total("job.event.lag") <= lagging + sent
 
