@@ -9,6 +9,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLError, GraphQLSyntaxError
+from opentelemetry import trace
+from opentelemetry.context import Context as TraceContext
+from opentelemetry.trace import Link, SpanKind
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from gql.access.doorkeeper import NotAdmitted
@@ -21,6 +24,7 @@ from tasks.feed import cancelled
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Operation
     from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
         ConnectionInitMessage,
         Message,
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 
     from gql.access.doorkeeper import Pass
     from gql.graphql import JobRouter
+
+_tracer = trace.get_tracer("gql")
+_NO_PARENT = TraceContext()
 
 # Codes of the protocol, and of WebSockets themselves.
 _FORBIDDEN = 4403
@@ -98,6 +105,18 @@ class StrictHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await self._refuse(message, refusal)
         else:
             await super().handle_subscribe(cast("SubscribeMessage", {**message, "payload": payload}))
+
+    async def run_operation(self, operation: Operation[Context, None]) -> None:
+        """Run it in a trace of its own: a socket may be open for days, and each job has one trace to itself."""
+        connection = trace.get_current_span().get_span_context()
+        with _tracer.start_as_current_span(
+            "operation",
+            _NO_PARENT,
+            SpanKind.SERVER,
+            {"network.protocol.name": "websocket"},
+            [Link(connection)] if connection.is_valid else [],
+        ):
+            await super().run_operation(operation)
 
     async def _refuse(self, message: SubscribeMessage, error: GraphQLError) -> None:
         await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})

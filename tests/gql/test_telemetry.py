@@ -135,6 +135,26 @@ def test_deliveries_are_counted_with_their_lag_and_link_to_the_job(
     wait_until(linked)
 
 
+def test_jobs_of_one_websocket_are_traces_apart(traced: TracedSystem) -> None:
+    """Each linked to the connection, which is a trace too, and lasts."""
+    ids = []
+    with connect(traced.system.websocket, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+        socket.send(json.dumps({"type": "connection_init"}))
+        for name in ("1", "2"):
+            socket.send(json.dumps({"id": name, "type": "subscribe", "payload": {"query": SUBMIT}}))
+            answers = [json.loads(message) for message in until_complete(socket)]
+            [data] = [answer["payload"]["data"] for answer in answers if answer["type"] == "next"]
+            ids.append(data["generatePrimes"]["job"]["traceId"])
+    assert len(set(ids)) == 2
+
+    def whole() -> bool:
+        spans = [span for span in traced.told.spans if span.trace_id in ids and not span.parent_id]
+        connections = {link for span in spans for link in span.links}
+        return [span.name for span in spans] == ["mutation generatePrimes"] * 2 and len(connections) == 1
+
+    wait_until(whole)
+
+
 def test_a_delivery_after_the_subscriber_came_has_its_lag(traced: TracedSystem) -> None:
     """A wait for the end is a subscription too, and a short job ends during it; on a busy machine, not each does."""
     traced.told.catch_up()
