@@ -30,6 +30,10 @@ e2e: $(VENV)/.dev ## Run the slow tests: whole systems, browsers, other clients,
 bench: $(VENV)/.dev ## Measure what telemetry costs; exits with 1 where a target is missed
 	@$(BIN)/python -m tests.bench.telemetry_overhead
 
+.PHONY: results
+results: $(VENV)/.dev ## Measure results of up to a hundred million primes (RESULTS_STAGES='billion': of a billion)
+	@$(BIN)/python -m tests.bench.results $(RESULTS_STAGES)
+
 .PHONY: loadtest
 loadtest: $(VENV)/.dev ## Load a running system (SCENARIO=light, TARGET=http://127.0.0.1:8000, LOADTEST_OPTIONS=--huge)
 	@$(BIN)/python -m loadtest $(or $(SCENARIO),light) $(if $(TARGET),--host $(TARGET)) $(LOADTEST_OPTIONS)
