@@ -172,7 +172,7 @@ class GraphqlOverWebSocket(GraphqlPerson):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.socket = Socket(f"{self.host}/graphql")
+        self.socket = Socket(f"{self.host}/graphql", self.authorization)
 
     def updates(self, job_id: str, after: int | None) -> Iterator[Update | None]:
         """Over the socket."""

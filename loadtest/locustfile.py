@@ -67,6 +67,13 @@ def add_options(parser: LocustArgumentParser, **_: object) -> None:
         env_var="LOADTEST_HUGE",
         help="A few jobs of 100,000 to 1,000,000 primes as well",
     )
+    parser.add_argument(
+        "--keys",
+        default="",
+        include_in_web_ui=False,
+        env_var="LOADTEST_KEYS",
+        help="Keys of the API, with commas between them, that people have in turn; better told by the variable",
+    )
 
 
 def begin(environment: Environment, **_: object) -> None:

@@ -8,6 +8,7 @@ All that they notice goes through Locust's request event, so that it is counted,
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from http.client import HTTPException
@@ -41,9 +42,15 @@ class Person(FastHttpUser):
 
     known: ClassVar[KnownPrimes | None] = None
 
+    _turns: ClassVar = itertools.count()
+
     def __init__(self, environment: Environment) -> None:
-        super().__init__(environment)
         options = environment.parsed_options
+        keys = [key for key in (options.keys.split(",") if options else []) if key]
+        # Whoever has none says nothing of it.
+        self.authorization = f"Bearer {keys[next(Person._turns) % len(keys)]}" if keys else None
+        self.default_headers = {"Authorization": self.authorization} if self.authorization else None
+        super().__init__(environment)
         self.wants_huge = bool(options and options.huge)
         self.random = random.Random()  # noqa: S311 - a choice of sizes, no secret
 

@@ -39,9 +39,12 @@ class StreamBroken(Exception):
 class Socket:
     """A user's WebSocket (graphql-transport-ws): opened when it is first needed, and again when it was closed."""
 
-    def __init__(self, url: str) -> None:
-        """The URL of the GraphQL endpoint, beginning with http or https."""
+    def __init__(self, url: str, authorization: str | None) -> None:
+        """The URL of the GraphQL endpoint, by http or https, and what the first message says of who is there."""
         self._url = url.replace("http", "ws", 1)
+        self._greeting: dict[str, Any] = {"type": "connection_init"}
+        if authorization:
+            self._greeting["payload"] = {"Authorization": authorization}
         self._socket: websocket.WebSocket | None = None
         self._ids = itertools.count(1)
 
@@ -85,7 +88,7 @@ class Socket:
             self._socket = websocket.create_connection(
                 self._url, timeout=_CONNECT_SECONDS, subprotocols=["graphql-transport-ws"], suppress_origin=True
             )
-            self._socket.send('{"type": "connection_init"}')
+            self._socket.send(json.dumps(self._greeting))
             if self._receive().get("type") != "connection_ack":
                 raise websocket.WebSocketException("not acknowledged")
             self._socket.settimeout(SILENCE_SECONDS)

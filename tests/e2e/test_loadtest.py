@@ -107,6 +107,28 @@ def test_two_processes_are_one_run_and_each_tells_its_own_metrics(address: str, 
     assert received.total("loadtest.users") == 0
 
 
+def test_people_with_keys_are_let_in_by_every_door_and_others_by_none(tmp_path: Path) -> None:
+    with programs.valkey(tmp_path) as valkey, programs.worker(tmp_path, valkey.url, "keys:"):
+        store = {"REDIS_URL": valkey.url, "KEY_PREFIX": "keys:"}
+        made = [sys.executable, "-m", "gql.keys", "create"]
+        printed = [
+            subprocess.run([*made, name], cwd=ROOT, env=os.environ | store, capture_output=True, text=True, check=True)
+            for name in ("first", "second")
+        ]
+        keys = [key for said in printed for key in re.findall(r"primes_\S+", said.stdout)]
+        assert len(set(keys)) == 2
+        options = ("light", "--users", "8", "--run-time", "5s")
+        with programs.api(tmp_path, valkey.url, "keys:", AUTHENTICATION="keys") as (address, _):
+            run = load(address, tmp_path / "with", *options, LOADTEST_KEYS=",".join(keys))
+            others = load(address, tmp_path / "without", *options)
+    # How long the first jobs of a new system take is not the matter here.
+    assert [name for name in run.broken if name != "p95 submit to final"] == [], run.output
+    assert all(run.counts[door][0] for door in ("WS jobUpdates", "SSE jobUpdates", "REST /status/{request_id}"))
+    assert not [key for key in keys if key in run.output + (tmp_path / "with/report.html").read_text(encoding="utf-8")]
+    assert others.code == 1
+    assert others.counts["Aggregated"][0] == others.counts["Aggregated"][1] > 0
+
+
 def test_the_step_scenario_tells_how_far_it_came(address: str, tmp_path: Path) -> None:
     """As far as it may go here: one step of five users."""
     run = load(address, tmp_path, "step", "--users", "5")
