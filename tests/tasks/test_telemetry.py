@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from observability.buckets import MILLISECONDS
-from tasks.jobs import PrimesRequest
+from tasks.jobs import JobStatus, PrimesRequest
 from tasks.recorder import Recorder
 from tasks.store import Store
 from tests import programs
@@ -97,6 +97,33 @@ async def test_counts_are_exact_after_a_shutdown(
         assert told.total(TASKS) == JOBS
         assert told.total("job.duration", job_status="SUCCEEDED") == JOBS
         assert told.total("prime.computed") == JOBS * 10
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGQUIT], ids=["warm", "cold"])
+async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
+    valkey: Valkey, settings: JobSettings, tmp_path: Path, ending: signal.Signals
+) -> None:
+    """What it was at is done and told; what was still waiting is neither."""
+    store = Store.connect(settings)
+
+    async def done() -> int:
+        return sum(job.status is JobStatus.SUCCEEDED for job in await store.read(ids) if job is not None)
+
+    async def some_are_done() -> bool:
+        return await done() >= 4
+
+    with receiver() as told:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+        with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
+            # Up there each takes a while.
+            ids = [(await store.submit(PrimesRequest(100_000, 10**15))).job.id for _ in range(JOBS)]
+            await eventually(some_are_done, 30)
+            worker.send(ending)
+            worker.process.wait(15)
+        assert 4 <= await done() < JOBS
+        assert told.total(TASKS) == told.total("job.duration", job_status="SUCCEEDED") == await done()
+        assert told.total("prime.computed") == await done() * 100_000
+    await store.close()
 
 
 async def test_counts_are_exact_with_children_that_live_for_a_few_tasks(
