@@ -1,4 +1,4 @@
-"""What telemetry costs: CPU time of the API for each mutation, and the mutations' p95, on against off, in one run.
+"""What telemetry costs: CPU time of the API for each mutation, their throughput and p95, on against off, in one run.
 
     python -m tests.bench.telemetry_overhead [rounds [mutations]]
 
@@ -25,6 +25,8 @@ from tests.otlp import receiver
 MUTATION = "mutation { generatePrimes(input: {count: 10}) { ... on GeneratePrimesAccepted { job { id traceId } } } }"
 TARGETS = {"all traces": 1.35, "10 % of traces": 1.15}
 
+_WIDTHS = (18, 8, 8, 12, 8, 12, 8)
+
 
 def main(rounds: int = 40, mutations: int = 100) -> int:
     with ExitStack() as stack:
@@ -45,20 +47,22 @@ def main(rounds: int = 40, mutations: int = 100) -> int:
         }
         cpu: dict[str, list[float]] = {name: [] for name in variants}
         p95: dict[str, list[float]] = {name: [] for name in variants}
+        rates: dict[str, list[float]] = {name: [] for name in variants}
         # The first one warms up.
         for turn in range(rounds + 1):
             for name in list(variants) if turn % 2 else reversed(list(variants)):
                 url, api = apis[name]
-                microseconds, latency = measure(url, api.process.pid, mutations)
+                microseconds, latency, rate = measure(url, api.process.pid, mutations)
                 if turn:
                     cpu[name].append(microseconds)
                     p95[name].append(latency)
-    return report(cpu, p95)
+                    rates[name].append(rate)
+    return report(cpu, p95, rates)
 
 
-def measure(url: str, pid: int, mutations: int) -> tuple[float, float]:
-    """CPU microseconds a mutation, and their p95 in milliseconds, of one client."""
-    latencies = []
+def measure(url: str, pid: int, mutations: int) -> tuple[float, float, float]:
+    """CPU microseconds a mutation, their p95 in milliseconds, and how many a second there were, of one client."""
+    latencies: list[float] = []
     with httpx.Client(base_url=url) as client:
         # A process's own clock of CPU time, to the nanosecond.
         clock = (~pid << 3) | 2
@@ -68,21 +72,26 @@ def measure(url: str, pid: int, mutations: int) -> tuple[float, float]:
             client.post("/graphql", json={"query": MUTATION}).raise_for_status()
             latencies.append((time.perf_counter() - started) * 1000)
         used = time.clock_gettime(clock) - before
-    return used / mutations * 1e6, statistics.quantiles(latencies, n=20)[-1]
+    return used / mutations * 1e6, statistics.quantiles(latencies, n=20)[-1], mutations / sum(latencies) * 1000
 
 
-def report(cpu: dict[str, list[float]], p95: dict[str, list[float]]) -> int:
-    print(f"{'':<16}{'CPU a mutation':>18}{'ratio':>8}{'p95':>12}{'ratio':>8}{'target':>8}")
+def report(cpu: dict[str, list[float]], p95: dict[str, list[float]], rates: dict[str, list[float]]) -> int:
+    heads = ("CPU a mutation", "ratio", "target", "p95", "ratio", "a second", "ratio")
+    print(f"{'':<16}" + "".join(f"{head:>{width}}" for head, width in zip(heads, _WIDTHS, strict=True)))
     missed = 0
-    for name, used_by_round in cpu.items():
-        used, latency = statistics.median(used_by_round), statistics.median(p95[name])
-        cpu_ratio, p95_ratio = (
+    for name in cpu:
+        used, latency, rate = (statistics.median(found[name]) for found in (cpu, p95, rates))
+        cpu_ratio, p95_ratio, rate_ratio = (
             statistics.median(here / there for here, there in zip(found[name], found["off"], strict=True))
-            for found in (cpu, p95)
+            for found in (cpu, p95, rates)
         )
         target = TARGETS.get(name)
         missed += target is not None and cpu_ratio > target
-        print(f"{name:<16}{used:>15.0f} us{cpu_ratio:>8.2f}{latency:>9.2f} ms{p95_ratio:>8.2f}{target or '':>8}")
+        cells = (
+            *(f"{used:.0f} us", f"{cpu_ratio:.2f}", f"{target or ''}"),
+            *(f"{latency:.2f} ms", f"{p95_ratio:.2f}", f"{rate:.0f}", f"{rate_ratio:.2f}"),
+        )
+        print(f"{name:<16}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)))
     return int(missed > 0)
 
 
