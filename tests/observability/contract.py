@@ -13,7 +13,7 @@ _ATTRIBUTE = re.compile(r"`(\w+(?:\.\w+)+)`(?: \(([^)]*)\))?")
 
 _UNITS = {"s": "_seconds", "ms": "_milliseconds", "By": "_bytes"}
 
-# The collector's own, as of 0.164: they end in no _total.
+# The collector's own, as of 0.155: they end in no _total.
 COLLECTOR_COUNTERS = {
     f"otelcol_{what}_{kind}"
     for what in (
