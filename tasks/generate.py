@@ -12,7 +12,7 @@ from celery.utils.log import get_task_logger
 from tasks import deltas, engine, metrics, tracing
 from tasks.celery import app, settings
 from tasks.errors import ResultStoreUnavailable
-from tasks.jobs import SEGMENT_PRIMES, FailureReason
+from tasks.jobs import FailureReason
 from tasks.recorder import Finish, Recorder, SegmentResult
 from tasks.records import SEGMENT_TASK
 from tasks.result_writer import ResultWriter
@@ -72,7 +72,7 @@ def compute(claim: Claim) -> npt.NDArray[np.uint64]:
     """The primes of a claimed segment."""
     with tracing.step("compute"):
         started = time.perf_counter()
-        primes = engine.primes_from(engine.segment_start(claim.start, claim.index * SEGMENT_PRIMES), claim.length)
+        primes = engine.primes_from(engine.segment_start(claim.floor, claim.rank), claim.length)
         elapsed_ms = (time.perf_counter() - started) * 1000
         metrics.TASK_DURATION.record(elapsed_ms, {"prime.size_class": metrics.size_class(claim.length)})
     return primes

@@ -20,7 +20,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from tasks import metrics, records, tracing
-from tasks.jobs import segment_length
+from tasks.jobs import SEGMENT_PRIMES, segment_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,13 +42,17 @@ _RECONCILE_LIMIT = 100
 class Claim:
     """The right to compute one segment until the lease runs out: `length` primes from rank `index * 2^20` on.
 
-    `count` is the whole job's. `folder` is where its files are kept; None: its primes are kept beside the record.
+    The first of them is at `rank` in the sequence that begins at `floor`: behind the nearest segment that is done, or
+    at the `start` of the job, which may be far away. `count` is the whole job's. `folder` is where its files are kept;
+    None: its primes are kept beside the record.
     """
 
     job_id: str
     index: int
     token: int
     start: int
+    floor: int
+    rank: int
     length: int
     attempt: int
     count: int
@@ -125,10 +129,12 @@ class Recorder:
         if claim is None:
             return None
         token, count, start, attempt, waited_ms = (int(value) for value in claim[:5])
+        folder, near, last = claim[5].decode() or None, int(claim[6]), claim[7].decode()
+        floor = int(last) + 1 if last else start
         if waited_ms >= 0:
             metrics.JOB_QUEUE_DURATION.record(waited_ms / 1000, {"job.queue": records.queue_for(count)})
-        length = segment_length(count, index)
-        return Claim(job_id, index, token, start, length, attempt, count, claim[5].decode() or None)
+        rank, length = (index - near - 1) * SEGMENT_PRIMES, segment_length(count, index)
+        return Claim(job_id, index, token, start, floor, rank, length, attempt, count, folder)
 
     def extend(self, claim: Claim) -> bool:
         """Heartbeat. False: the segment is no longer this worker's."""

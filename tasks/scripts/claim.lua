@@ -1,7 +1,18 @@
 -- A worker takes a segment. A: job, index, claim (a nonce: asking twice gets the same answer), worker, lease_ms,
 -- time_limit_ms, message.
--- Returns {{token, count, start, attempt, milliseconds since submission if this is the job's first claim, else -1, folder},
+-- Returns {{token, count, start, attempt, milliseconds since submission if this is the job's first claim, else -1, folder,
+-- the nearest segment before it that is done, or -1, and its last prime},
 -- or nothing when there is nothing to do here; attempts given up; jobs ended}.
+
+-- Segments are done in about their order: further back than this, counting from there saves little.
+local NEAR = 64
+local function nearest_done(index)
+  for before = index - 1, math.max(0, index - NEAR), -1 do
+    local segment = load_segment(A.job, before)
+    if segment.state == 'done' and segment.last then return before, segment.last end
+  end
+  return -1, ''
+end
 
 local status = get(A.job, 'status')
 if not status or FINAL[status] then return { false, LOST, {} } end
@@ -35,5 +46,6 @@ if not reply_lost then
   -- A lost lease has raised the attempt, which callers see.
   if moved or expires then changed(A.job) end
 end
+local near, last = nearest_done(tonumber(A.index))
 return { { segment.token, get(A.job, 'count'), get(A.job, 'start'), segment.lost + 1, waited,
-  get(A.job, 'folder') or '' }, LOST, ended() }
+  get(A.job, 'folder') or '', near, last }, LOST, ended() }

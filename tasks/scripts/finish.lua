@@ -8,7 +8,7 @@ local segments = tonumber(get(A.job, 'segments'))
 local is_last = tonumber(get(A.job, 'segments_done')) + 1 == segments
 if is_last and not A.sha256 then return 'seal' end
 
-held.state, held.claim = 'done', nil
+held.state, held.claim, held.last = 'done', nil, A.last
 save_segment(A.job, A.index, held)
 redis.call('ZREM', P .. 'leases', member(A.job, A.index))
 redis.call('HINCRBY', job_key(A.job), 'leased', -1)

@@ -72,6 +72,17 @@ def test_the_last_segment_is_as_short_as_what_is_left(recorder: Recorder, job: J
     assert [claimed(recorder, job, index).length for index in (0, 5)] == [SEGMENT_PRIMES, 7]
 
 
+def test_a_claim_counts_from_the_nearest_segment_that_is_done(recorder: Recorder, job: Job) -> None:
+    """From the start of the job where there is none: far from a large start, that is what takes the time."""
+
+    def counted_from(index: int) -> tuple[int, int]:
+        claim = claimed(recorder, job, index)
+        recorder.finish(claim, replace(made_up(), last=1000 + index))
+        return claim.floor, claim.rank // SEGMENT_PRIMES
+
+    assert [counted_from(index) for index in (1, 3, 0, 4, 2)] == [(2, 1), (1002, 1), (2, 0), (1004, 0), (1002, 0)]
+
+
 async def test_every_visible_change_raises_the_version_once(store: Store, recorder: Recorder, job: Job) -> None:
     claims = [claimed(recorder, job, index) for index in range(4)]
     assert (await now(store, job)).version == 2
