@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,6 +100,9 @@ def router(service: JobService) -> APIRouter:
         chosen = ExportFormat(form)
         mine = service.for_caller(caller_of(request))
         job = _complete(await mine.job(job_id), job_id)
+        # RFC 9110, 14.2: parts are for GET alone.
+        if request.method == "HEAD":
+            wished = replace(wished, part=None)
         # Parts are parts of the file as it is.
         coding = wanted_coding(wished.accept_encoding) if chosen.is_text and wished.part is None else None
         headers = _headers(job, chosen, coding)

@@ -105,6 +105,15 @@ def test_a_part_is_that_part_of_the_whole(system: System, job_id: str, form: str
     assert answer.headers["etag"] == whole.headers["etag"]
 
 
+def test_a_part_is_no_matter_where_only_the_headers_are_wanted(system: System, job_id: str) -> None:
+    url = f"{system.url}/jobs/{job_id}/primes.csv"
+    plain = httpx.head(url, headers=PLAIN, timeout=30)
+    for part in ("bytes=5-9", "bytes=999999999-"):
+        head = httpx.head(url, headers=PLAIN | {"Range": part}, timeout=30)
+        assert (head.status_code, head.headers["content-length"]) == (200, plain.headers["content-length"])
+        assert "content-range" not in head.headers
+
+
 def test_a_part_beyond_the_end_is_refused_with_the_size(system: System, job_id: str) -> None:
     answer = download(system, job_id, "csv", Range="bytes=999999999-")
     size = download(system, job_id, "csv", **PLAIN).headers["content-length"]
