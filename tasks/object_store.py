@@ -204,7 +204,8 @@ async def _in_thread(function: Callable[[Path], T], path: Path) -> T:
 
 def _keep_on_disk(file: Path) -> None:
     """Past this, a power cut leaves the file and its name as they are."""
-    for path in (file, file.parent):
+    # The name of a folder that is new stands in the one above.
+    for path in (file, file.parent, file.parent.parent):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
