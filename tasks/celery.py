@@ -39,12 +39,17 @@ app.conf.update(
     worker_hijack_root_logger=True,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
+    # A store that refuses for a while, since its disk is full or it has become a replica, is asked again like one that
+    # is away; without this the worker ends.
+    broker_channel_error_retry=True,
     broker_transport_options={
         "global_keyprefix": settings.key_prefix,
         # Small jobs first; lists for other priorities than 0 are not used.
         "queue_order_strategy": "priority",
         "priority_steps": [0],
-        "visibility_timeout": 3600,
+        # No books in the store of what is not acknowledged: the record knows, and a store that is out of memory
+        # refuses to keep them, which would end the worker.
+        "ack_emulation": False,
         "socket_timeout": 5,
         "socket_connect_timeout": 1,
         "socket_keepalive": True,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+import redis
 from celery.utils.log import get_task_logger
 
 from tasks import deltas, engine, metrics, tracing
@@ -44,7 +45,7 @@ def generate_segment(self: Task[..., None], job_id: str, index: int) -> None:
 
 
 def attempt(job_id: str, index: int, worker: str) -> str:
-    """Claim, compute and finish. Returns what became of it: done, stale, late or failed."""
+    """Claim, compute and finish. Returns what became of it: done, stale, late, left or failed."""
     if (claim := recorder().claim(job_id, index, worker)) is None:
         return "stale"
     try:
@@ -55,6 +56,11 @@ def attempt(job_id: str, index: int, worker: str) -> str:
         log.exception(message, job_id, index, extra={"job_id": job_id})
         recorder().fail(claim, FailureReason.RESULT_STORE, f"segment {index} could not be kept: {error}")
         return "failed"
+    except redis.RedisError:
+        # No reason to fail, and should the store be back meanwhile, it is not told so. The lease runs out, and the
+        # segment is given to another.
+        log.exception("job %s segment %d: the job store does not answer", job_id, index, extra={"job_id": job_id})
+        return "left"
     except Exception:
         # A defect, not an outage: the same arguments would fail again. The traceback stays in the log.
         log.exception("job %s segment %d: computing failed", job_id, index, extra={"job_id": job_id})

@@ -75,11 +75,12 @@ WORKER_TTL = timedelta(seconds=15)
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _FENCED = frozenset({"extend", "finish", "fail"})
+_OF_WORKERS = _FENCED | {"claim", "hand_back", "reconcile", "seen"}
 
 
 def script_text(name: str) -> str:
     """The Lua source of one of tasks/scripts, with what it shares with others put before it."""
-    parts = ["lib", "held", name] if name in _FENCED else ["lib", name]
+    parts = ["lib", *["beyond"] * (name in _OF_WORKERS), *["held"] * (name in _FENCED), name]
     return "\n".join((_SCRIPTS / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
 
 

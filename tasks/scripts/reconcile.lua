@@ -35,10 +35,6 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'deadlines', '-inf', NOW, '
   end
 end
 
--- Kombu's own books of what was popped and is not yet acknowledged: a killed worker leaves its entries there.
-keep(P .. 'unacked')
-keep(P .. 'unacked_index')
-
 -- A message waits its turn while its list has any; when the list is empty and nobody has claimed, it was lost.
 -- The time to look again doubles with each sending: a queue that loses all is not flooded.
 for _, queue in ipairs(A.queues) do

@@ -1,0 +1,114 @@
+"""What is refused: by a store that is out of memory, a replica or still loading, or because it is too much."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.e2e.faults.ledger import Ledger, Order
+from tests.e2e.faults.people import SUBMIT, Person
+from tests.e2e.faults.scenes import LONG
+from tests.e2e.faults.stage import PREFIX, Stage
+from tests.e2e.faults.test_store import all_are_told
+from tests.e2e.faults.verdict import judge
+from tests.programs import free_port
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def somebody_works(stage: Stage) -> bool:
+    return bool(stage.keys.leases())
+
+
+async def nobody_works(stage: Stage) -> bool:
+    return not stage.keys.leases()
+
+
+async def said(stage: Stage, text: str) -> bool:
+    return text in stage.workers[0].output()
+
+
+@pytest.mark.parametrize("fault", ["out of memory", "a replica"])
+async def test_a_store_that_refuses_is_told_in_time_and_costs_nothing(tmp_path: Path, fault: str) -> None:
+    with Stage(tmp_path) as stage:
+        url = stage.add_api()
+        # One process works, and its worker waits for more.
+        stage.add_worker().ready()
+        ledger = Ledger()
+        async with Person(stage.urls, ledger, random.Random(1)) as person:
+            following = [asyncio.create_task(person.follow(await person.submit(LONG)))]
+            await eventually(lambda: somebody_works(stage))
+            if fault == "a replica":
+                stage.client.replicaof("127.0.0.1", free_port())
+            else:
+                stage.client.config_set("maxmemory", "1")
+            before = stage.client.dbsize()
+            await all_are_told(url)
+            assert stage.client.dbsize() <= before
+            if fault == "a replica":
+                await eventually(lambda: said(stage, "against a read only replica"))
+                stage.client.replicaof("NO", "ONE")
+            else:
+                # What workers had begun is done and kept meanwhile.
+                await eventually(lambda: nobody_works(stage), 20)
+                assert all("failed" not in line for line in stage.workers[0].output().splitlines() if "job " in line)
+                stage.client.config_set("maxmemory", "0")
+            await person.submit(Order(1_000))
+            await asyncio.gather(*following)
+            assert await judge(stage, ledger) == []
+
+
+async def test_a_store_that_loads_is_told_in_time_and_has_all_of_it_then(tmp_path: Path) -> None:
+    """For so many commands, each of which takes so many microseconds, it does little else."""
+    with Stage(tmp_path, **{"key-load-delay": "3000"}) as stage:
+        url = stage.add_api()
+        stage.add_worker().ready()
+        ledger = Ledger()
+        async with Person(stage.urls, ledger, random.Random(1)) as person:
+            for _ in range(10):
+                await person.submit(Order(1_000))
+            with stage.client.pipeline(transaction=False) as pipeline:
+                for number in range(4_000):
+                    pipeline.set(f"other:{number}", "")
+                pipeline.execute()
+            stage.valkey.restart()
+            await all_are_told(url)
+            stage.valkey.ready()
+            await person.submit(Order(1_000))
+            assert await judge(stage, ledger) == []
+
+
+async def test_work_that_was_done_while_the_store_was_away_is_no_reason_to_fail(tmp_path: Path) -> None:
+    """Away until the worker has given up to tell of it; its lease lasts longer, and nobody else ends the job before."""
+    with Stage(tmp_path) as stage:
+        stage.add_api()
+        stage.add_worker(processes=1, LEASE_SECONDS="10").ready()
+        ledger = Ledger()
+        async with Person(stage.urls, ledger, random.Random(1)) as person:
+            job_id = await person.submit(LONG)
+            await eventually(lambda: somebody_works(stage))
+            stage.valkey.kill()
+            await eventually(lambda: said(stage, f"job {job_id} segment 0: "), 60)
+            stage.valkey.start()
+            stage.valkey.ready()
+            assert await judge(stage, ledger) == []
+
+
+async def test_a_job_beyond_the_limits_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with Stage(tmp_path) as stage:
+        url = stage.add_api()
+        async with httpx.AsyncClient(base_url=url) as client:
+            for count, start in ((10**8 + 1, 2), (2**53, 2), (10**40, 2), (10, 2**53), (10**8, 2**53 - 10)):
+                body = {"query": SUBMIT, "variables": {"input": {"count": count, "start": start}}}
+                answer = (await client.post("/graphql", json=body)).json()
+                refused = "errors" in answer or answer["data"]["generatePrimes"]["__typename"] == "ValidationError"
+                assert refused, answer
+            for n in (10**8 + 1, 10**40):
+                assert (await client.post(f"/generate?n={n}")).status_code == httpx.codes.BAD_REQUEST
+        assert list(stage.client.scan_iter(f"{PREFIX}job:*")) == []
