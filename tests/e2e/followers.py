@@ -24,10 +24,19 @@ SUBSCRIPTION = f"""subscription ($id: ID!, $after: Int) {{
 }}"""
 QUERY = f"query ($id: ID!, $after: Int) {{ job(id: $id, waitMs: 20000, afterVersion: $after) {{ {FIELDS} }} }}"
 
+PRIMES = """subscription ($id: ID!, $from: Int!) { primeStream(id: $id, fromIndex: $from) {
+    __typename ... on PrimeBatch { offset values isLast } ... on UserError { code message }
+} }"""
+
+EVENT_STREAM = "text/event-stream"
+MULTIPART = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'
+
 # A stream may be silent for as long as a job waits in the queue.
 SILENCE_SECONDS = 60
 
 State = dict[str, Any]
+
+PROTOCOLS = [websockets.Subprotocol("graphql-transport-ws")]
 
 
 class Unavailable(Exception):
@@ -50,7 +59,7 @@ def state(answer: dict[str, Any]) -> State:
 
 async def by_websocket(url: str, job_id: str, after: int | None = None) -> AsyncIterator[State]:
     address = f"{url.replace('http', 'ws', 1)}/graphql"
-    async with websockets.connect(address, subprotocols=[websockets.Subprotocol("graphql-transport-ws")]) as socket:
+    async with websockets.connect(address, subprotocols=PROTOCOLS, open_timeout=SILENCE_SECONDS) as socket:
         await socket.send(json.dumps({"type": "connection_init"}))
         assert json.loads(await socket.recv()) == {"type": "connection_ack"}
         await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload(job_id, after)}))
@@ -64,7 +73,7 @@ async def by_websocket(url: str, job_id: str, after: int | None = None) -> Async
 
 
 async def by_event_stream(url: str, job_id: str, after: int | None = None) -> AsyncIterator[State]:
-    async with aclosing(_lines(url, job_id, after, "text/event-stream")) as lines:
+    async with aclosing(_lines(url, payload(job_id, after), EVENT_STREAM)) as lines:
         kind = ""
         async for line in lines:
             if line.startswith("event:"):
@@ -77,8 +86,7 @@ async def by_event_stream(url: str, job_id: str, after: int | None = None) -> As
 
 
 async def by_multipart(url: str, job_id: str, after: int | None = None) -> AsyncIterator[State]:
-    accept = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'
-    async with aclosing(_lines(url, job_id, after, accept)) as lines:
+    async with aclosing(_lines(url, payload(job_id, after), MULTIPART)) as lines:
         async for line in lines:
             if line.startswith("{") and (part := json.loads(line)):
                 assert not part.get("errors"), part
@@ -87,6 +95,22 @@ async def by_multipart(url: str, job_id: str, after: int | None = None) -> Async
             if line.startswith("--graphql--"):
                 return
     raise AssertionError("the multipart stream ended before it was complete")
+
+
+async def prime_batches(url: str, job_id: str, from_index: int, accept: str) -> AsyncGenerator[dict[str, Any]]:
+    """The events of a prime stream, by an event stream or multipart."""
+    body = {"query": PRIMES, "variables": {"id": job_id, "from": from_index}}
+    async with aclosing(_lines(url, body, accept)) as lines:
+        async for line in lines:
+            if '"primeStream"' in line:
+                message = json.loads(line.removeprefix("data: "))
+                event: dict[str, Any] = message.get("payload", message)["data"]["primeStream"]
+                if event["__typename"] == "BackendUnavailable":
+                    raise Unavailable
+                yield event
+            if line in {"event: complete", "--graphql--"}:
+                return
+    raise AssertionError("the prime stream ended before it was complete")
 
 
 async def by_long_poll(url: str, job_id: str, after: int | None = None) -> AsyncIterator[State]:
@@ -121,10 +145,10 @@ async def by_rest(url: str, job_id: str, after: int | None = None) -> AsyncItera
                 return
 
 
-async def _lines(url: str, job_id: str, after: int | None, accept: str) -> AsyncGenerator[str]:
+async def _lines(url: str, body: dict[str, Any], accept: str) -> AsyncGenerator[str]:
     async with (
         httpx.AsyncClient(timeout=SILENCE_SECONDS) as client,
-        client.stream("POST", f"{url}/graphql", json=payload(job_id, after), headers={"Accept": accept}) as answer,
+        client.stream("POST", f"{url}/graphql", json=body, headers={"Accept": accept}) as answer,
     ):
         assert answer.status_code == httpx.codes.OK, await answer.aread()
         async for line in answer.aiter_lines():

@@ -17,8 +17,9 @@ import httpx
 import psutil
 import pytest
 
+from tasks import engine
 from tests import programs
-from tests.e2e.followers import TRANSPORTS, Unavailable
+from tests.e2e.followers import EVENT_STREAM, MULTIPART, TRANSPORTS, Unavailable, prime_batches
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
@@ -84,8 +85,11 @@ async def one_life(stage: Stage, chance: random.Random) -> None:
     await asyncio.sleep(chance.random() * 3)
     # Far out, a million primes take long enough for a worker to be killed at it.
     big = chance.random() < 0.1
-    job_id = await stage.submit(1_000_000 if big else chance.randint(1, 5_000), 10**14 if big else 2)
+    count = 1_000_000 if big else chance.randint(1, 5_000)
+    job_id = await stage.submit(count, 10**14 if big else 2)
     followers = [follow(stage, job_id, chance.choice(list(TRANSPORTS)), chance) for _ in range(chance.randint(1, 3))]
+    if not big and chance.random() < 0.5:
+        followers.append(stream(stage, job_id, engine.primes_from(2, count).tolist(), chance))
     cancelling = stage.post("mutation ($id: ID!) { cancelJob(id: $id) { __typename } }", id=job_id)
     if chance.random() < 0.3:
         followers.append(cancelling)  # type: ignore[arg-type]
@@ -120,6 +124,30 @@ async def follow(stage: Stage, job_id: str, transport: str, chance: random.Rando
     final = await stage.final_state(job_id)
     assert final["status"] in FINAL
     assert (told[-1]["version"], told[-1]["status"]) == (final["version"], final["status"]), (transport, told)
+
+
+async def stream(stage: Stage, job_id: str, expected: list[int], chance: random.Random) -> None:
+    """The job's primes from some index on, leaving and resuming on the way: no gap, no repeat, and a reason to end."""
+    start = chance.choice([0, chance.randrange(len(expected))])
+    values: list[int] = []
+    end = None
+    while end is None:
+        accept = chance.choice([EVENT_STREAM, MULTIPART])
+        async with aclosing(prime_batches(stage.url, job_id, start + len(values), accept)) as events:
+            async for event in events:
+                if event["__typename"] == "JobStopped" or event.get("isLast"):
+                    end = event["__typename"]
+                if event["__typename"] == "PrimeBatch":
+                    assert event["offset"] == start + len(values)
+                    values += event["values"]
+                if chance.random() < 0.3:
+                    break
+    assert values == expected[start : start + len(values)]
+    final = await stage.final_state(job_id)
+    if final["status"] == "SUCCEEDED":
+        assert (end, len(values)) == ("PrimeBatch", len(expected) - start)
+    else:
+        assert end == "JobStopped"
 
 
 async def kill_workers(stage: Stage, chance: random.Random, times: int) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import psutil
+import pytest
 
 from tasks.jobs import SEGMENT_PRIMES
 from tests.e2e.faults.ledger import Ledger, Order
@@ -54,6 +55,36 @@ async def test_a_thousand_subscribers_see_the_end_through_a_killed_store(tmp_pat
             assert len(ledger.told) == SUBSCRIBERS
             assert await judge(stage, ledger) == []
             await eventually(lambda: none_are_left(stage))
+
+
+@pytest.mark.parametrize("clients", [8, 50, 200])
+async def test_nobody_who_submits_and_then_subscribes_misses_the_end_though_the_store_is_killed(
+    tmp_path: Path, clients: int
+) -> None:
+    """It is killed when half of them have had their end; the others are still submitting, waiting or following."""
+    with Stage(tmp_path) as stage:
+        stage.add_api()
+        stage.add_worker().ready()
+        ledger = Ledger()
+        chance = random.Random(clients)
+        async with Person(stage.urls, ledger, chance) as person:
+
+            async def one(number: int) -> None:
+                await asyncio.sleep(chance.random() * 2)
+                job_id = await person.submit(Order(chance.randint(10, 5_000)))
+                await person.follow(job_id, STREAMS[number % len(STREAMS)])
+
+            everybody = [asyncio.create_task(one(number)) for number in range(clients)]
+            await eventually(lambda: ended(ledger, clients // 2), 30)
+            await asyncio.to_thread(stage.restart_valkey)
+            await asyncio.gather(*everybody)
+            assert len(ledger.told) == len(ledger.orders) == clients
+            assert await judge(stage, ledger) == []
+
+
+async def ended(ledger: Ledger, many: int) -> bool:
+    """So many subscribers have seen the end."""
+    return sum(bool(states) and states[-1]["isFinal"] for _, states in ledger.told) >= many
 
 
 async def told(ledger: Ledger, many: int) -> bool:
