@@ -14,6 +14,7 @@ import redis
 
 from tasks.settings import JobSettings
 from tests import programs
+from tests.guarded import Guarded, created
 from tests.otlp import receiver
 
 if TYPE_CHECKING:
@@ -121,3 +122,16 @@ def system(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         programs.api(folder, valkey.url, prefix) as (url, api),
     ):
         yield System(url, valkey, prefix, api, worker)
+
+
+@pytest.fixture(scope="session")
+def guarded(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    folder = tmp_path_factory.mktemp("guarded")
+    prefix = f"guarded-{uuid.uuid4().hex}:"
+    settings = JobSettings(redis_url=valkey.url, key_prefix=prefix)
+    with (
+        programs.worker(folder, valkey.url, prefix) as worker,
+        programs.api(folder, valkey.url, prefix, AUTHENTICATION="keys") as (url, api),
+    ):
+        system = System(url, valkey, prefix, api, worker)
+        yield Guarded(system, created(settings, "alice"), created(settings, "bob"))

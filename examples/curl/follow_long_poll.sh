@@ -18,7 +18,8 @@ page='query ($id: ID!) { job(id: $id) { primes(first: 10) { values } } }'
 # post QUERY VARIABLES
 post() {
     body=$(jq -n --arg query "$1" --argjson variables "$2" '{query: $query, variables: $variables}')
-    curl --silent --show-error --fail-with-body --header 'Content-Type: application/json' --data "$body" "$address/graphql"
+    # With a key, where the server asks for one.
+    curl ${PRIMES_KEY:+--header "Authorization: Bearer $PRIMES_KEY"} --silent --show-error --fail-with-body --header 'Content-Type: application/json' --data "$body" "$address/graphql"
 }
 
 job=$(post "$submit" '{}' | jq -ec '.data.generatePrimes | .job // error(.message)')

@@ -19,7 +19,8 @@ page='query ($id: ID!) { job(id: $id) { primes(first: 10) { values } } }'
 post() {
     body=$(jq -n --arg query "$1" --arg id "$2" '{query: $query, variables: {id: $id}}')
     shift 2
-    curl --silent --show-error --fail-with-body --header 'Content-Type: application/json' --data "$body" "$@" "$address/graphql"
+    # With a key, where the server asks for one.
+    curl ${PRIMES_KEY:+--header "Authorization: Bearer $PRIMES_KEY"} --silent --show-error --fail-with-body --header 'Content-Type: application/json' --data "$body" "$@" "$address/graphql"
 }
 
 id=$(post "$submit" "" | jq -er '.data.generatePrimes | .job.id // error(.message)')

@@ -5,8 +5,10 @@
 import { ApolloClient, gql, HttpLink, InMemoryCache } from '@apollo/client';
 
 const address = process.argv[2] ?? 'http://127.0.0.1:8000';
+// Where the server asks for a key.
+const headers = process.env.PRIMES_KEY ? { Authorization: `Bearer ${process.env.PRIMES_KEY}` } : {};
 const client = new ApolloClient({
-  link: new HttpLink({ uri: `${address}/graphql` }),
+  link: new HttpLink({ uri: `${address}/graphql`, headers }),
   cache: new InMemoryCache({
     // Tells the cache which types `... on UserError` stands for.
     possibleTypes: {

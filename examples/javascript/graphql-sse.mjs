@@ -5,7 +5,9 @@
 import { createClient } from 'graphql-sse';
 
 const address = process.argv[2] ?? 'http://127.0.0.1:8000';
-const client = createClient({ url: `${address}/graphql` });
+// Where the server asks for a key.
+const headers = process.env.PRIMES_KEY ? { Authorization: `Bearer ${process.env.PRIMES_KEY}` } : {};
+const client = createClient({ url: `${address}/graphql`, headers });
 
 const SUBMIT = /* GraphQL */ `
   mutation Submit($input: GeneratePrimesInput!) {

@@ -6,7 +6,9 @@ import { createClient } from 'graphql-ws';
 import WebSocket from 'ws'; // Browsers, and Node from 22 on, have their own.
 
 const address = process.argv[2] ?? 'http://127.0.0.1:8000';
-const client = createClient({ url: `${address.replace(/^http/, 'ws')}/graphql`, webSocketImpl: WebSocket });
+// Where the server asks for a key.
+const headers = process.env.PRIMES_KEY ? { Authorization: `Bearer ${process.env.PRIMES_KEY}` } : {};
+const client = createClient({ url: `${address.replace(/^http/, 'ws')}/graphql`, webSocketImpl: WebSocket, connectionParams: headers });
 
 const SUBMIT = /* GraphQL */ `
   mutation Submit($input: GeneratePrimesInput!) {

@@ -6,8 +6,11 @@ import { cacheExchange, Client, fetchExchange, gql } from '@urql/core';
 import { toAsyncIterable } from 'wonka';
 
 const address = process.argv[2] ?? 'http://127.0.0.1:8000';
+// Where the server asks for a key.
+const headers = process.env.PRIMES_KEY ? { Authorization: `Bearer ${process.env.PRIMES_KEY}` } : {};
 const client = new Client({
   url: `${address}/graphql`,
+  fetchOptions: { headers },
   exchanges: [cacheExchange, fetchExchange],
   preferGetMethod: false, // Operations go by POST only.
   fetchSubscriptions: true,

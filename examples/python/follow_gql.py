@@ -10,6 +10,7 @@ the repository's root on PYTHONPATH.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import Any
 
@@ -45,6 +46,8 @@ async def main(address: str = "http://127.0.0.1:8000") -> None:
     transport = WebsocketsTransport(
         url=f"{address.replace('http', 'ws', 1)}/graphql",
         subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
+        # Where the server asks for a key.
+        init_payload={"Authorization": f"Bearer {os.environ['PRIMES_KEY']}"} if "PRIMES_KEY" in os.environ else {},
     )
     async with Client(transport=transport) as session:
         submitted = await session.execute(gql(SUBMIT), variable_values={"input": {"count": 10}})

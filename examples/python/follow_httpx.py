@@ -6,6 +6,7 @@ python follow_httpx.py [address]
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,10 @@ query Page($id: ID!) {
 
 def main(address: str = "http://127.0.0.1:8000") -> None:
     """Submit, follow to the end, print the result."""
+    # Where the server asks for a key.
+    headers = {"Authorization": f"Bearer {os.environ['PRIMES_KEY']}"} if "PRIMES_KEY" in os.environ else {}
     # The server sends a sign of life every 10 seconds while there is no news.
-    with httpx.Client(base_url=address, timeout=30) as client:
+    with httpx.Client(base_url=address, headers=headers, timeout=30) as client:
         job_id = expected(execute(client, SUBMIT, input={"count": 10})["generatePrimes"])["job"]["id"]
         for data in subscribe(client, FOLLOW, id=job_id):
             job = expected(data["jobUpdates"])["job"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from tests.programs import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import System
+    from tests.guarded import Guarded
 
 EXAMPLES = ROOT / "examples"
 MANUAL = ROOT / "docs/clients.md"
@@ -42,9 +43,29 @@ def names(kind: str, pattern: str) -> list[str]:
     return sorted(path.name for path in (EXAMPLES / kind).glob(pattern))
 
 
-def run(command: list[str], folder: Path) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Whom the examples talk to, and what gets them in."""
+
+    url: str
+    key: str | None
+
+
+@pytest.fixture(params=["open", "guarded"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """One that asks nobody who is there, and one that does."""
+    if request.param == "open":
+        return Server(request.getfixturevalue("system").url, None)
+    guarded: Guarded = request.getfixturevalue("guarded")
+    return Server(guarded.system.url, guarded.alice)
+
+
+def run(command: list[str], folder: Path, server: Server) -> list[str]:
     """The lines that an example prints."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if server.key is not None:
+        environment["PRIMES_KEY"] = server.key
+    command = [*command, server.url]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=EXAMPLE_SECONDS, check=False
     )
@@ -59,21 +80,21 @@ def follows_to_the_primes(printed: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", names("javascript", "*.mjs"))
-def test_an_example_in_javascript(name: str, javascript: Path, system: System) -> None:
-    follows_to_the_primes(run(["node", name, system.url], javascript))
+def test_an_example_in_javascript(name: str, javascript: Path, server: Server) -> None:
+    follows_to_the_primes(run(["node", name], javascript, server))
 
 
 @pytest.mark.parametrize("name", names("curl", "*.sh"))
-def test_an_example_with_curl(name: str, system: System) -> None:
-    follows_to_the_primes(run(["sh", name, system.url], EXAMPLES / "curl"))
+def test_an_example_with_curl(name: str, server: Server) -> None:
+    follows_to_the_primes(run(["sh", name], EXAMPLES / "curl", server))
 
 
-def test_the_example_with_httpx(system: System) -> None:
-    follows_to_the_primes(run([sys.executable, "follow_httpx.py", system.url], EXAMPLES / "python"))
+def test_the_example_with_httpx(server: Server) -> None:
+    follows_to_the_primes(run([sys.executable, "follow_httpx.py"], EXAMPLES / "python", server))
 
 
-def test_the_example_with_gql_in_an_environment_of_its_own(gql_python: Path, system: System) -> None:
-    follows_to_the_primes(run([str(gql_python), "follow_gql.py", system.url], EXAMPLES / "python"))
+def test_the_example_with_gql_in_an_environment_of_its_own(gql_python: Path, server: Server) -> None:
+    follows_to_the_primes(run([str(gql_python), "follow_gql.py"], EXAMPLES / "python", server))
 
 
 def test_the_manual_names_every_example() -> None:

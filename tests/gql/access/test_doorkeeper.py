@@ -16,7 +16,7 @@ from gql.access.keys import KeyStore
 from tasks.errors import BackendUnavailable, RateLimited
 from tasks.settings import JobSettings
 from tests import programs
-from tests.gql.access.conftest import bearing, created, revoked
+from tests.guarded import bearing, created, revoked
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from tests.gql.access.conftest import Guarded
+    from tests.guarded import Guarded
     from tests.programs import Valkey
 
 SSE = "text/event-stream"

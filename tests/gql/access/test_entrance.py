@@ -16,13 +16,13 @@ import websockets
 
 from tasks.settings import JobSettings
 from tests import programs
-from tests.gql.access.conftest import bearing, created
+from tests.guarded import bearing, created
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from tests.gql.access.conftest import Guarded
+    from tests.guarded import Guarded
     from tests.programs import Valkey
 
 UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"

@@ -21,7 +21,7 @@ from gql.access.tokens import TokenReader, TokenSettings
 from gql.settings import ApiSettings
 from tasks.errors import BackendUnavailable
 from tests import programs
-from tests.gql.access.conftest import bearing, created
+from tests.guarded import bearing, created
 from tests.programs import free_port
 
 if TYPE_CHECKING:

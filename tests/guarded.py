@@ -1,24 +1,18 @@
-"""A whole system that asks who is there, and two callers who have a key each."""
+"""A whole system that asks who is there, two callers who have a key each, and more keys where a test needs them."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx
-import pytest
 
 from gql.access.keys import KeyStore
 from tasks.settings import JobSettings
-from tests import programs
-from tests.conftest import System
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.programs import Valkey
+    from tests.conftest import System
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +56,3 @@ def revoked(settings: JobSettings, key: str) -> None:
             await store.close()
 
     asyncio.run(revoke())
-
-
-@pytest.fixture(scope="session")
-def guarded(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    folder = tmp_path_factory.mktemp("guarded")
-    prefix = f"guarded-{uuid.uuid4().hex}:"
-    settings = JobSettings(redis_url=valkey.url, key_prefix=prefix)
-    with (
-        programs.worker(folder, valkey.url, prefix) as worker,
-        programs.api(folder, valkey.url, prefix, AUTHENTICATION="keys") as (url, api),
-    ):
-        system = System(url, valkey, prefix, api, worker)
-        yield Guarded(system, created(settings, "alice"), created(settings, "bob"))
