@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
@@ -16,6 +17,16 @@ ALERTS = ROOT / "observability/alerts"
 class Query(NamedTuple):
     dashboard: str
     panel: str
+    expression: str
+
+
+class Search(NamedTuple):
+    """For traces, from a panel: what its link has Grafana ask for, and the expression whose series can be clicked."""
+
+    dashboard: str
+    panel: str
+    title: str
+    query: dict[str, Any]
     expression: str
 
 
@@ -46,6 +57,22 @@ def every_query(rate_interval: str = "1m") -> list[Query]:
         for board in dashboards()
         for panel in panels(board)
         for target in panel["targets"]
+    ]
+
+
+def every_search(rate_interval: str = "1m") -> list[Search]:
+    """Of each panel that leads to traces, from the first of its expressions."""
+    return [
+        Search(
+            board["title"],
+            panel["title"],
+            link["title"],
+            json.loads(parse_qs(urlsplit(link["url"]).query)["panes"][0])["traces"]["queries"][0],
+            panel["targets"][0]["expr"].replace("$__rate_interval", rate_interval),
+        )
+        for board in dashboards()
+        for panel in panels(board)
+        for link in panel["fieldConfig"]["defaults"].get("links", [])
     ]
 
 
