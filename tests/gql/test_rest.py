@@ -175,7 +175,7 @@ def test_expired_primes_are_410_and_the_request_is_still_known(system: System, c
 
 def test_the_openapi_document_has_every_answer(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
-    assert sorted(document["paths"]["/generate"]["post"]["responses"]) == ["200", "400", "409", "503", "default"]
+    assert sorted(document["paths"]["/generate"]["post"]["responses"]) == ["200", "400", "409", "429", "503", "default"]
     assert sorted(document["paths"]["/status/{request_id}"]["get"]["responses"]) == [
         "200",
         "304",
