@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from tasks.errors import (
     BackendUnavailable,
@@ -91,3 +92,8 @@ def handle(app: FastAPI) -> None:
         response = problem(HTTPStatus(error.status_code), str(error.detail))
         response.headers.update(error.headers or {})
         return response
+
+    @app.exception_handler(ClientDisconnect)
+    async def hung_up(_: Request, __: ClientDisconnect) -> Response:
+        # Nobody reads this. But it is no defect of ours, to be logged as one.
+        return problem(HTTPStatus.BAD_REQUEST, "the body was not sent to its end")

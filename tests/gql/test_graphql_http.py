@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ from tests import programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.conftest import System
     from tests.programs import Valkey
@@ -151,3 +154,17 @@ def test_a_browser_gets_the_explorer_under_a_policy(client: httpx.Client) -> Non
     answer = client.get("/graphql", headers={"Accept": "text/html"})
     assert answer.headers["content-type"].startswith("text/html")
     assert "script-src 'self'" in answer.headers["content-security-policy"]
+
+
+def test_who_hangs_up_amid_a_request_is_no_defect(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    with programs.api(tmp_path, valkey.url, prefix) as (url, api):
+        host = urlsplit(url).netloc
+        for path in ("/graphql", "/generate"):
+            head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {JSON}\r\nContent-Length: 100\r\n\r\n"
+            with socket.create_connection((urlsplit(url).hostname or "", urlsplit(url).port or 0), 10) as connection:
+                connection.sendall(head.encode() + b'{"query"')
+                # By now the request has surely begun.
+                assert httpx.get(f"{url}/livez").is_success
+        assert httpx.get(f"{url}/livez").is_success
+        api.end()
+        assert "Traceback" not in api.output()
