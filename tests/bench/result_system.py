@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psutil
 import redis
 
 from tests import programs
@@ -103,6 +104,14 @@ class System:
                 size, lines = size + len(data), lines + data.count(b"\n")
             assert size == int(answer.headers["Content-Length"])
         return size, lines
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Processor time that was spent since the programs began."""
+        parents = [psutil.Process(worker.process.pid) for worker in self.workers]
+        children = [child for parent in parents for child in parent.children()]
+        of = {"API": [psutil.Process(self.api.process.pid)], "worker": parents, "its children": children}
+        times = {who: [process.cpu_times() for process in processes] for who, processes in of.items()}
+        return {who: sum(found.user + found.system for found in all_found) for who, all_found in times.items()}
 
     def counter(self, name: str) -> int:
         """One of the system's own counters."""

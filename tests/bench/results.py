@@ -62,6 +62,7 @@ def main() -> int:
 def speed(folder: Path) -> list[str]:
     """A hundred million primes by one and two worker processes; bare libprimesieve on as many threads. Best of five."""
     times: dict[tuple[str, int], list[float]] = {}
+    spent: dict[int, dict[str, float]] = {}
     for turn in range(ROUNDS):
         for processes in (1, 2):
             bare = seconds_of_bare_primesieve(LARGE, processes)
@@ -69,14 +70,17 @@ def speed(folder: Path) -> list[str]:
             with system(folder / f"{turn}-{processes}", processes) as running:
                 # Connections are made and libraries loaded before the time counts, in every child.
                 running.finish(8 * SEGMENT_PRIMES)
-                started = time.perf_counter()
+                before, started = running.cpu_seconds(), time.perf_counter()
                 running.finish(LARGE)
                 times.setdefault(("system", processes), []).append(time.perf_counter() - started)
+                spent[processes] = {who: seconds - before[who] for who, seconds in running.cpu_seconds().items()}
     # The best of each: whatever else this machine does makes a round slower, and none faster.
     best = {what: min(found) for what, found in times.items()}
     for processes in (1, 2):
         ours, bare = best["system", processes], best["primesieve", processes]
         print(f"  {processes} processes: {ours:.2f} s, primesieve {bare:.2f} s, ratio {ours / bare:.2f}")
+        print("    processor time in the last round: ", end="")
+        print(", ".join(f"{who} {seconds:.2f} s" for who, seconds in spent[processes].items()))
     scaling = best["system", 1] / best["system", 2]
     print(f"  from 1 to 2 worker processes: {scaling:.2f} times as fast (primesieve: ", end="")
     print(f"{best['primesieve', 1] / best['primesieve', 2]:.2f})", flush=True)
