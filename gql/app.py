@@ -6,7 +6,8 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
 
 from gql import docs, downloads, explorer, front_page, graphql, health, problems, rest, security
 from gql.access import address
@@ -62,8 +63,10 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     security.protect(app, settings)
     schema = build_schema(settings.operation_limits, production=settings.production)
     app.include_router(graphql.router(schema, service, settings, keeper), prefix="/graphql", include_in_schema=False)
-    app.include_router(rest.router(service, settings))
-    app.include_router(downloads.router(service))
+    # Looks at nothing: it tells the manual of the doors that there is a key to be shown.
+    told = [] if keeper is None else [Depends(HTTPBearer(auto_error=False, description="A key or a token"))]
+    app.include_router(rest.router(service, settings), dependencies=told)
+    app.include_router(downloads.router(service), dependencies=told)
     app.include_router(health.router(service))
     front_page.mount(app, settings)
     docs.mount(app)

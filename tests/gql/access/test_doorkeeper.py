@@ -70,6 +70,24 @@ def test_a_revoked_key_opens_nothing_any_more(guarded: Guarded) -> None:
         wait_until(lambda: client.post("/generate?n=1").status_code == 401, SECONDS)
 
 
+def test_a_revoked_key_s_download_goes_no_further(guarded: Guarded) -> None:
+    key = created(guarded.job_settings, "carol")
+    with guarded.client(key) as client:
+        # 27 MB as text: more than the connection takes in on its way.
+        job_id = client.post("/generate?n=3000000").json()["request_id"]
+        query = f'{{ job(id: "{job_id}", waitMs: 20000) {{ status }} }}'
+        answer = client.post("/graphql", json={"query": query}, timeout=40).json()
+        assert answer == {"data": {"job": {"status": "SUCCEEDED"}}}
+        with client.stream("GET", f"/jobs/{job_id}/primes.csv", headers={"Accept-Encoding": "identity"}) as download:
+            pieces = download.iter_raw()
+            assert next(pieces).startswith(b"prime")
+            revoked(guarded.job_settings, key)
+            wait_until(lambda: f"key {key.split('_')[1]} was revoked" in guarded.system.api.output(), SECONDS)
+            with pytest.raises(httpx.RemoteProtocolError):
+                for _ in pieces:
+                    pass
+
+
 def test_a_new_key_of_the_same_caller_reaches_the_same_jobs(guarded: Guarded) -> None:
     old, new = (created(guarded.job_settings, "dave") for _ in range(2))
     with guarded.client(old) as before, guarded.client(new) as after:

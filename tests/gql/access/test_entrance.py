@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from tests.conftest import System
     from tests.guarded import Guarded
     from tests.programs import Valkey
 
@@ -245,6 +246,15 @@ def test_a_subscription_by_get_needs_a_key_too(guarded: Guarded) -> None:
 def test_pages_and_probes_need_none(guarded: Guarded, path: str) -> None:
     answer = httpx.get(f"{guarded.system.url}{path}", headers={"Accept": "text/html"})
     assert answer.status_code == 200
+
+
+def test_the_manual_asks_for_the_key(guarded: Guarded, system: System) -> None:
+    manual, open_one = (httpx.get(f"{one.url}/openapi.json").json() for one in (guarded.system, system))
+    assert manual["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    for path in ("/generate", "/status/{request_id}", "/jobs/{job_id}/primes.{form}"):
+        assert [operation["security"] for operation in manual["paths"][path].values()] == [[{"HTTPBearer": []}]]
+    assert "securitySchemes" not in open_one.get("components", {})
+    assert "security" not in manual["paths"]["/livez"]["get"]
 
 
 @pytest.mark.parametrize("payload", [None, {}, {"Authorization": 1}, {"Authorization": "Bearer x"}, {"token": "x"}])
