@@ -6,6 +6,7 @@ that is raised is a defect: it is logged, and masked by schema.masking.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Self
@@ -18,6 +19,8 @@ from schema.telemetry import note_user_error
 from tasks import errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from schema.job import Job
     from schema.system import QueueStats
 
@@ -206,6 +209,17 @@ class RequestRefused(GraphQLError):
 
     def __init__(self, message: str, code: ErrorCode = ErrorCode.VALIDATION) -> None:
         super().__init__(message, extensions={"code": code.value})
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Around what a field without a union asks of the service, wherever in a query it stands."""
+    try:
+        yield
+    except errors.InvalidRequest as error:
+        raise RequestRefused(str(error)) from error
+    except errors.BackendUnavailable as error:
+        raise RequestRefused(str(error), ErrorCode.BACKEND_UNAVAILABLE) from error
 
 
 def milliseconds(duration: timedelta) -> int:

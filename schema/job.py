@@ -9,7 +9,7 @@ import strawberry
 
 from schema.context import Info
 from schema.enums import describe_enum
-from schema.errors import milliseconds
+from schema.errors import milliseconds, refusals
 from schema.node import Node
 from schema.pages import After, Before, First, Last, Offset, PageArguments
 from schema.result import JobResult, PrimeConnection, page_of_primes
@@ -147,7 +147,8 @@ class Job(Node):
         """The job that this one tries again."""
         if self.record.retry_of is None:
             return None
-        original = await info.context.service.job(self.record.retry_of)
+        with refusals():
+            original = await info.context.service.job(self.record.retry_of)
         return None if original is None else Job.of(original)
 
     @strawberry.field(description="What the job has found so far, or in all.")

@@ -5,30 +5,17 @@ A field that has no union of results answers what can't be answered with a Graph
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import strawberry
 
 from schema.context import Info
-from schema.errors import ErrorCode, RequestRefused
+from schema.errors import RequestRefused, refusals
 from schema.job import Job
 from schema.job_list import JobConnection, JobFilter, page_of_jobs
 from schema.node import JobId, Node, NodeId
 from schema.pages import After, Before, First, Last, PageArguments
 from schema.system import Limits, SystemStats
-from tasks import errors
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except errors.InvalidRequest as error:
-        raise RequestRefused(str(error)) from error
-    except errors.BackendUnavailable as error:
-        raise RequestRefused(str(error), ErrorCode.BACKEND_UNAVAILABLE) from error
 
 
 @strawberry.type(description="What can be read.")
@@ -38,7 +25,7 @@ class Query:
     @strawberry.field(description="Whatever has this id; null when there is nothing.")
     async def node(self, info: Info, id: NodeId) -> Node | None:
         """Whatever has this id."""
-        with _refusals():
+        with refusals():
             job = await info.context.service.job(id)
         return None if job is None else Job.of(job)
 
@@ -49,7 +36,7 @@ class Query:
         """Whatever has these ids."""
         if len(ids) > info.context.bounds.max_page_size:
             raise RequestRefused(f"there are {len(ids)} ids, must be {info.context.bounds.max_page_size} at most")
-        with _refusals():
+        with refusals():
             found = await info.context.service.jobs(ids)
         return [None if job is None else Job.of(job) for job in found]
 
@@ -71,7 +58,7 @@ class Query:
         ] = None,
     ) -> Job | None:
         """One job."""
-        with _refusals():
+        with refusals():
             job = await info.context.service.job(id, info.context.bounds.wait(wait_ms), after_version)
         return None if job is None else Job.of(job)
 
@@ -86,14 +73,14 @@ class Query:
         filter: Annotated[JobFilter | None, strawberry.argument(description="Which jobs to list; null: all.")] = None,
     ) -> JobConnection:
         """All jobs."""
-        with _refusals():
+        with refusals():
             return await page_of_jobs(info, PageArguments(first, after, last, before), filter or JobFilter())
 
     @strawberry.field(description="How full the system is, and who works.")
     async def system(self, info: Info) -> SystemStats:
         """How full the system is, and who works."""
         service = info.context.service
-        with _refusals():
+        with refusals():
             return SystemStats.of(await service.system(), service.subscribers)
 
     @strawberry.field(description="What one may ask for.")

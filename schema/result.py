@@ -11,6 +11,7 @@ import strawberry
 
 from schema.context import Info
 from schema.enums import describe_enum
+from schema.errors import refusals
 from schema.pages import After, Before, First, Last, Offset, PageArguments, PageInfo, encode_cursor
 from schema.scalars import SafeInt
 from tasks import jobs, metrics
@@ -176,7 +177,8 @@ class JobResult:
         self, info: Info, index: Annotated[int, strawberry.argument(description="Zero-based position in the result.")]
     ) -> SafeInt | None:
         """The prime at an index."""
-        found = await info.context.service.primes(self.job, index, 1)
+        with refusals():
+            found = await info.context.service.primes(self.job, index, 1)
         metrics.record_served(len(found), "graphql")
         return SafeInt(int(found[0])) if len(found) else None
 
@@ -185,7 +187,8 @@ class JobResult:
         self, info: Info, value: Annotated[SafeInt, strawberry.argument(description="Any number, prime or not.")]
     ) -> int | None:
         """Where a value stands."""
-        return await info.context.service.index_of(self.job, value)
+        with refusals():
+            return await info.context.service.index_of(self.job, value)
 
 
 def _numbers(primes: npt.NDArray[np.uint64]) -> list[SafeInt]:
@@ -204,6 +207,7 @@ def _downloads(job: jobs.Job) -> list[ResultDownload]:
 async def page_of_primes(job: jobs.Job, info: Info, arguments: PageArguments) -> PrimeConnection:
     """The slice of a job's primes that a caller's paging arguments name."""
     page = arguments.slice(_CURSOR, job.readable, info.context.bounds.max_page_size)
-    found = await info.context.service.primes(job, page.start, len(page))
+    with refusals():
+        found = await info.context.service.primes(job, page.start, len(page))
     metrics.record_served(len(found), "graphql")
     return PrimeConnection(job=job, slice=page, found=found)

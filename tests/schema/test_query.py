@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
 from tests.clients import data, error, finished_job, post
 
@@ -28,6 +29,19 @@ UNKNOWN_IDS = [
 def test_an_unknown_id_is_null_whatever_it_looks_like(system: System, job_id: str) -> None:
     query = "query ($id: ID!) { job(id: $id) { id } node(id: $id) { id } nodes(ids: [$id]) { id } }"
     assert data(system, query, id=job_id) == {"job": None, "node": None, "nodes": [None]}
+
+
+@pytest.mark.parametrize("field", ["primes { values }", "result { primes { values } }", "result { at(index: 0) }"])
+def test_a_store_that_fails_between_a_job_and_its_primes_is_told_as_what_it_is(system: System, field: str) -> None:
+    """Under load it does. Here what it has under the result's name is something that it can't answer with."""
+    job_id = finished_job(system, 10)
+    key = f"{system.prefix}job:{job_id}:result"
+    with redis.Redis.from_url(system.valkey.url) as client:
+        client.delete(key)
+        client.rpush(key, "no bytes")
+        client.expire(key, 60)
+    found = error(system, f"query ($id: ID!) {{ job(id: $id) {{ {field} }} }}", id=job_id)
+    assert found["extensions"]["code"] == "BACKEND_UNAVAILABLE"
 
 
 def test_a_job_is_a_node_under_its_own_id(system: System) -> None:
