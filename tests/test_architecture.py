@@ -24,6 +24,7 @@ OPTIONS = re.compile(r"^-.*|\s--(?!hash=)\S*", re.MULTILINE)
 # Tests of what several modules do together, and of files that are no modules.
 WITHOUT_A_MODULE = {
     "tests/gql/test_outage.py",  # every door, while the job store is down or frozen
+    "tests/observability/test_contract.py",  # the table of metrics, which all modules that tell any keep to
 }
 
 
