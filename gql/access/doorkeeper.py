@@ -183,7 +183,8 @@ class Doorkeeper:
                 admitted.ended.set()
         for key_id in gone:
             self._known.pop(key_id, None)
-            log.info("key %s was revoked: its streams end", key_id)
+            # A warning, as these are seen whatever is asked of logs: somebody is being shown the door.
+            log.warning("key %s was revoked: what it has open ends", key_id)
 
 
 def doorkeeper(settings: ApiSettings, job_settings: JobSettings) -> Doorkeeper | None:

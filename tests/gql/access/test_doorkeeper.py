@@ -82,7 +82,11 @@ def test_a_revoked_key_s_download_goes_no_further(guarded: Guarded) -> None:
             pieces = download.iter_raw()
             assert next(pieces).startswith(b"prime")
             revoked(guarded.job_settings, key)
-            wait_until(lambda: f"key {key.split('_')[1]} was revoked" in guarded.system.api.output(), SECONDS)
+            wait_until(
+                lambda: f"key {key.split('_')[1]} was revoked" in guarded.system.api.output(),
+                SECONDS,
+                lambda: guarded.system.api.output()[-3000:],
+            )
             with pytest.raises(httpx.RemoteProtocolError):
                 for _ in pieces:
                     pass
