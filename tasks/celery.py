@@ -30,7 +30,8 @@ app.conf.update(
     worker_disable_prefetch=True,
     # True lost the running task in each broker restart.
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    worker_soft_shutdown_timeout=3,
+    # For SIGQUIT, and SIGTERM with REMAP_SIGTERM=SIGQUIT; then what is unfinished is handed back.
+    worker_soft_shutdown_timeout=2,
     # A child that is stuck in a segment is killed when the whole job could have been done, and replaced.
     task_time_limit=settings.job_time_limit_seconds,
     # Remote control keeps keys without a time-to-live; who works is told by tasks.presence.

@@ -34,8 +34,8 @@ NAMES: Final = (VALKEY, WORKER, API)
 _LOOPBACK: Final = "127.0.0.1"
 _ANY_ADDRESS: Final = {"0.0.0.0": _LOOPBACK, "::": "::1", "": _LOOPBACK}  # noqa: S104 - what to show instead of them
 
-# Together less than 10 s. The API gives its streams 2 s and then its requests 3; a task takes a part of a second, and
-# one that is killed is run again by the next worker; what Valkey was sent is in the kernel's hands already.
+# Together less than 10 s. The API gives its streams 2 s and then its requests 3; a worker gives its tasks 2 s; what
+# Valkey was sent is in the kernel's hands already.
 _API_STOP_SECONDS: Final = 5.2
 _WORKER_STOP_SECONDS: Final = 2.7
 _VALKEY_STOP_SECONDS: Final = 1.4
@@ -93,7 +93,9 @@ def _programs(settings: LocalSettings, environment: Mapping[str, str], broker_ur
     results = _made(settings.data_dir / "results").as_uri()
     # Unbuffered, so that a line is seen when it is written.
     environment = {"RESULTS_URL": results, **environment, "REDIS_URL": broker_url, "PYTHONUNBUFFERED": "1"}
-    worker = ChildSpec(WORKER, _worker_command(settings, worker_name), environment, _WORKER_STOP_SECONDS)
+    # Celery's: its tasks get 2 s to end, and what is unfinished then is handed back.
+    ended_soon = {"REMAP_SIGTERM": "SIGQUIT", **environment}
+    worker = ChildSpec(WORKER, _worker_command(settings, worker_name), ended_soon, _WORKER_STOP_SECONDS)
     api = ChildSpec(API, _api_command(settings), environment, _API_STOP_SECONDS)
     return Stage((worker, api), lambda: answers.system(url(settings), worker_name))
 

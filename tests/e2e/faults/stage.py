@@ -29,8 +29,9 @@ PREFIX = "faults:"
 # Short, so that what a dead worker leaves is taken up within a test.
 LEASE_SECONDS = 1
 
-# Parts are killed far more often here than anywhere: attempts must not run out, unless a test wants that.
-ENVIRONMENT = {"LEASE_SECONDS": str(LEASE_SECONDS), "MAX_ATTEMPTS": "50"}
+# Parts are killed far more often here than anywhere: attempts must not run out, unless a test wants that. Workers are
+# ended as deployments end them.
+ENVIRONMENT = {"LEASE_SECONDS": str(LEASE_SECONDS), "MAX_ATTEMPTS": "50", "REMAP_SIGTERM": "SIGQUIT"}
 
 
 class Part:

@@ -81,8 +81,8 @@ async def test_a_worker_that_no_longer_hears_its_broker_is_connected_anew(tmp_pa
         assert stage.workers[0].output().count("messages wait, and this worker takes none") == 1
 
 
-async def test_a_worker_that_is_ended_coldly_hands_back_what_it_had(tmp_path: Path) -> None:
-    """Its lease would have been for ten minutes."""
+async def test_a_worker_that_is_ended_hands_back_what_it_had(tmp_path: Path) -> None:
+    """As an upgrade ends it; the lease would have been for ten minutes."""
     terms = {"LEASE_SECONDS": "600"}
     with Stage(tmp_path) as stage:
         stage.add_api(**terms)
@@ -92,7 +92,7 @@ async def test_a_worker_that_is_ended_coldly_hands_back_what_it_had(tmp_path: Pa
         async with Person(stage.urls, ledger, random.Random(1)) as person:
             hanging = await person.submit(Order(ENDLESS))
             await asyncio.to_thread(wait_until, lambda: bool(stage.keys.leases()))
-            os.kill(first.pid, signal.SIGQUIT)
+            os.kill(first.pid, signal.SIGTERM)
             stage.add_worker("celery", 2, None, **terms)
             await person.follow(hanging)
             assert await judge(stage, ledger) == []
