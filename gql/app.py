@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from gql import docs, downloads, explorer, front_page, graphql, health, problems, rest, security
+from gql import connections, docs, downloads, explorer, front_page, graphql, health, problems, rest, security
 from gql.access import address
 from gql.access.doorkeeper import doorkeeper
 from gql.access.entrance import Entrance
 from gql.bodies import BodyLimit
+from gql.connections import Arrivals
 from gql.settings import ApiSettings
 from gql.shutdown import ending_streams_first
 from gql.telemetry import REQUESTS, ApiTelemetry, PlainStatus
@@ -23,7 +24,7 @@ from tasks.service import JobService
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 VERSION = "0.1.0"
 
@@ -35,12 +36,12 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     keeper = doorkeeper(settings, job_settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, object]]:
         service.start()
         if keeper is not None:
             keeper.start()
         with ending_streams_first(service, settings.drain_seconds):
-            yield
+            yield {connections.STATE: Arrivals.of(settings)}
         if keeper is not None:
             await keeper.stop()
         await service.stop()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from starlette.requests import ClientDisconnect
+
 from gql.problems import problem
 
 if TYPE_CHECKING:
@@ -63,6 +65,9 @@ class BodyLimit:
         except _TooLarge:
             if not answered:
                 await self._too_large()(scope, receive, send)
+        except ClientDisconnect:
+            # Half a body, and nobody to answer: no fault of ours.
+            return
 
     def _too_large(self) -> ASGIApp:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {self._max_body_bytes} bytes")

@@ -60,6 +60,12 @@ class ApiSettings(BaseSettings):
         10, gt=0, le=600, description="A query or mutation is given up so long after the longest waitMs"
     )
     max_body_bytes: int = Field(262_144, ge=1_024, description="Largest request body; a larger one is refused unread")
+    max_arriving_requests: int = Field(
+        500, ge=10, description="Most connections whose request is not whole yet; of more the oldest is closed"
+    )
+    arrival_seconds: float = Field(
+        20, gt=0, le=600, description="A connection is closed whose request is not whole so long after its beginning"
+    )
     max_document_length: int = Field(
         _LIMITS.max_document_length, ge=256, description="Most characters in a GraphQL document"
     )

@@ -1,80 +1,37 @@
-"""What attackers send, against the running API: each is refused for little work and little memory, and it goes on.
-
-The work is the process's own CPU clock, so other programs on the machine don't count; memory is what it has resident.
-"""
+"""What attackers send, against the running API: each is refused for little work and little memory, and it goes on."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
 import json
-import socket
-import time
 from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
-import psutil
 import pytest
 import websockets
 
-from tests import programs
+from tests.e2e.victim import JSON, MOST_BYTES, MOST_SECONDS, STREAM, attacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    import httpx
+
+    from tests.e2e.victim import Victim
     from tests.programs import Valkey
 
-MOST_SECONDS = 0.1
-MOST_BYTES = 20 * 2**20
 REPEATS = 20
 LARGEST_MESSAGE = 65_536
 BODY_BYTES = 50 * 2**20
 
-JSON = "application/json"
-STREAM = "text/event-stream"
-
-
-class Victim:
-    """The API under attack."""
-
-    def __init__(self, url: str, process_id: int) -> None:
-        self.url = url
-        self.client = httpx.Client(base_url=url, timeout=20)
-        # The kernel's number of a process's CPU clock.
-        self._clock = (~process_id << 3) | 2
-        self._process = psutil.Process(process_id)
-
-    def worked(self) -> float:
-        return time.clock_gettime(self._clock)
-
-    def resident(self) -> int:
-        return int(self._process.memory_info().rss)
-
-    def answers(self) -> bool:
-        answer = self.client.post("/graphql", json={"query": "{ limits { maxCount } }"})
-        return answer.status_code == 200 and answer.json()["data"]["limits"]["maxCount"] > 0
-
-    def send(self, query: str, variables: Any = None, accept: str = JSON) -> httpx.Response:
-        body = {"query": query, "variables": variables}
-        return self.client.post("/graphql", json=body, headers={"Accept": accept})
-
 
 @pytest.fixture(scope="module")
 def victim(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
-    folder: Path = tmp_path_factory.mktemp("attacked")
-    with programs.api(folder, valkey.url, "attacked:") as (url, program):
-        found = Victim(url, program.process.pid)
-        # What is loaded at the first request of each kind is not the attack's.
-        for accept in (JSON, STREAM):
-            for query in ("{ limits { maxCount } }", "{ nothing }", "{", "{ a: jobs(first: 1000) { totalCount } }"):
-                found.send(query, {"a": [1]}, accept)
+    with attacked(tmp_path_factory.mktemp("attacked"), valkey, "attacked:") as found:
         yield found
-        found.client.close()
-        assert "Traceback" not in program.output()
 
 
 def chain(length: int, spreads: int, last: str = "__typename") -> str:
@@ -190,19 +147,19 @@ def test_a_body_meant_to_harm_is_refused_for_little(victim: Victim, name: str, p
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_of_50_mb_is_refused_before_it_is_read(victim: Victim, path: str, chunked: bool) -> None:
     before, resident = victim.worked(), victim.resident()
-    assert send_a_lot(victim.url, path, chunked) in {400, 413}
+    assert send_a_lot(victim, path, chunked) in {400, 413}
     assert victim.worked() - before < MOST_SECONDS
     assert victim.resident() - resident < MOST_BYTES
     assert victim.answers()
 
 
-def send_a_lot(url: str, path: str, chunked: bool) -> int:
+def send_a_lot(victim: Victim, path: str, chunked: bool) -> int:
     """The status of the answer to a body that is sent on, whatever is answered, until the other side hangs up."""
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {BODY_BYTES}"
-    head = f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nContent-Type: {JSON}\r\n{length}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: {urlsplit(victim.url).netloc}\r\nContent-Type: {JSON}\r\n{length}\r\n\r\n"
     piece = b" " * 2**16
     framed = b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece
-    with socket.create_connection((urlsplit(url).hostname or "", urlsplit(url).port or 0), 10) as connection:
+    with victim.connect() as connection:
         connection.sendall(head.encode())
         answer = b""
         with suppress(OSError):

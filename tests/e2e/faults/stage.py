@@ -135,7 +135,15 @@ class Stage(ExitStack):
         port = programs.free_port()
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", launcher, "gql.app:app", "--port", str(port)]
-        options = ["--ws-max-size", "65536", "--timeout-graceful-shutdown", "3", "--no-access-log"]
+        options = [
+            "--http",
+            "gql.connections:PromptProtocol",
+            "--ws-max-size",
+            "65536",
+            "--timeout-graceful-shutdown",
+            "3",
+            "--no-access-log",
+        ]
         part = self._part(
             [*command, *options], lambda: _answers(url), {"REDIS_URL": redis_url or self.redis_url} | environment
         )
