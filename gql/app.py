@@ -61,6 +61,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         app.add_middleware(Entrance, doorkeeper=keeper)
     elif not settings.authentication:
         app.add_middleware(address.LoopbackOnly)
+    app.add_middleware(problems.Defects)
     security.protect(app, settings)
     schema = build_schema(settings.operation_limits, production=settings.production)
     app.include_router(graphql.router(schema, service, settings, keeper), prefix="/graphql", include_in_schema=False)

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from schema import JobSchema
     from tasks.service import JobService
 
+# JSON between systems has no other (RFC 8259); its ASCII is the same.
+_UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
+
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 
 
@@ -111,6 +114,9 @@ class JobRouter(GraphQLRouter[Context, None]):
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:  # noqa: ANN401 - likewise
         """The operation, and how it is answered: by a stream where it is one, or where that is wanted more."""
+        sent = accept.media_ranges(request.headers.get("content-type", ""))
+        if sent and sent[0].parameters.get("charset", "utf-8").lower() not in _UTF_8:
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body in UTF-8")
         data = await super().parse_http_body(request)
         if isinstance(data, list):
             return data

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from typing import TYPE_CHECKING
 
 from graphql import GraphQLError
+from opentelemetry import trace
 from strawberry.extensions import MaskErrors
 
 if TYPE_CHECKING:
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DEFECT = "INTERNAL_SERVER_ERROR"
 DEFECT_MESSAGE = "Unexpected error: it was logged, and is not the fault of the request."
+
+_TRACE_ID = "traceId"
 
 
 def is_defect(error: GraphQLError) -> bool:
@@ -21,13 +26,33 @@ def is_defect(error: GraphQLError) -> bool:
     return not isinstance(error.original_error, GraphQLError | None)
 
 
+def trace_id() -> str:
+    """By what a defect is found in the log: the trace that it is in, or else a number of its own of the same form."""
+    span = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(span.trace_id if span.is_valid else secrets.randbits(128))
+
+
+class _MaskDefects(MaskErrors):
+    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
+        masked = super().anonymise_error(error)
+        masked.extensions = {"code": DEFECT, _TRACE_ID: _identified(error)}
+        return masked
+
+
 def mask_defects() -> MaskErrors:
     """The extension that hides defects; a new one for each operation."""
-    return MaskErrors(should_mask_error=is_defect, error_message=DEFECT_MESSAGE)
+    return _MaskDefects(should_mask_error=is_defect, error_message=DEFECT_MESSAGE)
 
 
 def log_defects(errors: list[GraphQLError], context: ExecutionContext | None) -> None:
     """Log defects with their tracebacks. A client's mistakes are not news."""
     for error in filter(is_defect, errors):
         operation = context.operation_name if context else None
-        log.error("operation %r failed at %s", operation, error.path, exc_info=error.original_error)
+        found = _identified(error)
+        log.error("operation %r failed at %s, trace %s", operation, error.path, found, exc_info=error.original_error)
+
+
+def _identified(error: GraphQLError) -> str:
+    """The same for the log and for the client, whichever comes first."""
+    error.extensions = {_TRACE_ID: trace_id(), **(error.extensions or {})}
+    return str(error.extensions[_TRACE_ID])

@@ -96,6 +96,15 @@ def test_what_a_form_can_send_is_refused(client: httpx.Client, content_type: str
     assert refused(answer, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
 
 
+@pytest.mark.parametrize(("charset", "status"), [("utf-8", 200), ('"UTF-8"', 200), ("utf-16", 415), ("latin-1", 415)])
+def test_json_is_utf_8(client: httpx.Client, charset: str, status: int) -> None:
+    headers = {"Content-Type": f"{JSON}; charset={charset}"}
+    answer = client.post("/graphql", content=json.dumps(FINE), headers=headers)
+    assert answer.status_code == status
+    if status != 200:
+        assert refused(answer, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
+
+
 def test_a_compressed_body_is_refused(client: httpx.Client) -> None:
     answer = send(client, gzip.compress(json.dumps(FINE).encode()), **{"Content-Encoding": "gzip"})
     assert answer.status_code == 415
