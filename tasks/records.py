@@ -40,6 +40,7 @@ from celery import Celery
 from kombu import Connection
 from kombu.serialization import dumps
 
+from tasks.errors import BackendUnavailable
 from tasks.jobs import (
     SEGMENT_PRIMES,
     SMALL_JOB_PRIMES,
@@ -130,7 +131,9 @@ def parse_job(snapshot: Sequence[Any]) -> Job:
     now_ms, position, flat = snapshot
     record = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
     if record["format"] != RECORD_FORMAT:
-        raise ValueError(f"job {record['id']} has record format {record['format']}, this version reads {RECORD_FORMAT}")
+        # In the middle of an upgrade, mostly: another server may be able to.
+        known = f"this server's version reads {RECORD_FORMAT}"
+        raise BackendUnavailable(f"job {record['id']} has record format {record['format']}, {known}")
     number = {name: int(value) for name, value in record.items() if value.isdecimal()}
     count = number["count"]
     available = min(count, number["prefix"] * SEGMENT_PRIMES)

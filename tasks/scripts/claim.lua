@@ -16,6 +16,8 @@ end
 
 local status = get(A.job, 'status')
 if not status or FINAL[status] then return { false, LOST, {} } end
+-- Written by a newer version: left to its workers. The message is sent again until one of them gets it.
+if get(A.job, 'format') ~= FORMAT then return { false, LOST, {} } end
 
 local segment = load_segment(A.job, A.index)
 if segment.state == 'done' then return { false, LOST, {} } end

@@ -7,6 +7,9 @@ local A = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- Of records, as in tasks/records.py.
+local FORMAT = '1'
+
 local STATUSES = { 'QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED' }
 local FINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 local MOVES = {

@@ -68,7 +68,7 @@ end
 local stamp = string.format('%012x', NOW)
 local id = string.sub(stamp, 1, 8) .. '-' .. string.sub(stamp, 9, 12) .. '-' .. A.uuid_tail
 
-set(id, 'format', 1, 'id', id, 'status', 'QUEUED', 'version', 0, 'count', A.count, 'start', A.start, 'segments', A.segments,
+set(id, 'format', FORMAT, 'id', id, 'status', 'QUEUED', 'version', 0, 'count', A.count, 'start', A.start, 'segments', A.segments,
   'segments_done', 0, 'done', 0, 'prefix', 0, 'leased', 0, 'next', 0, 'queue', A.queue, 'created_at', NOW,
   'attempt', 1, 'max_attempts', A.max_attempts)
 if A.idempotency_key then set(id, 'idempotency_key', A.idempotency_key) end

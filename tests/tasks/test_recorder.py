@@ -83,6 +83,14 @@ def test_an_unknown_job_and_a_done_segment_are_not_claimed(recorder: Recorder, j
     assert recorder.claim(job.id, 0) is None
 
 
+def test_a_record_of_a_later_format_is_left_to_others(recorder: Recorder, keys: Keys, job: Job) -> None:
+    keys.client.hset(f"{keys.prefix}job:{job.id}", "format", "2")
+    before = keys.record(job.id)
+    assert recorder.claim(job.id, 0) is None
+    assert keys.record(job.id) == before
+    assert list(keys.sent()) == [f"{job.id}:0"]
+
+
 async def test_an_expired_lease_is_claimed_by_another_and_the_late_one_is_refused(
     store: Store, recorder: Recorder, keys: Keys, job: Job
 ) -> None:

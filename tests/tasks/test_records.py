@@ -16,6 +16,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from tasks import records
+from tasks.errors import BackendUnavailable
 from tasks.jobs import Failure, FailureReason, JobStatus, PrimesRequest, Worker
 from tests.programs import ROOT
 
@@ -64,7 +65,7 @@ def test_a_failure_is_read_with_its_words() -> None:
 
 
 def test_a_record_of_a_later_format_is_refused_by_its_number() -> None:
-    with pytest.raises(ValueError, match=f"job {ID} has record format 2, this version reads 1"):
+    with pytest.raises(BackendUnavailable, match=f"job {ID} has record format 2, this server's version reads 1"):
         records.parse_job(snapshot(format="2"))
 
 
