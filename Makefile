@@ -27,8 +27,9 @@ e2e: $(VENV)/.dev ## Run the slow tests: whole systems, browsers, other clients,
 	@$(BIN)/python -m pytest tests/e2e
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure what telemetry costs; exits with 1 where a target is missed
+bench: $(VENV)/.dev ## Measure what telemetry costs, and attacks cost others; exits with 1 where a target is missed
 	@$(BIN)/python -m tests.bench.telemetry_overhead
+	@$(BIN)/python -m tests.bench.attacks
 
 .PHONY: results
 results: $(VENV)/.dev ## Measure results of up to a hundred million primes (RESULTS_STAGES='billion': of a billion)
@@ -71,6 +72,11 @@ lock: $(VENV)/.dev ## Pin dependencies anew after a change in pyproject.toml (UP
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(subst pyproject.toml,--group loadtest,$(UV_COMPILE)) --constraint requirements-dev.lock --output-file loadtest/requirements.lock
+
+.PHONY: audit
+audit: $(VENV)/.dev ## Ask the advisory databases about everything that is locked (they are on the internet)
+	@$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes --strict -r requirements.lock
+	@npm --prefix gql/explorer audit
 
 .PHONY: clean
 clean: ## Remove what was installed and cached; the data in .data stays
