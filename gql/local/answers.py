@@ -69,7 +69,11 @@ def _missing(url: str, worker_name: str) -> str | None:
             if not check["ok"]:
                 return f"{name}: {check.get('reason', 'not ok')}"
         # An earlier run's worker is remembered for some seconds: only a name tells whether it is ours.
-        workers = _ask(url, "POST", "/graphql", _WHO_WORKS)["data"]["system"]["workers"]
+        answer = _ask(url, "POST", "/graphql", _WHO_WORKS)
+        # Where callers are asked for keys, or for documents that are known, a worker was seen, and no names are told.
+        if "data" not in answer:
+            return None
+        workers = answer["data"]["system"]["workers"]
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
         return f"the API gives no answer at {url}"
     if worker_name not in {worker["name"] for worker in workers}:

@@ -65,7 +65,7 @@ def stages(settings: LocalSettings, environment: Mapping[str, str]) -> tuple[Sta
     broker_url = f"redis://{_LOOPBACK}:{port}/0"
     return (
         _valkey(settings.data_dir / "valkey", port, environment),
-        _programs(settings, environment, broker_url),
+        _programs(settings, {**environment, "REDIS_PASSWORD_FILE": ""}, broker_url),
     )
 
 

@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from gql.local.errors import CannotRun
+from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def checked(settings: LocalSettings) -> Iterator[int]:
     """
     check_port(settings.host, settings.port)
     if settings.redis_url is not None:
-        check_broker(str(settings.redis_url))
+        check_broker(JobSettings(redis_url=settings.redis_url).broker_url)
     with locked(settings.data_dir) as lock:
         yield lock
 
