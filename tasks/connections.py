@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -20,6 +20,8 @@ from tasks.errors import BackendUnavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from redis.asyncio.connection import AbstractConnection as Connection
+
     from tasks.settings import JobSettings
 
 # With the time to connect, a frozen store is answered for in less than 2.5 s.
@@ -30,12 +32,48 @@ CONNECT_TIMEOUT = timedelta(seconds=1)
 CONNECTIONS = 16
 
 
-def pool(settings: JobSettings, connections: int = CONNECTIONS) -> redis.asyncio.BlockingConnectionPool:
+class FairPool(redis.asyncio.ConnectionPool):
+    """Connections for which callers wait in the order in which they came, until their own time is up.
+
+    In the client's BlockingConnectionPool whoever comes just as one is free passes all who wait: with a hundred callers
+    at once some were never served.
+    """
+
+    def __init__(self, *, max_connections: int, **options: Any) -> None:  # noqa: ANN401 - the client's own
+        super().__init__(max_connections=max_connections, **options)
+        self._turns = asyncio.Semaphore(max_connections)
+        self._given: set[Connection] = set()
+
+    async def get_connection(self, *_: object, **__: object) -> Connection:
+        """A connection, as soon as it is this caller's turn. The client calls this with arguments that mean nothing."""
+        await self._turns.acquire()
+        try:
+            connection: Connection = await super().get_connection()  # type: ignore[no-untyped-call]
+        except BaseException:
+            self._turns.release()
+            raise
+        self._given.add(connection)
+        return connection
+
+    async def release(self, connection: Connection) -> None:
+        """Give it to whoever has waited longest. Goes on to the end though the caller is cancelled meanwhile."""
+        await asyncio.shield(self._take_back(connection))
+
+    async def _take_back(self, connection: Connection) -> None:
+        try:
+            await super().release(connection)
+        finally:
+            # One that could not be opened was taken back by the client itself, and given to nobody.
+            if connection in self._given:
+                self._given.remove(connection)
+                self._turns.release()
+
+
+def pool(settings: JobSettings, connections: int = CONNECTIONS) -> FairPool:
     """Connections that are opened when first needed."""
-    return redis.asyncio.BlockingConnectionPool.from_url(
+    return FairPool.from_url(
         settings.broker_url,
         max_connections=connections,
-        timeout=ANSWER_TIMEOUT.total_seconds(),
         # Saves the handshake's round trips; nothing of the newer protocol is used.
         protocol=2,
         driver_info=None,

@@ -18,9 +18,8 @@ from tasks.connections import answering, pool
 from tasks.errors import RateLimited
 
 if TYPE_CHECKING:
-    from redis.asyncio import BlockingConnectionPool
-
     from tasks.callers import Caller
+    from tasks.connections import FairPool
     from tasks.settings import JobSettings
 
 _CONNECTIONS = 4
@@ -31,7 +30,7 @@ _SHORTEST_RETRY_AFTER = timedelta(seconds=1)
 class SubmissionRates:
     """The counters of all callers."""
 
-    def __init__(self, connections: BlockingConnectionPool, settings: JobSettings) -> None:
+    def __init__(self, connections: FairPool, settings: JobSettings) -> None:
         self._connections = connections
         storage = RedisStorage(
             f"async+{settings.redis_url}",

@@ -1,0 +1,48 @@
+"""Connections are shared by more callers than there are of them, in turn."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tasks.connections import pool
+
+if TYPE_CHECKING:
+    from tasks.settings import JobSettings
+
+CALLERS = 20
+TURNS = 20
+
+
+async def test_whoever_asks_again_and_again_passes_nobody_who_waits(settings: JobSettings) -> None:
+    shared = pool(settings, 2)
+    turns = [0] * CALLERS
+    ahead: list[int] = []
+
+    async def ask_again_and_again(caller: int) -> None:
+        for _ in range(TURNS):
+            connection = await shared.get_connection()
+            turns[caller] += 1
+            ahead.append(max(turns) - min(turns))
+            await connection.send_command("PING")
+            await connection.read_response()
+            await shared.release(connection)
+
+    await asyncio.gather(*map(ask_again_and_again, range(CALLERS)))
+    await shared.aclose()
+    assert max(ahead) <= 1
+
+
+async def test_a_caller_that_gave_up_waiting_takes_no_turn(settings: JobSettings) -> None:
+    shared = pool(settings, 1)
+    connection = await shared.get_connection()
+    for _ in range(3):
+        try:
+            async with asyncio.timeout(0.01):
+                await shared.get_connection()
+        except TimeoutError:
+            continue
+    await shared.release(connection)
+    async with asyncio.timeout(5):
+        await shared.release(await shared.get_connection())
+    await shared.aclose()
