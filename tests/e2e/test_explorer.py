@@ -5,6 +5,7 @@ elsewhere, when its console shows an error, or when its Content-Security-Policy 
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -215,6 +216,28 @@ def test_keys_go_with_a_query(open_explorer: Open) -> None:
     request = explorer.posts()[-1]
     assert request.headers["authorization"] == "Bearer secret"
     assert request.headers["accept"].startswith("application/graphql-response+json, application/json")
+
+
+@pytest.mark.parametrize("script", ["", NO_WEBSOCKET], ids=["websocket", "event stream"])
+def test_a_key_opens_all_doors_where_keys_are_asked_for(
+    open_explorer: Open, system: System, tmp_path: Path, script: str
+) -> None:
+    environment = os.environ | {"REDIS_URL": system.valkey.url, "KEY_PREFIX": system.prefix}
+    command = [sys.executable, "-m", "gql.keys", "create", "somebody"]
+    created = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    key = json.dumps({"Authorization": f"Bearer {created.stdout.strip()}"})
+    with programs.api(tmp_path, system.valkey.url, system.prefix, AUTHENTICATION="keys") as (url, _):
+        explorer = open_explorer(script, url)
+        explorer.tab("Submit")
+        explorer.run()
+        explorer.shows("UNAUTHENTICATED")
+        explorer.write("request-headers", key)
+        explorer.run()
+        explorer.shows("GeneratePrimesAccepted")
+        explorer.tab("Follow")
+        explorer.write("request-headers", key)
+        explorer.run()
+        explorer.shows('"isFinal": true', "SUCCEEDED")
 
 
 def test_following_before_submitting_says_what_to_do(open_explorer: Open) -> None:
