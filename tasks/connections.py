@@ -33,7 +33,7 @@ CONNECTIONS = 16
 
 
 class FairPool(redis.asyncio.ConnectionPool):
-    """Connections for which callers wait in the order in which they came, until their own time is up.
+    """Connections for which callers wait in the order in which they came, and no longer than for an answer.
 
     In the client's BlockingConnectionPool whoever comes just as one is free passes all who wait: with a hundred callers
     at once some were never served.
@@ -46,7 +46,10 @@ class FairPool(redis.asyncio.ConnectionPool):
 
     async def get_connection(self, *_: object, **__: object) -> Connection:
         """A connection, as soon as it is this caller's turn. The client calls this with arguments that mean nothing."""
-        await self._turns.acquire()
+        # Not until the caller's own time is up: in Python 3.11 that can pass unnoticed while a command is sent, whose
+        # answer would then be waited for too.
+        async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds()):
+            await self._turns.acquire()
         try:
             connection: Connection = await super().get_connection()  # type: ignore[no-untyped-call]
         except BaseException:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tasks.connections import pool
 
 if TYPE_CHECKING:
@@ -33,6 +35,16 @@ async def test_whoever_asks_again_and_again_passes_nobody_who_waits(settings: Jo
     await asyncio.gather(*map(ask_again_and_again, range(CALLERS)))
     await shared.aclose()
     assert max(ahead) <= LEAD, ahead
+
+
+async def test_nobody_waits_longer_for_a_turn_than_for_an_answer(settings: JobSettings) -> None:
+    shared = pool(settings, 1)
+    connection = await shared.get_connection()
+    async with asyncio.timeout(20):
+        with pytest.raises(TimeoutError):
+            await shared.get_connection()
+    await shared.release(connection)
+    await shared.aclose()
 
 
 async def test_a_caller_that_gave_up_waiting_takes_no_turn(settings: JobSettings) -> None:
