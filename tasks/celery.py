@@ -32,8 +32,6 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     # For SIGQUIT, and SIGTERM with REMAP_SIGTERM=SIGQUIT; then what is unfinished is handed back.
     worker_soft_shutdown_timeout=2,
-    # A child that is stuck in a segment is killed when the whole job could have been done, and replaced.
-    task_time_limit=settings.job_time_limit_seconds,
     # Remote control keeps keys without a time-to-live; who works is told by tasks.presence.
     worker_enable_remote_control=False,
     worker_send_task_events=False,

@@ -19,7 +19,7 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from tasks import metrics, records, tracing
+from tasks import metrics, records, standstill, tracing
 from tasks.jobs import SEGMENT_PRIMES, segment_length
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ RESTART_RETRIES = 8
 
 # A message that nobody has claimed although its list is empty was lost; a live worker claims within milliseconds.
 _UNCLAIMED_GRACE = timedelta(seconds=2)
+
+# So long a process may go on with a segment that is no longer its own: what it does is refused.
+_REFUSED_SECONDS = 10.0
 
 # Segments that one look of the reconciler may send again: bounds the time for which the script holds the server.
 _RECONCILE_LIMIT = 100
@@ -154,13 +157,19 @@ class Recorder:
 
     @contextmanager
     def beating(self, claim: Claim) -> Iterator[None]:
-        """Extend the lease three times in its length while the block runs, from a thread of its own."""
+        """Extend the lease three times in its length while the block runs, from a thread of its own.
+
+        A block that goes on though the segment is no longer this worker's hangs: its process is killed, for the worker
+        to start another. Celery's own time limits keep a timer for each task until the limit has passed, used or not.
+        """
         stopped = threading.Event()
 
         def beat() -> None:
             while not stopped.wait(self._settings.lease_seconds / 3):
                 try:
                     if not self.extend(claim):
+                        if not stopped.wait(_REFUSED_SECONDS):
+                            standstill.kill_this_process(f"hangs in segment {claim.index} of job {claim.job_id}")
                         return
                 except redis.RedisError:
                     # The next beat may get through; if none does, the lease runs out, as it should.

@@ -73,5 +73,10 @@ class LoopWatch:
             # Twice, because a machine that slept wakes all threads at once.
             looks = looks + 1 if time.monotonic() - self._ticked > self._hangs_after else 0
             if looks == 2:  # noqa: PLR2004 - twice
-                log.critical("the worker's loop has hung for %d s: killed, to be started again", self._hangs_after)
-                os.kill(os.getpid(), signal.SIGKILL)
+                kill_this_process(f"has not turned its loop for {self._hangs_after} s")
+
+
+def kill_this_process(why: str) -> None:
+    """End it with no last words but these, since nothing in it can be relied on to end it otherwise."""
+    log.critical("process %d %s: killed, to be started again", os.getpid(), why)
+    os.kill(os.getpid(), signal.SIGKILL)
