@@ -9,7 +9,7 @@ from __future__ import annotations
 from celery import Celery
 from kombu import Queue
 
-from tasks import presence, telemetry
+from tasks import forking, presence, telemetry
 from tasks.records import LARGE_QUEUE, QUEUES
 from tasks.settings import JobSettings
 
@@ -57,5 +57,6 @@ app.conf.update(
 )
 
 
+forking.connect()
 presence.connect(app, settings)
 telemetry.connect()
