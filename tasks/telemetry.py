@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from billiard.process import current_process
 from celery import signals
+from celery.exceptions import CPendingDeprecationWarning
 
 from observability import telemetry
 from observability.logs import LogSettings, configure
@@ -46,6 +48,8 @@ def connect() -> None:
     elif "log_level" in settings.model_fields_set:
         signals.after_setup_logger.connect(_set_level, weak=False)
         signals.after_setup_task_logger.connect(_set_level, weak=False)
+    # After Celery has asked for all of its own.
+    signals.celeryd_after_setup.connect(_ignore_warnings, weak=False)
     signals.worker_process_init.connect(_start, weak=False)
     # Not atexit: a child of the pool leaves without it.
     signals.worker_process_shutdown.connect(_stop, weak=False)
@@ -55,6 +59,11 @@ def connect() -> None:
 
 def _configure_logs(**_: Any) -> None:  # noqa: ANN401 - signals pass what they like
     configure(LogSettings())
+
+
+def _ignore_warnings(**_: Any) -> None:  # noqa: ANN401 - likewise
+    # Of each lost connection: that a setting, which tasks.celery gives, will have another default.
+    warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
 
 
 def _set_level(logger: logging.Logger, **_: Any) -> None:  # noqa: ANN401 - likewise

@@ -19,7 +19,6 @@ from tests.e2e.faults.scenes import LONG
 from tests.e2e.faults.stage import PREFIX, Stage
 from tests.e2e.faults.test_store import all_are_told
 from tests.e2e.faults.verdict import judge
-from tests.programs import free_port
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -38,7 +37,8 @@ async def nobody_works(stage: Stage) -> bool:
 
 
 async def said(stage: Stage, text: str) -> bool:
-    return text in stage.workers[0].output()
+    """Whether each worker has said it."""
+    return all(text in worker.output() for worker in stage.workers)
 
 
 async def is_loading(stage: Stage) -> bool:
@@ -51,8 +51,21 @@ async def is_loading(stage: Stage) -> bool:
     return False
 
 
-@pytest.mark.parametrize("fault", ["out of memory", "a replica"])
+# What is set, set again, and whether messages can't be taken meanwhile.
+REFUSALS = {
+    "out of memory": (("config", "set", "maxmemory", "1"), ("config", "set", "maxmemory", "0"), False),
+    "a replica": (("replicaof", "127.0.0.1", "1"), ("replicaof", "no", "one"), True),
+    "without replicas": (
+        ("config", "set", "min-replicas-to-write", "1"),
+        ("config", "set", "min-replicas-to-write", "0"),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
 async def test_a_store_that_refuses_is_told_in_time_and_costs_nothing(tmp_path: Path, fault: str) -> None:
+    refuse, accept, refuses_takers = REFUSALS[fault]
     with Stage(tmp_path) as stage:
         url = stage.add_api()
         # One process works, and its worker waits for more.
@@ -61,21 +74,21 @@ async def test_a_store_that_refuses_is_told_in_time_and_costs_nothing(tmp_path: 
         async with Person(stage.urls, ledger, random.Random(1)) as person:
             following = [asyncio.create_task(person.follow(await person.submit(LONG)))]
             await eventually(lambda: somebody_works(stage))
-            if fault == "a replica":
-                stage.client.replicaof("127.0.0.1", free_port())
-            else:
-                stage.client.config_set("maxmemory", "1")
+            stage.client.execute_command(*refuse)
             before = stage.client.dbsize()
             await all_are_told(url)
             assert stage.client.dbsize() <= before
-            if fault == "a replica":
-                await eventually(lambda: said(stage, "against a read only replica"))
-                stage.client.replicaof("NO", "ONE")
+            if refuses_takers:
+                # One that begins just then is no less patient.
+                stage.add_worker()
+                await eventually(lambda: said(stage, "Trying to re-establish the connection"))
             else:
                 # What workers had begun is done and kept meanwhile.
                 await eventually(lambda: nobody_works(stage), 20)
                 assert all("failed" not in line for line in stage.workers[0].output().splitlines() if "job " in line)
-                stage.client.config_set("maxmemory", "0")
+            stage.client.execute_command(*accept)
+            for worker in stage.workers:
+                assert "DeprecationWarning" not in worker.ready().output()
             await person.submit(Order(1_000))
             await asyncio.gather(*following)
             assert await judge(stage, ledger) == []
