@@ -115,7 +115,7 @@ def router(service: JobService) -> APIRouter:
         metrics.record_served(job.count * (answer.stop - answer.start) // file.size, "download")
         return await answer.with_content(chosen.content_type)
 
-    # Told as one operation in the manual, which has its own for each method.
+    # As of the status of a request.
     doors.add_api_route("/jobs/{job_id}/primes.{form}", primes, methods=["HEAD"], include_in_schema=False)
     return doors
 

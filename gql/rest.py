@@ -120,6 +120,8 @@ def router(service: JobService, settings: ApiSettings) -> APIRouter:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(await _status_body(mine, job), headers=headers, media_type="application/json")
 
+    # Told as one operation in the manual, which has its own for each method.
+    doors.add_api_route("/status/{request_id}", status, methods=["HEAD"], include_in_schema=False)
     return doors
 
 

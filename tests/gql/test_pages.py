@@ -66,6 +66,18 @@ def test_a_system_that_works_is_ready(system: System) -> None:
     assert httpx.get(f"{system.url}/livez").json() == {"status": "alive"}
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/livez", "/readyz", "/status/{id}", "/status/none"])
+def test_head_tells_what_get_would_and_sends_none_of_it(system: System, path: str) -> None:
+    job_id = httpx.post(f"{system.url}/generate?n=10").json()["request_id"]
+    url = f"{system.url}{path.replace('{id}', job_id)}"
+    httpx.get(url, headers={"Prefer": "wait=20"})
+    get, head = httpx.get(url), httpx.head(url)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+    # As long, but for the figures of the moment.
+    assert abs(int(head.headers["content-length"]) - len(get.content)) < 10
+
+
 def test_without_a_worker_requests_are_taken_but_it_is_said(system: System, tmp_path: Path) -> None:
     with programs.api(tmp_path, system.valkey.url, "nobody-works-here:") as (url, _):
         answer = httpx.get(f"{url}/readyz")

@@ -57,6 +57,7 @@ PATHS = [
     ("GET", "/jobs/{id}/primes.csv"),
     ("GET", "/jobs/{id}/primes.parquet"),
     ("GET", "/jobs/{id}/primes.ndjson"),
+    ("HEAD", "/status/{id}"),
     ("HEAD", "/jobs/{id}/primes.csv"),
 ]
 HEADERS: list[dict[str, str]] = [{}, {"If-None-Match": "*"}, {"Prefer": "wait=1"}, {"Range": "bytes=0-9"}]
