@@ -76,20 +76,32 @@ def pack(primes: npt.NDArray[np.uint64]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def unpack(file: bytes) -> npt.NDArray[np.uint64]:
+def unpack(file: bytes, out: npt.NDArray[np.uint64] | None = None) -> npt.NDArray[np.uint64]:
     """The primes of a whole file; read-only.
 
+    They are put into the beginning of `out`, where one is given: then the next file needs no other memory.
+
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or has more primes than `out` has room for.
     """
     try:
         opened = pq.ParquetFile(pa.BufferReader(file), page_checksum_verification=True)
-        column = opened.read(use_threads=False).column(COLUMN).combine_chunks()
-        # Not by to_numpy, which imports pandas where it is installed: a second, and 40 MB in each process.
-        values = cast("memoryview[int]", column.buffers()[1])
-        primes = np.frombuffer(values, dtype=np.uint64, count=len(column), offset=column.offset * 8)
-    except (pa.ArrowException, OSError, KeyError) as error:
+        rows = opened.metadata.num_rows
+        if out is None:
+            out = np.empty(rows, dtype=np.uint64)
+        if rows > out.size:
+            raise ValueError(f"a Parquet file has {rows} primes, must have at most {out.size}")
+        # One row group after the other: all of them at once would be there twice.
+        length = 0
+        for index in range(opened.num_row_groups):
+            for chunk in opened.read_row_group(index, use_threads=False).column(COLUMN).chunks:
+                # Not by to_numpy, which imports pandas where it is installed: a second, and 40 MB in each process.
+                values = cast("memoryview[int]", chunk.buffers()[1])
+                begin, length = length, length + len(chunk)
+                out[begin:length] = np.frombuffer(values, np.uint64, len(chunk), chunk.offset * 8)
+    except (pa.ArrowException, OSError, KeyError, MemoryError) as error:
         raise ValueError(f"a Parquet file of {len(file)} bytes is damaged: {error}") from error
+    primes = out[:length]
     primes.flags.writeable = False
     return primes
 

@@ -11,16 +11,17 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from tasks import parquet
 from tasks.ahead import one_ahead
 from tasks.deltas import PRIME_TYPE
 from tasks.errors import SegmentDamaged
-from tasks.jobs import segment_count, segment_length
+from tasks.jobs import SEGMENT_PRIMES, segment_count, segment_length
 from tasks.object_store import ObjectStore
 from tasks.result_store import segment_name, undamaged
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
 
@@ -67,19 +68,21 @@ class ResultWriter:
 
     async def _sha256(self, job_id: str, count: int) -> str:
         digest = hashlib.sha256()
+        # The one in use and the next, by turns.
+        buffers = [np.empty(SEGMENT_PRIMES, dtype=PRIME_TYPE) for _ in range(2)]
 
         async def read(index: int) -> npt.NDArray[np.uint64]:
             file = await self._objects.get(segment_name(job_id, index))
-            return await asyncio.to_thread(_unpack, file, segment_length(count, index))
+            return await asyncio.to_thread(_unpack, file, segment_length(count, index), buffers[index % 2])
 
         # Unpacking takes as long as hashing, and both run beside one another: neither holds the interpreter lock.
         async for primes in one_ahead(range(segment_count(count)), read):
-            await asyncio.to_thread(digest.update, primes.astype(PRIME_TYPE, copy=False).data)
+            await asyncio.to_thread(digest.update, primes.data)
         return digest.hexdigest()
 
 
-def _unpack(file: bytes, length: int) -> npt.NDArray[np.uint64]:
-    primes = undamaged(parquet.unpack, file)
+def _unpack(file: bytes, length: int, buffer: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    primes = undamaged(parquet.unpack, file, buffer)
     if primes.size != length:
         raise SegmentDamaged
     return primes

@@ -118,6 +118,19 @@ def test_a_truncated_file_is_refused(cut: int) -> None:
         parquet.unpack(FILE[:-cut])
 
 
+def test_files_are_unpacked_one_after_the_other_in_the_same_memory() -> None:
+    memory = np.empty(300, dtype=np.uint64)
+    for start, stop in ((0, 200), (100, 400), (7, 8)):
+        primes = parquet.unpack(parquet.pack(PRIMES[start:stop]), memory)
+        assert primes.tolist() == PRIMES[start:stop].tolist()
+        assert np.shares_memory(primes, memory)
+
+
+def test_a_file_that_has_more_than_there_is_memory_for_is_refused() -> None:
+    with pytest.raises(ValueError, match="has 200 primes, must have at most 199"):
+        parquet.unpack(parquet.pack(PRIMES[:200]), np.empty(199, dtype=np.uint64))
+
+
 def test_joined_files_are_one_file_with_the_primes_of_all() -> None:
     parts = [PRIMES[:100_000], PRIMES[100_000:100_001], PRIMES[100_001:]]
     files = [parquet.pack(part) for part in parts]
