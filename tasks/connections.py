@@ -89,9 +89,16 @@ def pool(settings: JobSettings, connections: int = CONNECTIONS) -> FairPool:
 
 @asynccontextmanager
 async def answering() -> AsyncIterator[None]:
-    """Turn every way in which a store fails to answer into the one expected failure."""
+    """Turn every way in which a store fails to answer into the one expected failure.
+
+    Whoever is cancelled meanwhile is: in Python 3.11 the client loses a cancellation that comes while it sends.
+    """
+    task = asyncio.current_task()
+    cancelled_before = task.cancelling() if task is not None else 0
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds() + 0.3):
             yield
     except (RedisError, OSError, TimeoutError) as error:
         raise BackendUnavailable from error
+    if task is not None and task.cancelling() > cancelled_before:
+        raise asyncio.CancelledError

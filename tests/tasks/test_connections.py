@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.connections import pool
+from tasks.store import Store
 
 if TYPE_CHECKING:
     from tasks.settings import JobSettings
@@ -60,3 +61,17 @@ async def test_a_caller_that_gave_up_waiting_takes_no_turn(settings: JobSettings
     async with asyncio.timeout(5):
         await shared.release(await shared.get_connection())
     await shared.aclose()
+
+
+async def test_a_caller_whose_time_is_up_is_not_answered_all_the_same(settings: JobSettings) -> None:
+    """Whenever that is: while connecting, sending, or waiting for the answer."""
+    for microseconds in range(0, 4_000, 10):
+        store = Store.connect(settings)
+        try:
+            async with asyncio.timeout(microseconds / 1_000_000) as limit:
+                await store.system()
+            assert not limit.expired()
+        except TimeoutError:
+            continue
+        finally:
+            await store.close()
