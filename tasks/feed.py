@@ -216,7 +216,8 @@ class JobFeed:
                 if self.closing.is_set() or asyncio.get_running_loop().time() > deadline:
                     raise
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(topic.changed.wait(), _RECONNECT_DELAY.total_seconds())
+                    async with asyncio.timeout(_RECONNECT_DELAY.total_seconds()):
+                        await topic.changed.wait()
 
     async def _listen(self) -> None:
         while True:

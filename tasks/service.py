@@ -82,7 +82,8 @@ class JobService:
         """End every stream politely, this process being stopped, and wait so long at most until all have ended."""
         self._feed.close()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._feed.drained.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._feed.drained.wait()
 
     async def stop(self) -> None:
         """End every stream and close all connections."""
@@ -217,7 +218,8 @@ class JobService:
             with suppress(BackendUnavailable):
                 yield await self._store.system()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._feed.closing.wait(), interval.total_seconds())
+                async with asyncio.timeout(interval.total_seconds()):
+                    await self._feed.closing.wait()
 
     @property
     def subscribers(self) -> int:

@@ -89,7 +89,8 @@ class Child:
                 # To the leader alone: it knows in which order its own children end.
                 self._process.terminate()
         try:
-            await asyncio.wait_for(asyncio.shield(self.ended), seconds)
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(self.ended)
         except TimeoutError:
             self._console.say(f"{self.spec.name} did not end within {seconds:.1f} s: killed")
             self.kill()
