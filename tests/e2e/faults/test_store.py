@@ -98,7 +98,7 @@ def probe(url: str, answered: threading.Event) -> list[float]:
 
     There is one at least: callers who are refused have heard so within milliseconds.
     """
-    seconds = []
+    seconds: list[float] = []
     with httpx.Client(base_url=url, timeout=10) as client:
         while not seconds or not answered.wait(0.02):
             began = time.monotonic()
