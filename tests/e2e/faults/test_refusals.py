@@ -51,21 +51,21 @@ async def is_loading(stage: Stage) -> bool:
     return False
 
 
-# What is set, set again, and whether messages can't be taken meanwhile.
+# What is set, set again, and what a worker says of it that can take no messages meanwhile.
 REFUSALS = {
-    "out of memory": (("config", "set", "maxmemory", "1"), ("config", "set", "maxmemory", "0"), False),
-    "a replica": (("replicaof", "127.0.0.1", "1"), ("replicaof", "no", "one"), True),
+    "out of memory": (("config", "set", "maxmemory", "1"), ("config", "set", "maxmemory", "0"), None),
+    "a replica": (("replicaof", "127.0.0.1", "1"), ("replicaof", "no", "one"), "against a read only replica"),
     "without replicas": (
         ("config", "set", "min-replicas-to-write", "1"),
         ("config", "set", "min-replicas-to-write", "0"),
-        True,
+        "Not enough good replicas",
     ),
 }
 
 
 @pytest.mark.parametrize("fault", REFUSALS)
 async def test_a_store_that_refuses_is_told_in_time_and_costs_nothing(tmp_path: Path, fault: str) -> None:
-    refuse, accept, refuses_takers = REFUSALS[fault]
+    refuse, accept, complaint = REFUSALS[fault]
     with Stage(tmp_path) as stage:
         url = stage.add_api()
         # One process works, and its worker waits for more.
@@ -78,7 +78,8 @@ async def test_a_store_that_refuses_is_told_in_time_and_costs_nothing(tmp_path: 
             before = stage.client.dbsize()
             await all_are_told(url)
             assert stage.client.dbsize() <= before
-            if refuses_takers:
+            if complaint is not None:
+                await eventually(lambda: said(stage, complaint))
                 # One that begins just then is no less patient.
                 stage.add_worker()
                 await eventually(lambda: said(stage, "Trying to re-establish the connection"))
