@@ -115,7 +115,7 @@ def router(service: JobService) -> APIRouter:
         metrics.record_served(job.count * (answer.stop - answer.start) // file.size, "download")
         return await answer.with_content(chosen.content_type)
 
-    # As of the status of a request.
+    # The manual tells of GET alone: it would list HEAD as an operation of its own.
     doors.add_api_route("/jobs/{job_id}/primes.{form}", primes, methods=["HEAD"], include_in_schema=False)
     return doors
 

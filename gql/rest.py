@@ -120,7 +120,7 @@ def router(service: JobService, settings: ApiSettings) -> APIRouter:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(await _status_body(mine, job), headers=headers, media_type="application/json")
 
-    # Told as one operation in the manual, which has its own for each method.
+    # The manual tells of GET alone: it would list HEAD as an operation of its own.
     doors.add_api_route("/status/{request_id}", status, methods=["HEAD"], include_in_schema=False)
     return doors
 

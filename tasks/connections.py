@@ -91,14 +91,20 @@ def pool(settings: JobSettings, connections: int = CONNECTIONS) -> FairPool:
 async def answering() -> AsyncIterator[None]:
     """Turn every way in which a store fails to answer into the one expected failure.
 
-    Whoever is cancelled meanwhile is: in Python 3.11 the client loses a cancellation that comes while it sends.
+    A caller that is cancelled meanwhile ends as cancelled, though in Python 3.11 the client drops a cancellation that
+    comes while it sends.
     """
-    task = asyncio.current_task()
-    cancelled_before = task.cancelling() if task is not None else 0
+    cancelled_before = _cancellations()
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds() + 0.3):
             yield
     except (RedisError, OSError, TimeoutError) as error:
         raise BackendUnavailable from error
-    if task is not None and task.cancelling() > cancelled_before:
+    if _cancellations() > cancelled_before:
         raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    """How many times the task that runs has been cancelled, and has not been let off."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()

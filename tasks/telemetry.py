@@ -49,7 +49,7 @@ def connect() -> None:
         signals.after_setup_logger.connect(_set_level, weak=False)
         signals.after_setup_task_logger.connect(_set_level, weak=False)
     # After Celery has asked for all of its own.
-    signals.celeryd_after_setup.connect(_ignore_warnings, weak=False)
+    signals.celeryd_after_setup.connect(_leave_out_known_warning, weak=False)
     signals.worker_process_init.connect(_start, weak=False)
     # Not atexit: a child of the pool leaves without it.
     signals.worker_process_shutdown.connect(_stop, weak=False)
@@ -61,8 +61,8 @@ def _configure_logs(**_: Any) -> None:  # noqa: ANN401 - signals pass what they 
     configure(LogSettings())
 
 
-def _ignore_warnings(**_: Any) -> None:  # noqa: ANN401 - likewise
-    # Of each lost connection: that a setting, which tasks.celery gives, will have another default.
+def _leave_out_known_warning(**_: Any) -> None:  # noqa: ANN401 - likewise
+    # At each lost connection Celery warns of another default to come, of a setting that tasks.celery gives.
     warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
 
 
