@@ -14,18 +14,18 @@ from gql.access.entrance import caller_of
 from gql.compression import compressed
 from gql.problems import ANY_OTHER, documented
 from gql.ranges import RangeNotSatisfiableError, wanted_coding, wanted_range
-from tasks import metrics
 from tasks.errors import JobNotFound
-from tasks.exports import ExportFormat, export
+from tasks.exports.formats import ExportFormat, export
+from tasks.instrumentation import metrics
 from tasks.jobs import ResultState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tasks.exports import ExportFile
+    from tasks.exports.formats import ExportFile
+    from tasks.exports.source import Source
     from tasks.jobs import Job
     from tasks.service import JobService
-    from tasks.sources import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse
 from tasks.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    from tasks.condition import Condition
     from tasks.service import JobService
+    from tasks.storage.server_info import Condition
 
 # As long as the job store is given.
 _RESULTS_SECONDS = 2

@@ -17,9 +17,9 @@ from fastapi import APIRouter, Header, Request, Response
 
 from gql.access.entrance import caller_of
 from gql.problems import ANY_OTHER, documented, problem
-from tasks import metrics
 from tasks.errors import FieldIssue, InvalidRequest, JobNotFound
-from tasks.exports import ExportFormat
+from tasks.exports.formats import ExportFormat
+from tasks.instrumentation import metrics
 from tasks.jobs import JobStatus, PrimesRequest, ResultState
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from observability import telemetry
-from tasks.gauges import StoreGauges
+from tasks.api.store_metrics import StoreGauges
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig

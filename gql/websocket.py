@@ -18,8 +18,8 @@ from gql.access.doorkeeper import NotAdmitted
 from gql.trusted import DocumentRefused
 from schema.context import Context
 from schema.limits import LimitExceeded
+from tasks.api.feed import cancelled
 from tasks.errors import BackendUnavailable
-from tasks.feed import cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,8 @@ import strawberry
 from schema.errors import BackendUnavailable, JobNotFound, RequestRefused
 from schema.job import Job
 from schema.scalars import SafeInt
-from tasks import errors, jobs, metrics
+from tasks import errors, jobs
+from tasks.instrumentation import metrics
 
 if TYPE_CHECKING:
     from schema.context import Info

@@ -14,9 +14,10 @@ from schema.enums import describe_enum
 from schema.errors import refusals
 from schema.pages import After, Before, First, Last, Offset, PageArguments, PageInfo, encode_cursor
 from schema.scalars import SafeInt
-from tasks import jobs, metrics
+from tasks import jobs
 from tasks.errors import BackendUnavailable
-from tasks.exports import ExportFormat, export
+from tasks.exports.formats import ExportFormat, export
+from tasks.instrumentation import metrics
 from tasks.jobs import ResultState
 
 _CURSOR = "prime"

@@ -13,8 +13,8 @@ from tasks import jobs
 
 if TYPE_CHECKING:
     from schema.context import Bounds
+    from tasks.api.job_store import SystemState
     from tasks.service import JobService
-    from tasks.store import SystemState
 
 
 @strawberry.type(description="How full the system is.")

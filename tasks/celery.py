@@ -1,7 +1,7 @@
 """The Celery app: entry point of the worker process (`celery -A tasks worker`).
 
 Each setting was tried with workers and brokers killed; what it prevents is beside it. Messages are written by the
-scripts of tasks.records, in one step with the record: nothing here publishes.
+scripts of tasks.storage.records, in one step with the record: nothing here publishes.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from celery import Celery
 from kombu import Queue
 
-from tasks import forking, presence, telemetry
-from tasks.records import LARGE_QUEUE, QUEUES
 from tasks.settings import JobSettings
+from tasks.storage.records import LARGE_QUEUE, QUEUES
+from tasks.worker import gc_freeze, heartbeat, telemetry
 
 settings = JobSettings()
 
-app = Celery("tasks", broker=settings.broker_url, include=["tasks.generate"])
+app = Celery("tasks", broker=settings.broker_url, include=["tasks.worker.generate_segment"])
 app.conf.update(
     task_queues=[Queue(name) for name in QUEUES],
     task_default_queue=LARGE_QUEUE,
@@ -32,7 +32,7 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     # For SIGQUIT, and SIGTERM with REMAP_SIGTERM=SIGQUIT; then what is unfinished is handed back.
     worker_soft_shutdown_timeout=2,
-    # Remote control keeps keys without a time-to-live; who works is told by tasks.presence.
+    # Remote control keeps keys without a time-to-live; who works is told by tasks.worker.heartbeat.
     worker_enable_remote_control=False,
     worker_send_task_events=False,
     worker_hijack_root_logger=True,
@@ -57,6 +57,6 @@ app.conf.update(
 )
 
 
-forking.connect()
-presence.connect(app, settings)
+gc_freeze.connect()
+heartbeat.connect(app, settings)
 telemetry.connect()

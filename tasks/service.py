@@ -9,15 +9,15 @@ from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
-from tasks import metrics, tracing
+from tasks.api.feed import JobFeed, cancelled
+from tasks.api.job_store import Store
+from tasks.api.rate_limit import SubmissionRates
 from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
-from tasks.feed import JobFeed, cancelled
-from tasks.rates import SubmissionRates
-from tasks.records import queue_for
-from tasks.result_store import ResultStore
-from tasks.results import Results
-from tasks.store import Store
+from tasks.instrumentation import metrics, tracing
+from tasks.results.reader import Results
+from tasks.results.segments import ResultStore
+from tasks.storage.records import queue_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from tasks.api.job_store import Submission, SystemState
     from tasks.callers import Caller
-    from tasks.condition import Condition
+    from tasks.exports.source import Source
     from tasks.jobs import Job, JobPage, JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
-    from tasks.sources import Source
-    from tasks.store import Submission, SystemState
+    from tasks.storage.server_info import Condition
 
 log = logging.getLogger(__name__)
 

@@ -115,13 +115,13 @@ def test_test_packages_are_packages_from_the_top_down() -> None:
     ids=name,
 )
 def test_a_test_file_stands_where_what_it_tests_does(test: Path) -> None:
-    """tests/tasks/test_store.py tests tasks/store.py, and so may tests/tasks/test_store_outages.py.
+    """tests/tasks/api/test_feed.py tests tasks/api/feed.py, and so may tests/tasks/api/test_feed_outages.py.
 
     The Lua scripts are tested together, since what one leaves behind is read by another.
     """
     folder = ROOT / test.parent.relative_to(ROOT / "tests")
     assert folder.is_dir()
-    if name(test) in WITHOUT_A_MODULE or folder == ROOT / "tasks/scripts":
+    if name(test) in WITHOUT_A_MODULE or folder == ROOT / "tasks/storage/lua":
         return
     words = test.stem.removeprefix("test_").split("_")
     subjects = ["_".join(words[:count]) for count in range(1, len(words) + 1)]

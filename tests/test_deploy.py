@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from gql.settings import ApiSettings
-from tasks import records
 from tasks.settings import JobSettings
+from tasks.storage import records
 from tests.programs import ROOT
 from tests.test_compose import SERVICES, TELEMETRY
 from tests.test_containers import BUCKET, settings_named

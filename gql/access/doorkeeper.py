@@ -20,8 +20,8 @@ from cachetools import TTLCache
 
 from gql.access.keys import KeyStore, PresentedKey
 from gql.access.tokens import TokenReader
+from tasks.api.feed import cancelled
 from tasks.errors import BackendUnavailable, RateLimited
-from tasks.feed import cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

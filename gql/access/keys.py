@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import redis.asyncio
 
 from tasks.callers import Caller
-from tasks.connections import answering, pool
+from tasks.storage.redis import answering, pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,10 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import deltas, engine
+from tasks import engine
+from tasks.results import delta_codec
 from tests import programs
-from tests.tasks.buckets import ENVIRONMENT
+from tests.tasks.results.buckets import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,7 @@ def test_a_missing_bucket_is_told_and_costs_nothing_else(endpoint: str, tmp_path
         retried = ask(client, RETRY, id=failed["id"])["retryJob"]["job"]["id"]
         done = ask(client, WAIT, id=retried)["job"]
         assert (done["status"], done["result"]["available"]) == ("SUCCEEDED", COUNT)
-        assert done["result"]["sha256"] == deltas.sha256(engine.primes_from(2, COUNT))
+        assert done["result"]["sha256"] == delta_codec.sha256(engine.primes_from(2, COUNT))
 
         found = ask(client, PAGES, id=retried, value=LAST, last=COUNT - 1)["job"]["result"]
         assert (found["at"], found["indexOf"], found["primes"]["values"][-1]) == (LAST, COUNT - 1, LAST)

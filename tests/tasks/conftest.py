@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tasks.recorder import Recorder
-from tasks.store import Store
+from tasks.api.job_store import Store
+from tasks.worker.job_recorder import Recorder
 from tests.tasks.keys import Keys
 
 if TYPE_CHECKING:

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from tasks import deltas, engine
+from tasks import engine
 from tasks.jobs import JobStatus
-from tasks.recorder import SegmentResult
+from tasks.results import delta_codec
+from tasks.worker.job_recorder import SegmentResult
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from tasks.jobs import Job
-    from tasks.recorder import Claim, Recorder
+    from tasks.worker.job_recorder import Claim, Recorder
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of tasks.records, read and bent without the scripts."""
+    """The keys of tasks.storage.records, read and bent without the scripts."""
 
     client: Redis
     prefix: str
@@ -98,13 +99,13 @@ class Keys:
 def computed(claim: Claim) -> SegmentResult:
     """The true result of a claimed segment of a small job."""
     primes = engine.primes_from(claim.start, claim.length)
-    return SegmentResult(int(primes[0]), int(primes[-1]), deltas.sha256(primes), deltas.pack(primes))
+    return SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes), delta_codec.pack(primes))
 
 
 def made_up(last: int = 3) -> SegmentResult:
     """A result for tests in which the primes do not matter."""
     primes = np.array([2, last], dtype=np.uint64)
-    return SegmentResult(2, last, deltas.sha256(primes), deltas.pack(primes))
+    return SegmentResult(2, last, delta_codec.sha256(primes), delta_codec.pack(primes))
 
 
 def claimed(recorder: Recorder, job: Job, index: int = 0) -> Claim:

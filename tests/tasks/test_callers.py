@@ -18,8 +18,8 @@ from tests.tasks.keys import claimed, computed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tasks.recorder import Recorder
     from tasks.settings import JobSettings
+    from tasks.worker.job_recorder import Recorder
     from tests.tasks.keys import Keys
 
 ALICE, BOB = Caller("key:alice"), Caller("key:bob")

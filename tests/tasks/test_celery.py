@@ -11,12 +11,12 @@ import psutil
 import pytest
 
 from tasks import engine
-from tasks.deltas import sha256
+from tasks.api.job_store import Store
 from tasks.jobs import SEGMENT_PRIMES, FailureReason, Job, JobStatus, PrimesRequest
-from tasks.recorder import Finish, Recorder
-from tasks.result_store import ResultStore
-from tasks.results import Results
-from tasks.store import Store
+from tasks.results.delta_codec import sha256
+from tasks.results.reader import Results
+from tasks.results.segments import ResultStore
+from tasks.worker.job_recorder import Finish, Recorder
 from tests import programs
 from tests.tasks.engine.sieve import primes_below
 from tests.tasks.keys import made_up

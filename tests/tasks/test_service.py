@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from tasks.errors import BackendUnavailable, InvalidRequest, ResultStoreUnavailable
 from tasks.jobs import JobStatus, PrimesRequest
-from tasks.result_writer import ResultWriter
+from tasks.results.writer import ResultWriter
 from tasks.service import JobService
 from tasks.settings import JobSettings
 from tests import programs
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tasks.jobs import Job
-    from tasks.recorder import Recorder
+    from tasks.worker.job_recorder import Recorder
 
 UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
 LONG = timedelta(seconds=20)

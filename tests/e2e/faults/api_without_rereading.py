@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uvicorn
 
-from tasks.feed import JobFeed
+from tasks.api.feed import JobFeed
 
 
 def _nothing(self: JobFeed) -> None:

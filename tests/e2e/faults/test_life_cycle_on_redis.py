@@ -11,7 +11,7 @@ from hypothesis import settings as examples
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests import programs
-from tests.tasks.scripts.test_life_cycle import LifeCycle
+from tests.tasks.storage.lua.test_life_cycle import LifeCycle
 
 if TYPE_CHECKING:
     from pathlib import Path

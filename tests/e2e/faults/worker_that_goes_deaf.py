@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from celery.__main__ import main
 
-from tasks.presence import WorkerPresence
-from tasks.standstill import Standstill
+from tasks.worker.heartbeat import WorkerPresence
+from tasks.worker.watchdog import Standstill
 
 if TYPE_CHECKING:
     from celery.worker.consumer import Consumer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from celery.__main__ import main
 
-from tasks import records
+from tasks.storage import records
 from tests.programs import ROOT
 
-_HELD = (ROOT / "tasks/scripts/held.lua").read_text(encoding="utf-8")
+_HELD = (ROOT / "tasks/storage/lua/held.lua").read_text(encoding="utf-8")
 _UNFENCED = "local held = load_segment(A.job, A.index)\n"
 
 _script_text = records.script_text

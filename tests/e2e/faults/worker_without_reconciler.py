@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery.__main__ import main
 
-from tasks.presence import WorkerPresence
+from tasks.worker.heartbeat import WorkerPresence
 
 
 def _nothing(self: WorkerPresence) -> None:

@@ -1,0 +1,253 @@
+"""API side of the job record: creating, cancelling and reading jobs. Every change is one script, one round trip.
+
+Each method is told who asks, and the scripts find no jobs but that caller's.
+
+Async throughout, and answered for in time: see connections. What a running job changes about itself belongs to
+recorder.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+import redis.asyncio
+from redis.exceptions import NoPermissionError
+
+from tasks.callers import ANYONE
+from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, RateLimited, TransitionRefused
+from tasks.jobs import Job, JobPage, is_job_id, segment_count
+from tasks.storage import records
+from tasks.storage.redis import ANSWER_TIMEOUT, answering, pool
+from tasks.storage.server_info import Condition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from redis.asyncio.client import PubSub
+
+    from tasks.callers import Caller
+    from tasks.jobs import JobPageRequest, PrimesRequest, QueueStats, Worker
+    from tasks.settings import JobSettings
+
+# What a caller is told to wait when nothing is known of the pace.
+_DEFAULT_RETRY_AFTER = timedelta(seconds=1)
+_LONGEST_RETRY_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An accepted request: its job, and whether an idempotency key found one that was there before."""
+
+    job: Job
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SystemState:
+    """The system at a moment of the store's clock."""
+
+    at: datetime
+    queue: QueueStats
+    workers: tuple[Worker, ...]
+    # Since when the segment waits that has waited longest for a worker; None: none waits.
+    oldest_due: timedelta | None = None
+
+
+class Store:
+    """The API's hand on the records."""
+
+    def __init__(self, client: redis.asyncio.Redis, settings: JobSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._scripts = {
+            name: client.register_script(records.script_text(name))
+            for name in ("submit_job", "cancel_job", "get_jobs", "list_jobs", "system_state", "live_results")
+        }
+
+    @classmethod
+    def connect(cls, settings: JobSettings) -> Self:
+        """A store with a pool of its own; connections are opened when first needed."""
+        return cls(redis.asyncio.Redis.from_pool(pool(settings)), settings)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def submit(
+        self, request: PrimesRequest, traceparent: str | None = None, caller: Caller = ANYONE
+    ) -> Submission:
+        """Accept a checked request.
+
+        Raises:
+            IdempotencyConflict: the key stands for a job with other arguments.
+            QueueFull: as many jobs are open as the settings allow.
+            RateLimited: the caller has as much open as one may.
+        """
+        return await self._submit(
+            caller,
+            count=str(request.count),
+            start=str(request.start),
+            segments=segment_count(request.count),
+            queue=records.queue_for(request.count),
+            idempotency_key=request.idempotency_key,
+            idempotency_ttl_ms=self._settings.idempotency_ttl_seconds * 1000,
+            traceparent=traceparent,
+        )
+
+    async def retry(self, job_id: str, traceparent: str | None = None, caller: Caller = ANYONE) -> Submission:
+        """Accept a new job with the arguments of one that failed or was cancelled.
+
+        Raises:
+            JobNotFound: the caller has none with this id.
+            TransitionRefused: the job is neither FAILED nor CANCELLED.
+            QueueFull: as many jobs are open as the settings allow.
+            RateLimited: the caller has as much open as one may.
+        """
+        _require_job_id(job_id)
+        return await self._submit(caller, retry_of=job_id, traceparent=traceparent)
+
+    async def _submit(self, caller: Caller, **arguments: object) -> Submission:
+        outcome, *reply = await self._run(
+            "submit_job",
+            owner=caller.owner,
+            **_limits(caller),
+            window=records.SENDING_WINDOW,
+            small_queue=records.SMALL_QUEUE,
+            uuid_tail=records.new_uuid_tail(),
+            capacity=self._settings.queue_capacity,
+            max_attempts=self._settings.max_attempts,
+            **arguments,
+        )
+        match outcome:
+            case b"created" | b"replayed":
+                return Submission(records.parse_job(reply[0]), replayed=outcome == b"replayed")
+            case b"conflict":
+                raise IdempotencyConflict(records.parse_job(reply[0]))
+            case b"refused":
+                job = records.parse_job(reply[0])
+                raise TransitionRefused(f"job {job.id} is {job.status}: only a FAILED or CANCELLED one is retried", job)
+            case b"limited":
+                raise RateLimited(f"{reply[0].decode()} of this caller are open already", _DEFAULT_RETRY_AFTER)
+            case b"full":
+                queue = records.parse_queue(reply[0], self._settings.queue_capacity)
+                raise QueueFull(queue, _retry_after(queue))
+            case _:
+                raise JobNotFound(str(arguments["retry_of"]))
+
+    async def cancel(self, job_id: str, caller: Caller = ANYONE) -> Job:
+        """End a job at once, and take back what was sent of it.
+
+        Raises:
+            JobNotFound: the caller has none with this id.
+            TransitionRefused: the job is final already.
+        """
+        _require_job_id(job_id)
+        outcome, *reply = await self._run("cancel_job", job=job_id, owner=caller.owner)
+        if outcome == b"unknown":
+            raise JobNotFound(job_id)
+        job = records.parse_job(reply[0])
+        if outcome == b"refused":
+            raise TransitionRefused(f"job {job.id} is {job.status} already", job)
+        return job
+
+    async def read(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
+        """The caller's jobs with these ids, as they all are at one moment; None for any other id."""
+        possible = [job_id for job_id in job_ids if is_job_id(job_id)]
+        if not possible:
+            return [None] * len(job_ids)
+        snapshots = await self._run("get_jobs", jobs=possible, owner=caller.owner)
+        found = {
+            job_id: records.parse_job(snapshot)
+            for job_id, snapshot in zip(possible, snapshots, strict=True)
+            if snapshot is not None
+        }
+        return [found.get(job_id) for job_id in job_ids]
+
+    async def list_jobs(self, request: JobPageRequest, caller: Caller = ANYONE) -> JobPage:
+        """A page of the caller's jobs, newest first, as they all are at one moment."""
+        total, newer, older, snapshots = await self._run(
+            "list_jobs",
+            owner=caller.owner,
+            statuses=sorted(request.statuses),
+            size=request.size,
+            from_oldest=request.from_oldest,
+            older_than=request.older_than,
+            newer_than=request.newer_than,
+            # Jobs are stamped with whole milliseconds: a bound between two is moved to one that admits the same.
+            created_after_ms=_epoch_ms(request.created_after, math.floor),
+            created_before_ms=_epoch_ms(request.created_before, math.ceil),
+        )
+        return JobPage(tuple(records.parse_job(snapshot) for snapshot in snapshots), newer, older, total)
+
+    async def kept_folders(self, folders: Sequence[str]) -> set[str]:
+        """Which of some folders of the result store belong to results that are kept, or may still be written."""
+        return {folder.decode() for folder in await self._run("live_results", folders=folders)}
+
+    async def result(self, job_id: str) -> bytes | None:
+        """The delta-coded primes of a job; None when there are none, or no longer."""
+        async with answering():
+            packed: bytes | None = await self._client.get(f"{self._settings.key_prefix}job:{job_id}:result")  # type: ignore[assignment] # replies are not decoded
+            return packed
+
+    async def system(self) -> SystemState:
+        """Queue figures and the workers that were seen lately."""
+        worker_ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
+        reply = await self._run("system_state", worker_ttl_ms=worker_ttl_ms, queues=records.QUEUES)
+        now_ms, queue, workers, waits_ms = reply
+        return SystemState(
+            at=records.moment(now_ms),
+            queue=records.parse_queue(queue, self._settings.queue_capacity),
+            workers=records.parse_workers(workers),
+            oldest_due=None if waits_ms < 0 else timedelta(milliseconds=waits_ms),
+        )
+
+    async def condition(self) -> Condition | None:
+        """How the store is; None where its user may not ask."""
+        async with answering():
+            try:
+                return Condition.parse(await self._client.info())
+            except NoPermissionError:
+                return None
+
+    async def events(self) -> PubSub:
+        """A connection of its own, subscribed to the events of all jobs and confirmed by the server."""
+        subscription = self._client.pubsub()
+        try:
+            async with answering():
+                await subscription.subscribe(f"{self._settings.key_prefix}events")
+                confirmation = await subscription.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
+            if confirmation is None:
+                raise BackendUnavailable  # noqa: TRY301 - closed as after any other failure
+        except BaseException:
+            await subscription.aclose()  # type: ignore[no-untyped-call]
+            raise
+        return subscription
+
+    async def _run(self, script: str, **arguments: object) -> Any:  # noqa: ANN401 - a script's reply
+        packed = records.script_arguments(self._settings, arguments)
+        async with answering():
+            return await self._scripts[script](keys=[self._settings.key_prefix], args=[packed])
+
+
+def _limits(caller: Caller) -> dict[str, int]:
+    limits = caller.limits
+    return {} if limits is None else {"open_jobs": limits.open_jobs, "open_count": limits.open_count}
+
+
+def _require_job_id(job_id: str) -> None:
+    if not is_job_id(job_id):
+        raise JobNotFound(job_id)
+
+
+def _epoch_ms(moment: datetime | None, rounded: Callable[[float], int]) -> int | None:
+    return None if moment is None else rounded((moment - records.moment(0)) / timedelta(milliseconds=1))
+
+
+def _retry_after(queue: QueueStats) -> timedelta:
+    if queue.estimated_wait is None:
+        return _DEFAULT_RETRY_AFTER
+    return min(max(queue.estimated_wait / 10, _DEFAULT_RETRY_AFTER), _LONGEST_RETRY_AFTER)

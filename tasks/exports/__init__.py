@@ -1,0 +1,1 @@
+"""Finished results as downloadable files: Parquet, CSV and newline-delimited JSON."""

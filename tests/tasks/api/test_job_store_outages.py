@@ -1,0 +1,159 @@
+"""A store that does not answer, or refuses to write, is one expected failure, in time; afterwards all goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from tasks.api.job_store import Store
+from tasks.errors import BackendUnavailable
+from tasks.jobs import JobPageRequest, PrimesRequest
+from tasks.settings import JobSettings
+from tasks.storage.redis import CONNECTIONS
+from tests import programs
+from tests.programs import free_port
+from tests.waiting import eventually, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from tests.programs import Valkey
+
+# The promise of tasks.api.job_store, and half a second for a busy machine.
+ANSWER_SECONDS = 2.5 + 0.5
+UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Valkey]:
+    """A server that may be frozen and killed."""
+    with programs.valkey(tmp_path / "own") as server:
+        yield server
+
+
+@pytest.fixture
+async def own_store(own: Valkey) -> AsyncIterator[Store]:
+    store = Store.connect(JobSettings(redis_url=own.url, key_prefix="own:"))
+    yield store
+    await store.close()
+
+
+async def submits(store: Store) -> bool:
+    try:
+        await store.submit(PrimesRequest(10))
+    except BackendUnavailable:
+        return False
+    return True
+
+
+async def test_a_frozen_store_is_answered_for_in_time_by_every_method(own: Valkey, own_store: Store) -> None:
+    assert await submits(own_store)
+    own.freeze()
+    began = time.monotonic()
+    answers = await asyncio.gather(
+        own_store.submit(PrimesRequest(10)),
+        own_store.read([UNKNOWN]),
+        own_store.list_jobs(JobPageRequest(10)),
+        own_store.cancel(UNKNOWN),
+        own_store.retry(UNKNOWN),
+        own_store.result(UNKNOWN),
+        own_store.system(),
+        own_store.events(),
+        return_exceptions=True,
+    )
+    assert time.monotonic() - began < ANSWER_SECONDS
+    assert {type(answer) for answer in answers} == {BackendUnavailable}
+    own.thaw()
+    await eventually(lambda: submits(own_store))
+
+
+async def test_more_callers_than_connections_are_all_answered_in_time(own: Valkey, own_store: Store) -> None:
+    assert await submits(own_store)
+    own.freeze()
+    began = time.monotonic()
+    answers = await asyncio.gather(*(submits(own_store) for _ in range(5 * CONNECTIONS)))
+    assert time.monotonic() - began < ANSWER_SECONDS
+    assert not any(answers)
+    own.thaw()
+    assert all(await asyncio.gather(*(submits(own_store) for _ in range(5 * CONNECTIONS))))
+
+
+async def test_callers_that_leave_take_no_answer_of_others_with_them(store: Store) -> None:
+    """A connection on which an answer is still to come must not be used again."""
+    jobs = [(await store.submit(PrimesRequest(10))).job for _ in range(50)]
+    for delay in range(20):
+        leaving = [asyncio.create_task(store.read([job.id])) for job in jobs]
+        await asyncio.sleep(delay / 10_000)
+        for task in leaving[::2]:
+            task.cancel()
+        for job, task in zip(jobs, leaving, strict=True):
+            with contextlib.suppress(asyncio.CancelledError):
+                [found] = await task
+                assert found is not None
+                assert found.id == job.id
+    read_again = await asyncio.gather(*(store.read([job.id]) for job in jobs))
+    assert [job.id for [job] in read_again if job] == [job.id for job in jobs]
+
+
+async def test_a_store_that_is_not_there_is_told_at_once() -> None:
+    store = Store.connect(JobSettings(redis_url=f"redis://127.0.0.1:{free_port()}/0"))
+    began = time.monotonic()
+    with pytest.raises(BackendUnavailable, match="the job store does not answer"):
+        await store.read([UNKNOWN])
+    assert time.monotonic() - began < 1
+    await store.close()
+
+
+async def test_a_store_that_was_killed_is_used_again_when_it_is_back(tmp_path: Path) -> None:
+    with programs.valkey(tmp_path, appendfsync="always") as server:
+        store = Store.connect(JobSettings(redis_url=server.url, key_prefix="own:"))
+        job = (await store.submit(PrimesRequest(10))).job
+        assert server.program is not None
+        server.program.kill()
+        with pytest.raises(BackendUnavailable):
+            await store.read([job.id])
+    with programs.valkey(tmp_path, server.port):
+        [found] = await store.read([job.id])
+        await store.close()
+    assert found is not None
+    assert found.id == job.id
+
+
+async def test_a_store_without_room_acknowledges_nothing(own: Valkey, own_store: Store) -> None:
+    assert await submits(own_store)
+    with redis.Redis.from_url(own.url) as client:
+        client.config_set("maxmemory", "1")
+        before = client.dbsize()
+        assert not await submits(own_store)
+        assert client.dbsize() == before
+        client.config_set("maxmemory", "0")
+    assert await submits(own_store)
+
+
+async def test_a_full_store_can_still_be_read(own: Valkey, own_store: Store) -> None:
+    job = (await own_store.submit(PrimesRequest(10))).job
+    with redis.Redis.from_url(own.url) as client:
+        client.config_set("maxmemory", "1")
+    [found] = await own_store.read([job.id])
+    assert found is not None
+    assert await own_store.result(job.id) is None
+
+
+async def test_a_replica_acknowledges_nothing(own: Valkey, tmp_path: Path) -> None:
+    with redis.Redis.from_url(own.url) as primary:
+        primary.config_set("repl-diskless-sync-delay", "0")
+    with (
+        programs.valkey(tmp_path / "replica", replicaof=f"127.0.0.1 {own.port}") as replica,
+        redis.Redis.from_url(replica.url) as client,
+    ):
+        wait_until(lambda: client.info("replication")["master_link_status"] == "up")
+        store = Store.connect(JobSettings(redis_url=replica.url, key_prefix="own:"))
+        assert not await submits(store)
+        await store.close()
+        assert client.dbsize() == 0

@@ -1,0 +1,152 @@
+"""Pages of jobs equal those of a model that has all jobs in one list."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.jobs import JobPageRequest, JobStatus, PrimesRequest
+from tests.tasks.keys import claimed, computed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tasks.api.job_store import Store
+    from tasks.jobs import Job
+    from tasks.worker.job_recorder import Recorder
+    from tests.tasks.keys import Keys
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a page should be."""
+
+    ids: list[str]
+    newer: int
+    older: int
+    total: int
+
+
+def expected(jobs: Sequence[Job], request: JobPageRequest) -> Expected:
+    """The page, from a list of all jobs."""
+    admitted = [
+        job.id
+        for job in sorted(jobs, key=lambda job: job.id, reverse=True)
+        if job.status in request.statuses
+        and (request.created_after is None or job.created_at > request.created_after)
+        and (request.created_before is None or job.created_at < request.created_before)
+    ]
+    between = [
+        job_id
+        for job_id in admitted
+        if (request.older_than is None or job_id < request.older_than)
+        and (request.newer_than is None or job_id > request.newer_than)
+    ]
+    page = between[-request.size :] if request.from_oldest else between[: request.size]
+    if page:
+        newer, older = sum(i > page[0] for i in admitted), sum(i < page[-1] for i in admitted)
+    else:
+        newer = sum(i >= request.older_than for i in admitted) if request.older_than else 0
+        older = sum(i <= request.newer_than for i in admitted) if request.newer_than else 0
+    return Expected(page, newer, older, len(admitted))
+
+
+async def jobs_of_all_kinds(store: Store, recorder: Recorder, count: int) -> list[Job]:
+    """Jobs of every status, mixed."""
+    jobs = [(await store.submit(PrimesRequest(1))).job for _ in range(count)]
+    for number, job in enumerate(jobs):
+        if number % 4 == 1:
+            await store.cancel(job.id)
+        elif number % 4 > 1:
+            claim = claimed(recorder, job)
+            if number % 4 == 2:
+                recorder.finish(claim, computed(claim))
+    found = await store.read([job.id for job in jobs])
+    return [job for job in found if job is not None]
+
+
+def any_request(chance: random.Random, jobs: Sequence[Job]) -> JobPageRequest:
+    """Cursors and moments at, between and beyond those of the jobs."""
+
+    def cursor() -> str | None:
+        strange = ["0" * 8 + "-0000-7000-8000-" + "0" * 12, str(uuid.UUID(int=2**128 - 1))]
+        return chance.choice([None, None, chance.choice(jobs).id, chance.choice(strange)])
+
+    def moment() -> datetime | None:
+        near = chance.choice(jobs).created_at + chance.choice([-1, -0.5, 0, 0.5, 1]) * MILLISECOND
+        far = [datetime(1, 1, 2, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)]
+        return chance.choice([None, None, near, near, chance.choice(far)])
+
+    return JobPageRequest(
+        size=chance.choice([1, 2, 5, 100]),
+        from_oldest=chance.random() < 0.5,
+        older_than=cursor(),
+        newer_than=cursor(),
+        statuses=frozenset(chance.sample(list(JobStatus), chance.randint(1, 5))),
+        created_after=moment(),
+        created_before=moment(),
+    )
+
+
+async def test_any_page_equals_the_models(store: Store, recorder: Recorder) -> None:
+    jobs = await jobs_of_all_kinds(store, recorder, 24)
+    # Its state is shown when the test fails; each run takes another.
+    chance = random.Random(random.getrandbits(32))
+    for _ in range(500):
+        request = any_request(chance, jobs)
+        page = await store.list_jobs(request)
+        found = Expected([job.id for job in page.jobs], page.newer, page.older, page.total)
+        assert found == expected(jobs, request), request
+
+
+@pytest.mark.parametrize("size", [1, 3, 24, 25])
+async def test_pages_joined_are_the_whole_list_in_both_directions(store: Store, recorder: Recorder, size: int) -> None:
+    jobs = await jobs_of_all_kinds(store, recorder, 24)
+    everything = sorted((job.id for job in jobs), reverse=True)
+
+    down: list[str] = []
+    request = JobPageRequest(size)
+    while (page := await store.list_jobs(request)).jobs:
+        down += [job.id for job in page.jobs]
+        assert (page.newer, page.older) == (len(down) - len(page.jobs), len(everything) - len(down))
+        request = replace(request, older_than=page.jobs[-1].id)
+    assert down == everything
+
+    up: list[str] = []
+    request = JobPageRequest(size, from_oldest=True)
+    while (page := await store.list_jobs(request)).jobs:
+        up = [job.id for job in page.jobs] + up
+        request = replace(request, newer_than=page.jobs[0].id)
+    assert up == everything
+
+
+async def test_a_page_stays_where_it_is_while_jobs_come_in(store: Store) -> None:
+    old = [(await store.submit(PrimesRequest(1))).job.id for _ in range(4)]
+    [first, second] = (await store.list_jobs(JobPageRequest(2))).jobs
+    for _ in range(3):
+        await store.submit(PrimesRequest(1))
+    page = await store.list_jobs(JobPageRequest(2, older_than=second.id))
+    assert [job.id for job in (first, second, *page.jobs)] == sorted(old, reverse=True)
+    assert (page.newer, page.older, page.total) == (5, 0, 7)
+
+
+async def test_an_empty_list_is_an_empty_page(store: Store) -> None:
+    page = await store.list_jobs(JobPageRequest(10))
+    assert (page.jobs, page.newer, page.older, page.total) == ((), 0, 0, 0)
+
+
+async def test_a_job_changes_its_place_among_statuses_and_not_in_time(
+    store: Store, recorder: Recorder, keys: Keys
+) -> None:
+    jobs = await jobs_of_all_kinds(store, recorder, 8)
+    assert keys.statuses() == {job.id: [job.status] for job in jobs}
+    queued = await store.list_jobs(JobPageRequest(10, statuses=frozenset({JobStatus.QUEUED})))
+    assert queued.total == 2
+    assert all(job.status is JobStatus.QUEUED for job in queued.jobs)

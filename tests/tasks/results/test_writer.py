@@ -1,0 +1,123 @@
+"""Segments as the worker keeps them, and the checksum of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks import engine
+from tasks.errors import ResultStoreUnavailable, SegmentDamaged, SegmentMissing
+from tasks.jobs import SEGMENT_PRIMES
+from tasks.results import parquet
+from tasks.results.object_store import ObjectStore
+from tasks.results.segments import segment_name
+from tasks.results.writer import ResultWriter
+from tests.programs import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JOB = "01945b7e-1c2d-7abc-8def-0123456789ab"
+COUNT = 2 * SEGMENT_PRIMES + 1000
+PRIMES = engine.primes_from(2, COUNT)
+PARTS = [PRIMES[start : start + SEGMENT_PRIMES] for start in range(0, COUNT, SEGMENT_PRIMES)]
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> ResultWriter:
+    return ResultWriter.connect(f"file://{tmp_path}")
+
+
+def test_a_segment_is_one_file_of_about_a_byte_a_prime(writer: ResultWriter, tmp_path: Path) -> None:
+    size = writer.put_segment(JOB, 1, PARTS[1])
+    [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert file == tmp_path / segment_name(JOB, 1)
+    data = file.read_bytes()
+    assert (len(data), data) == (size, parquet.pack(PARTS[1]))
+    assert size < SEGMENT_PRIMES
+
+
+def test_two_attempts_leave_the_same_file(writer: ResultWriter, tmp_path: Path) -> None:
+    found = []
+    for _ in range(2):
+        writer.put_segment(JOB, 0, PARTS[0].copy())
+        found.append((tmp_path / segment_name(JOB, 0)).read_bytes())
+    assert found[0] == found[1]
+
+
+def test_names_sort_as_the_segments_do() -> None:
+    names = [segment_name(JOB, index) for index in range(2000)]
+    assert sorted(names) == names
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 1, 2, 0)])
+def test_the_checksum_is_that_of_all_primes_in_order_however_they_came(
+    writer: ResultWriter, order: tuple[int, ...]
+) -> None:
+    for index in order:
+        writer.put_segment(JOB, index, PARTS[index])
+    assert writer.sha256(JOB, COUNT) == hashlib.sha256(PRIMES.astype("<u8").tobytes()).hexdigest()
+
+
+def test_a_missing_segment_has_no_checksum(writer: ResultWriter) -> None:
+    writer.put_segment(JOB, 0, PARTS[0])
+    writer.put_segment(JOB, 2, PARTS[2])
+    with pytest.raises(SegmentMissing):
+        writer.sha256(JOB, COUNT)
+
+
+@pytest.mark.parametrize("count", [COUNT - 1, COUNT + 1])
+def test_primes_too_many_or_too_few_have_no_checksum(writer: ResultWriter, count: int) -> None:
+    for index, part in enumerate(PARTS):
+        writer.put_segment(JOB, index, part)
+    with pytest.raises(SegmentDamaged):
+        writer.sha256(JOB, count)
+
+
+def test_a_damaged_segment_has_no_checksum(writer: ResultWriter, tmp_path: Path) -> None:
+    writer.put_segment(JOB, 0, PARTS[0])
+    file = tmp_path / segment_name(JOB, 0)
+    data = bytearray(file.read_bytes())
+    data[400_000] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(SegmentDamaged):
+        writer.sha256(JOB, SEGMENT_PRIMES)
+
+
+def test_what_cannot_be_kept_is_an_expected_failure(writer: ResultWriter, tmp_path: Path) -> None:
+    (tmp_path / JOB).write_bytes(b"not a folder")
+    with pytest.raises(ResultStoreUnavailable):
+        writer.put_segment(JOB, 0, PARTS[0])
+
+
+def test_a_killed_writer_leaves_a_whole_file_or_none(tmp_path: Path) -> None:
+    """Killed at five moments of a loop that writes the same name again and again."""
+    program = f"""
+import asyncio
+from tasks.results.object_store import ObjectStore
+objects = ObjectStore.connect("file://{tmp_path}")
+data = bytes(range(256)) * 4096
+print("ready", flush=True)
+while True:
+    asyncio.run(objects.put("{segment_name(JOB, 0)}", data))
+"""
+    whole = bytes(range(256)) * 4096
+    file = tmp_path / segment_name(JOB, 0)
+    for attempt in range(5):
+        with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(0.011 * attempt + 0.003)
+            process.kill()
+        if file.exists():
+            assert file.read_bytes() == whole
+    ResultWriter.connect(f"file://{tmp_path}").put_segment(JOB, 0, PARTS[2])
+    assert file.read_bytes() == parquet.pack(PARTS[2])
+    asyncio.run(ObjectStore.connect(f"file://{tmp_path}").delete_folder(JOB))
+    assert list(tmp_path.iterdir()) == []

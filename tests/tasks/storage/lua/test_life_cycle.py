@@ -1,0 +1,236 @@
+"""No sequence of steps, by any number of workers, brings a job where its life cycle does not allow it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
+
+from tasks.api.job_store import Store
+from tasks.errors import QueueFull, TransitionRefused
+from tasks.jobs import FailureReason, Job, JobStatus, PrimesRequest
+from tasks.settings import JobSettings
+from tasks.worker.job_recorder import Claim, Finish, Recorder
+from tests.tasks.keys import Keys, made_up, reconciled
+
+if TYPE_CHECKING:
+    from tests.programs import Valkey
+
+CAPACITY = 4
+ATTEMPTS = 2
+OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+@dataclass
+class Model:
+    """What is known of a job of one segment."""
+
+    status: JobStatus = JobStatus.QUEUED
+    version: int = 1
+    lost: int = 0
+    holder: Claim | None = None
+    expired: bool = False
+    sent: bool = True
+    overdue: bool = False
+    claims: list[Claim] = field(default_factory=list)
+
+    def moved(self, status: JobStatus) -> None:
+        self.status = status
+        self.version += 1
+        if status.is_final:
+            self.holder, self.sent, self.expired = None, False, False
+
+    def lose(self) -> None:
+        """The lease ran out, and somebody has noticed. Raises the version with the step that follows."""
+        self.lost += 1
+        self.holder, self.expired = None, False
+        if self.lost == ATTEMPTS:
+            self.moved(JobStatus.FAILED)
+        else:
+            self.status = JobStatus.QUEUED
+
+
+class LifeCycle(RuleBasedStateMachine):
+    """Callers, workers and reconcilers take turns as hypothesis likes."""
+
+    valkey: Valkey
+    jobs = Bundle("jobs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        settings = JobSettings(
+            redis_url=self.valkey.url,
+            key_prefix=f"life-{uuid.uuid4().hex}:",
+            queue_capacity=CAPACITY,
+            max_attempts=ATTEMPTS,
+        )
+        self.client = redis.Redis.from_url(self.valkey.url)
+        self.keys = Keys(self.client, settings.key_prefix)
+        self.runner = asyncio.Runner()
+        self.store = Store.connect(settings)
+        self.recorder = Recorder.connect(settings)
+        self.models: dict[str, Model] = {}
+
+    def teardown(self) -> None:
+        try:
+            self._nothing_is_left_of_final_jobs()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self.runner.run(self.store.close())
+        self.runner.close()
+        keys = list(self.client.scan_iter(f"{self.keys.prefix}*", count=1000))
+        if keys:
+            self.client.delete(*keys)
+        self.client.close()
+
+    @rule(target=jobs)
+    def submit(self) -> object:
+        if self._open() >= CAPACITY:
+            with pytest.raises(QueueFull):
+                self.runner.run(self.store.submit(PrimesRequest(2)))
+            return multiple()
+        return self._new(self.runner.run(self.store.submit(PrimesRequest(2))).job)
+
+    @rule(target=jobs, job=jobs)
+    def retry(self, job: str) -> object:
+        if self.models[job].status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
+            with pytest.raises(TransitionRefused):
+                self.runner.run(self.store.retry(job))
+            return multiple()
+        if self._open() >= CAPACITY:
+            with pytest.raises(QueueFull):
+                self.runner.run(self.store.retry(job))
+            return multiple()
+        return self._new(self.runner.run(self.store.retry(job)).job)
+
+    @rule(job=jobs)
+    def cancel(self, job: str) -> None:
+        if self.models[job].status.is_final:
+            with pytest.raises(TransitionRefused):
+                self.runner.run(self.store.cancel(job))
+        else:
+            self.runner.run(self.store.cancel(job))
+            self.models[job].moved(JobStatus.CANCELLED)
+
+    @rule(job=jobs)
+    def a_message_comes(self, job: str) -> None:
+        """The first, or a repeated one."""
+        model = self.models[job]
+        claim = self.recorder.claim(job, 0)
+        if model.status.is_final or (model.holder and not model.expired):
+            assert claim is None
+            return
+        if model.holder:
+            model.lose()
+            if model.lost == ATTEMPTS:
+                assert claim is None
+                return
+        assert claim is not None
+        assert claim.attempt == model.lost + 1
+        assert all(claim.token > earlier.token for earlier in model.claims)
+        model.moved(JobStatus.RUNNING)
+        model.holder, model.sent, model.overdue = claim, False, False
+        model.claims.append(claim)
+
+    @rule(job=jobs, data=st.data(), step=st.sampled_from(["extend", "finish", "fail"]))
+    def a_worker_writes(self, job: str, data: st.DataObject, step: str) -> None:
+        """The one that holds the segment, or one that has lost it."""
+        model = self.models[job]
+        if not model.claims:
+            return
+        claim = data.draw(st.sampled_from(model.claims))
+        held = claim is model.holder
+        if step == "extend":
+            assert self.recorder.extend(claim) == held
+            model.expired = model.expired and not held
+        elif step == "finish":
+            assert (self.recorder.finish(claim, made_up()) is Finish.DONE) == held
+            if held:
+                model.moved(JobStatus.SUCCEEDED)
+        else:
+            assert self.recorder.fail(claim, FailureReason.INTERNAL, "text") == held
+            if held:
+                model.moved(JobStatus.FAILED)
+
+    @rule(job=jobs)
+    def a_worker_falls_silent(self, job: str) -> None:
+        model = self.models[job]
+        if model.holder:
+            self.client.zadd(f"{self.keys.prefix}leases", {f"{job}:0": 1}, xx=True)
+            model.expired = True
+
+    @rule(messages_lost=st.booleans(), long_after=st.booleans())
+    def a_reconciler_looks(self, messages_lost: bool, long_after: bool) -> None:
+        if messages_lost:
+            self.keys.lose_messages()
+        if long_after:
+            self.keys.let_pass_since_sending(1_000_000)
+            for model in self.models.values():
+                model.overdue = model.sent
+        none_wait = not self.keys.messages()
+        expired, resent = reconciled(self.recorder)
+        lost = [model for model in self.models.values() if model.expired]
+        assert expired == len(lost)
+        overdue = [model for model in self.models.values() if model.sent and model.overdue]
+        again = 0
+        for model in lost:
+            model.lose()
+            if not model.status.is_final:
+                model.moved(JobStatus.QUEUED)
+                model.sent, model.overdue = True, False
+                again += 1
+        # What is sent again for a lost worker fills the queue, so the rest waits for the next look.
+        if none_wait and not again:
+            again = len(overdue)
+            for model in overdue:
+                model.overdue = False
+        assert resent == again
+
+    @invariant()
+    def records_are_as_the_model_says(self) -> None:
+        found = self.runner.run(self.store.read(list(self.models)))
+        assert [(job.status, job.version) for job in found if job] == [
+            (model.status, model.version) for model in self.models.values()
+        ]
+
+    @invariant()
+    def indices_agree_with_the_records(self) -> None:
+        assert self.keys.statuses() == {job: [model.status] for job, model in self.models.items()}
+        assert set(self.keys.leases()) == {f"{job}:0" for job, model in self.models.items() if model.holder}
+        assert set(self.keys.sent()) == {f"{job}:0" for job, model in self.models.items() if model.sent}
+        for job, model in self.models.items():
+            assert self.keys.record(job)["leased"] == str(int(model.holder is not None))
+
+    def _new(self, job: Job) -> str:
+        assert job.id not in self.models
+        self.models[job.id] = Model()
+        return job.id
+
+    def _open(self) -> int:
+        return sum(model.status in OPEN for model in self.models.values())
+
+    def _nothing_is_left_of_final_jobs(self) -> None:
+        for model in self.models.values():
+            model.expired = False
+        for job, model in self.models.items():
+            if not model.status.is_final:
+                self.runner.run(self.store.cancel(job))
+        assert self.keys.leases() == self.keys.sent() == {}
+        assert reconciled(self.recorder) == (0, 0)
+        self.keys.client.delete(f"{self.keys.prefix}expiry")
+        lasting = [key for key in self.client.scan_iter(f"{self.keys.prefix}*") if self.client.ttl(key) == -1]
+        assert not lasting
+
+
+def test_no_sequence_of_steps_breaks_the_life_cycle(valkey: Valkey) -> None:
+    here = type("LifeCycle", (LifeCycle,), {"valkey": valkey})
+    run_state_machine_as_test(here, settings=examples(max_examples=25, stateful_step_count=30, deadline=None))

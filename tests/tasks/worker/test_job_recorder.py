@@ -1,0 +1,252 @@
+"""What workers write: claims, heartbeats and ends, and the fence that refuses what comes too late."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.jobs import Failure, FailureReason, JobStatus, PrimesRequest, ResultState
+from tasks.results import delta_codec
+from tasks.storage import records
+from tasks.worker.job_recorder import Finish, Recorder
+from tests.tasks.keys import claimed, computed, made_up, reconciled
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    import redis
+    from redis.client import PubSub
+
+    from tasks.api.job_store import Store
+    from tasks.jobs import Job
+    from tasks.settings import JobSettings
+    from tests.tasks.keys import Keys
+
+
+@pytest.fixture
+async def job(store: Store) -> Job:
+    return (await store.submit(PrimesRequest(10))).job
+
+
+async def now(store: Store, job: Job) -> Job:
+    [found] = await store.read([job.id])
+    assert found is not None
+    return found
+
+
+async def test_a_claim_carries_all_that_the_work_needs(store: Store, recorder: Recorder, keys: Keys) -> None:
+    job = (await store.submit(PrimesRequest(10, 100))).job
+    claim = claimed(recorder, job)
+    assert (claim.start, claim.length, claim.index, claim.token, claim.attempt) == (100, 10, 0, 1, 1)
+    running = await now(store, job)
+    assert (running.status, running.version, running.queue_position) == (JobStatus.RUNNING, 2, None)
+    assert running.started_at is not None
+    assert keys.sent() == {}
+
+
+def test_a_second_claim_is_held_back(recorder: Recorder, settings: JobSettings, job: Job) -> None:
+    claimed(recorder, job)
+    assert recorder.claim(job.id, 0) is None
+    assert Recorder.connect(settings).claim(job.id, 0) is None
+
+
+def test_of_many_claims_at_once_one_is_granted(settings: JobSettings, job: Job) -> None:
+    recorders = [Recorder.connect(settings) for _ in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        claims = list(pool.map(lambda one: one.claim(job.id, 0), recorders))
+    assert sum(claim is not None for claim in claims) == 1
+
+
+def test_asking_again_after_a_lost_reply_gets_the_same_answer(
+    redis_client: redis.Redis, settings: JobSettings, keys: Keys, job: Job
+) -> None:
+    """As the client does by itself when the connection breaks before the reply came."""
+    script = redis_client.register_script(records.script_text("claim_segment"))
+    asked = {"job": job.id, "index": 0, "claim": "a nonce", "lease_ms": 5000, "time_limit_ms": 60_000}
+    arguments = records.script_arguments(settings, asked)
+    first = script(keys=[settings.key_prefix], args=[arguments, b""])
+    again = script(keys=[settings.key_prefix], args=[arguments, b""])
+    other = script(
+        keys=[settings.key_prefix], args=[records.script_arguments(settings, asked | {"claim": "another"}), b""]
+    )
+    # Only the first answer tells how long the job had waited.
+    assert again[0][:4] == first[0][:4]
+    assert (first[0][4] >= 0, again[0][4], other[0]) == (True, -1, None)
+    assert (keys.record(job.id)["leased"], keys.record(job.id)["version"]) == ("1", "2")
+
+
+def test_an_unknown_job_and_a_done_segment_are_not_claimed(recorder: Recorder, job: Job) -> None:
+    assert recorder.claim("01945b7e-1c2d-7abc-8def-0123456789ab", 0) is None
+    recorder.finish(claimed(recorder, job), made_up())
+    assert recorder.claim(job.id, 0) is None
+
+
+def test_a_record_of_a_later_format_is_left_to_others(recorder: Recorder, keys: Keys, job: Job) -> None:
+    keys.client.hset(f"{keys.prefix}job:{job.id}", "format", "2")
+    before = keys.record(job.id)
+    assert recorder.claim(job.id, 0) is None
+    assert keys.record(job.id) == before
+    assert list(keys.sent()) == [f"{job.id}:0"]
+
+
+async def test_an_expired_lease_is_claimed_by_another_and_the_late_one_is_refused(
+    store: Store, recorder: Recorder, keys: Keys, job: Job
+) -> None:
+    late = claimed(recorder, job)
+    keys.let_leases_run_out()
+    other = claimed(recorder, job)
+    assert (other.token, other.attempt) == (late.token + 1, 2)
+    before = keys.record(job.id)
+    assert recorder.finish(late, made_up(5)) is Finish.LATE
+    assert not recorder.extend(late)
+    assert not recorder.fail(late, FailureReason.INTERNAL, "text")
+    assert keys.record(job.id) == before
+    assert recorder.finish(other, made_up(7)) is Finish.DONE
+    ended = keys.record(job.id)
+    assert recorder.finish(late, made_up(5)) is Finish.LATE
+    assert keys.record(job.id) == ended
+    found = await now(store, job)
+    assert (found.status, found.last, found.attempt) == (JobStatus.SUCCEEDED, 7, 2)
+    assert await store.result(job.id) == made_up(7).deltas
+
+
+def test_a_lease_that_ran_out_unnoticed_is_still_the_workers(recorder: Recorder, keys: Keys, job: Job) -> None:
+    """A worker that was only slow keeps its work while nobody else has begun it."""
+    claim = claimed(recorder, job)
+    keys.let_leases_run_out()
+    assert recorder.extend(claim)
+    assert reconciled(recorder) == (0, 0)
+    assert recorder.finish(claim, made_up()) is Finish.DONE
+
+
+def test_a_heartbeat_extends_the_lease(recorder: Recorder, keys: Keys, settings: JobSettings, job: Job) -> None:
+    claim = claimed(recorder, job)
+    keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": keys.now_ms() + 1})
+    before = keys.now_ms()
+    assert recorder.extend(claim)
+    lease_ms = settings.lease_seconds * 1000
+    assert before + lease_ms <= keys.leases()[f"{job.id}:0"] <= keys.now_ms() + lease_ms
+
+
+def test_the_lease_is_extended_as_long_as_the_work_takes(keys: Keys, settings: JobSettings, job: Job) -> None:
+    recorder = Recorder.connect(settings.model_copy(update={"lease_seconds": 0.3}))
+    claim = claimed(recorder, job)
+    first = keys.leases()[f"{job.id}:0"]
+    with recorder.beating(claim):
+        wait_until(lambda: keys.leases()[f"{job.id}:0"] > first + 300)
+        assert reconciled(recorder) == (0, 0)
+    assert recorder.finish(claim, made_up()) is Finish.DONE
+
+
+def test_a_lease_whose_worker_falls_silent_runs_out_by_itself(settings: JobSettings, job: Job) -> None:
+    recorder = Recorder.connect(settings.model_copy(update={"lease_seconds": 0.2}))
+    claim = claimed(recorder, job)
+    wait_until(lambda: reconciled(recorder) == (1, 1))
+    assert not recorder.extend(claim)
+
+
+async def test_a_lost_attempt_puts_the_job_back_in_the_queue(
+    store: Store, recorder: Recorder, keys: Keys, job: Job
+) -> None:
+    claimed(recorder, job)
+    began = (await now(store, job)).started_at
+    keys.let_leases_run_out()
+    assert reconciled(recorder) == (1, 1)
+    lost = await now(store, job)
+    assert (lost.status, lost.version, lost.attempt, lost.queue_position) == (JobStatus.QUEUED, 3, 2, 0)
+    claimed(recorder, job)
+    again = await now(store, job)
+    assert (again.status, again.version, again.started_at) == (JobStatus.RUNNING, 4, began)
+
+
+@pytest.mark.parametrize("noticed_by", ["reconciler", "another message"])
+async def test_the_last_attempt_lost_fails_the_job(
+    store: Store, recorder: Recorder, keys: Keys, job: Job, noticed_by: str
+) -> None:
+    for attempt in (1, 2, 3):
+        assert claimed(recorder, job).attempt == attempt
+        keys.let_leases_run_out()
+        if attempt < 3 or noticed_by == "reconciler":
+            reconciled(recorder)
+    assert recorder.claim(job.id, 0) is None
+    failed = await now(store, job)
+    assert failed.status is JobStatus.FAILED
+    assert failed.failure == Failure(FailureReason.WORKER_LOST, "segment 0 was lost by 3 workers, of 3 allowed")
+    assert (failed.attempt, failed.finished_at is not None) == (3, True)
+    assert keys.leases() == keys.sent() == {}
+
+
+async def test_a_segment_that_cannot_be_computed_fails_the_job(
+    store: Store, recorder: Recorder, keys: Keys, job: Job
+) -> None:
+    claim = claimed(recorder, job)
+    assert recorder.fail(claim, FailureReason.INTERNAL, "segment 0 could not be computed")
+    failed = await now(store, job)
+    assert (failed.status, failed.version) == (JobStatus.FAILED, 3)
+    assert failed.failure == Failure(FailureReason.INTERNAL, "segment 0 could not be computed")
+    assert keys.leases() == {}
+    assert recorder.finish(claim, made_up()) is Finish.LATE
+    assert not recorder.fail(claim, FailureReason.TIMEOUT, "again")
+
+
+async def test_the_result_is_kept_with_what_readers_ask_for_first(
+    store: Store, recorder: Recorder, keys: Keys, settings: JobSettings, job: Job
+) -> None:
+    claim = claimed(recorder, job)
+    assert recorder.finish(claim, computed(claim)) is Finish.DONE
+    done = await now(store, job)
+    primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
+    digest = hashlib.sha256(b"".join(prime.to_bytes(8, "little") for prime in primes)).hexdigest()
+    assert (done.status, done.version, done.done, done.available) == (JobStatus.SUCCEEDED, 3, 10, 10)
+    assert (done.first, done.last, done.sha256, done.result_state) == (2, 29, digest, ResultState.COMPLETE)
+    packed = await store.result(job.id)
+    assert packed is not None
+    assert delta_codec.unpack(packed).tolist() == primes
+    ttl = timedelta(seconds=settings.result_ttl_seconds)
+    assert done.finished_at is not None
+    assert done.result_expires_at == done.finished_at + ttl
+    left = keys.milliseconds_left(f"job:{job.id}:result")
+    assert ttl / timedelta(milliseconds=1) - 10_000 < left <= ttl / timedelta(milliseconds=1)
+
+
+async def test_the_largest_prime_is_kept_to_the_last_digit(store: Store, recorder: Recorder) -> None:
+    job = (await store.submit(PrimesRequest(1, 9007199254740881))).job
+    claim = claimed(recorder, job)
+    recorder.finish(claim, computed(claim))
+    done = await now(store, job)
+    assert (done.first, done.last) == (9007199254740881, 9007199254740881)
+
+
+async def test_each_version_is_told_exactly_once_and_in_order(store: Store, recorder: Recorder, keys: Keys) -> None:
+    with keys.client.pubsub() as events:  # type: ignore[no-untyped-call]
+        events.subscribe(f"{keys.prefix}events")
+        assert events.get_message(timeout=5) is not None
+        job = (await store.submit(PrimesRequest(10))).job
+        claimed(recorder, job)
+        assert recorder.claim(job.id, 0) is None
+        keys.let_leases_run_out()
+        reconciled(recorder)
+        claim = claimed(recorder, job)
+        recorder.extend(claim)
+        recorder.finish(claim, made_up())
+        recorder.finish(claim, made_up())
+        assert [event.rpartition(" ")[0] for event in told(events)] == [f"{job.id} {n}" for n in (1, 2, 3, 4, 5)]
+    assert (await now(store, job)).version == 5
+
+
+def test_a_store_that_is_back_soon_is_waited_for(settings: JobSettings, job: Job, keys: Keys) -> None:
+    """The connection of a worker is cut while it works, as when the store restarts."""
+    recorder = Recorder.connect(settings)
+    claim = claimed(recorder, job)
+    keys.client.client_kill_filter(_type="normal", skipme=True)
+    assert recorder.finish(claim, made_up()) is Finish.DONE
+
+
+def told(events: PubSub) -> list[str]:
+    found = []
+    while (event := events.get_message(timeout=0.2)) is not None:
+        found.append(event["data"].decode())
+    return found

@@ -1,0 +1,211 @@
+"""A worker's counts are exact whatever way its processes end, and a job is one trace."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from observability.buckets import MILLISECONDS
+from tasks.api.job_store import Store
+from tasks.jobs import JobStatus, PrimesRequest
+from tasks.worker.job_recorder import Recorder
+from tests import programs
+from tests.clients import data, finished_job
+from tests.conftest import TELLING_OFTEN
+from tests.otlp import receiver
+from tests.waiting import eventually, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tasks.jobs import Job
+    from tasks.settings import JobSettings
+    from tests.conftest import TracedSystem
+    from tests.programs import Valkey
+    from tests.tasks.keys import Keys
+
+JOBS = 40
+TASKS = "prime.task.duration"
+
+# Of two processes in turn that count to five each, the totals 5 and 5 look as if the second had done nothing.
+DELTAS: dict[str, Any] = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
+
+
+def test_a_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) -> None:
+    trace_id = finished_trace(traced, 20_000)
+    told = traced.told
+    names = {
+        "mutation generatePrimes": 1,
+        "send large": 1,
+        "process large": 1,
+        "claim_segment": 1,
+        "compute": 1,
+        "keep": 1,
+        "complete_segment": 1,
+        "job": 1,
+    }
+    wait_until(lambda: Counter({name: n for name, n in told.names(trace_id).items() if name != "deliver"}) == names)
+    spans = {span.name: span for span in told.trace(trace_id)}
+    parents = {
+        "send large": "mutation generatePrimes",
+        "process large": "send large",
+        "job": "send large",
+        "claim_segment": "process large",
+        "compute": "process large",
+        "keep": "process large",
+        "complete_segment": "process large",
+    }
+    assert {child: spans[child].parent_id for child in parents} == {
+        child: spans[parent].span_id for child, parent in parents.items()
+    }
+    assert spans["job"].attributes["job.status"] == "SUCCEEDED"
+    assert spans["process large"].attributes["task.outcome"] == "done"
+
+
+def finished_trace(traced: TracedSystem, count: int) -> str:
+    query = "query ($id: ID!) { job(id: $id) { ... on Job { traceId } } }"
+    found: str = data(traced.system, query, id=finished_job(traced.system, count))["job"]["traceId"]
+    return found
+
+
+def test_durations_have_their_buckets_and_units(traced: TracedSystem) -> None:
+    finished_job(traced.system, 100)
+    told = traced.told
+    wait_until(lambda: told.total(TASKS, prime_size_class="1e2") >= 1)
+    assert (told.bounds[TASKS], told.units[TASKS]) == (MILLISECONDS, "ms")
+    for name in ("job.duration", "job.run.duration", "job.queue.duration", "messaging.process.duration"):
+        assert told.units[name] == "s"
+        assert told.total(name) >= 1
+
+
+# However a process ends
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGQUIT], ids=["warm", "cold"])
+async def test_counts_are_exact_after_a_shutdown(
+    valkey: Valkey, settings: JobSettings, tmp_path: Path, ending: signal.Signals
+) -> None:
+    with receiver() as told:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+        with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
+            await run_jobs(settings, JOBS)
+            worker.send(ending)
+            worker.process.wait(15)
+        assert told.total(TASKS) == JOBS
+        assert told.total("job.duration", job_status="SUCCEEDED") == JOBS
+        assert told.total("prime.computed") == JOBS * 10
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGQUIT], ids=["warm", "cold"])
+async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
+    valkey: Valkey, settings: JobSettings, tmp_path: Path, ending: signal.Signals
+) -> None:
+    """What it was at is done and told; what was still waiting is neither."""
+    store = Store.connect(settings)
+
+    async def done() -> int:
+        return sum(job.status is JobStatus.SUCCEEDED for job in await store.read(ids) if job is not None)
+
+    async def some_are_done() -> bool:
+        return await done() >= 4
+
+    with receiver() as told:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+        with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
+            # Up there each takes a while.
+            ids = [(await store.submit(PrimesRequest(100_000, 10**15))).job.id for _ in range(JOBS)]
+            await eventually(some_are_done, 30)
+            worker.send(ending)
+            worker.process.wait(15)
+        assert 4 <= await done() < JOBS
+        assert told.total(TASKS) == told.total("job.duration", job_status="SUCCEEDED") == await done()
+        assert told.total("prime.computed") == await done() * 100_000
+    await store.close()
+
+
+async def test_counts_are_exact_with_children_that_live_for_a_few_tasks(
+    valkey: Valkey, settings: JobSettings, recorder: Recorder, tmp_path: Path
+) -> None:
+    """And a child continues the series of the one it replaces, so that there are no ever more of them."""
+    with receiver() as told:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint, **DELTAS}
+        short = ["--max-tasks-per-child", "5"]
+        with programs.worker(tmp_path, valkey.url, settings.key_prefix, more=short, **options):
+            await run_jobs(settings, JOBS)
+        assert told.total(TASKS) == JOBS
+        assert told.total("job.duration") == JOBS
+        assert len(told.instances("primes-worker")) == 2
+    # A message that was sent twice, for want of children to take it, is put back by the worker that ends.
+    recorder.reconcile()
+
+
+async def test_a_pool_that_does_not_fork_counts_too(valkey: Valkey, settings: JobSettings, tmp_path: Path) -> None:
+    with receiver() as told:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+        with programs.worker(tmp_path, valkey.url, settings.key_prefix, more=["--pool", "threads"], **options):
+            await run_jobs(settings, JOBS)
+        assert told.total(TASKS) == JOBS
+
+
+# What killed workers could not tell
+
+
+async def test_attempts_that_were_lost_are_in_the_trace(
+    valkey: Valkey, settings: JobSettings, keys: Keys, tmp_path: Path
+) -> None:
+    quick = settings.model_copy(update={"lease_seconds": 0.5, "max_attempts": 2})
+    with receiver() as told:
+        options = TELLING_OFTEN | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint,
+            "LEASE_SECONDS": "0.5",
+        }
+        store = Store.connect(quick)
+        trace_id = "0af7651916cd43dd8448eb211c80319c"
+        job = (await store.submit(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
+        recorder = Recorder.connect(quick)
+        # As a worker that is killed at its work: it takes the message, claims, and is never heard of again.
+        keys.lose_messages()
+        assert recorder.claim(job.id, 0) is not None
+        with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
+            await ended(store, [job])
+        await store.close()
+        assert told.names(trace_id) == Counter(
+            {"attempt lost": 1, "process small": 1, "claim_segment": 1, "compute": 1, "complete_segment": 1, "job": 1}
+        )
+
+
+async def test_a_job_without_attempts_left_ends_its_trace(
+    valkey: Valkey, settings: JobSettings, keys: Keys, tmp_path: Path
+) -> None:
+    quick = settings.model_copy(update={"lease_seconds": 0.5, "max_attempts": 1})
+    with receiver() as told:
+        options = TELLING_OFTEN | {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint, "LEASE_SECONDS": "0.5"}
+        store = Store.connect(quick)
+        trace_id = "0af7651916cd43dd8448eb211c80319c"
+        job = (await store.submit(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
+        keys.lose_messages()
+        assert Recorder.connect(quick).claim(job.id, 0) is not None
+        with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
+            await ended(store, [job])
+            wait_until(lambda: told.names(trace_id) == Counter({"attempt lost": 1, "job": 1}))
+        await store.close()
+    [end] = [span for span in told.spans if span.name == "job"]
+    assert (end.is_error, end.attributes["error.type"]) == (True, "WORKER_LOST")
+
+
+async def run_jobs(settings: JobSettings, count: int) -> None:
+    """Submit so many jobs of ten primes, and wait for all of them."""
+    store = Store.connect(settings)
+    jobs = [(await store.submit(PrimesRequest(10))).job for _ in range(count)]
+    await ended(store, jobs)
+    await store.close()
+
+
+async def ended(store: Store, jobs: list[Job]) -> None:
+    async def all_final() -> bool:
+        return all(job is not None and job.status.is_final for job in await store.read([job.id for job in jobs]))
+
+    await eventually(all_final, 20)
