@@ -49,7 +49,7 @@ check: $(VENV)/.dev ## Check format, lint, types, import arrows, and that the sc
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m schema.breaking
+	@$(BIN)/python -m schema.breaking_changes
 	@$(BIN)/python -m observability.grafana --check
 
 .PHONY: format

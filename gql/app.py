@@ -19,7 +19,7 @@ from gql.settings import ApiSettings
 from gql.shutdown import ending_streams_first
 from gql.telemetry import REQUESTS, ApiTelemetry, PlainStatus
 from observability import logs
-from schema import build_schema
+from schema.schema import build_schema
 from tasks.service import JobService
 from tasks.settings import JobSettings
 

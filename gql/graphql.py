@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from gql.access.doorkeeper import Doorkeeper
     from gql.settings import ApiSettings
-    from schema import JobSchema
+    from schema.schema import JobSchema
     from tasks.service import JobService
 
 # JSON between systems has no other (RFC 8259); its ASCII is the same.

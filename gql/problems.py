@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from gql import accept
-from schema import masking
+from schema.errors import masking
 from tasks.errors import (
     BackendUnavailable,
     IdempotencyConflict,

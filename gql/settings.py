@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from strawberry.http.websocket_origin import normalize_allowed_origins
 
 from gql.access.tokens import ASYMMETRIC, TokenSettings
-from schema.limits import OperationLimits
+from schema.limits.settings import OperationLimits
 from tasks.callers import CallerLimits
 
 _LIMITS = OperationLimits()

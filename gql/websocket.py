@@ -17,7 +17,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from gql.access.doorkeeper import NotAdmitted
 from gql.trusted import DocumentRefused
 from schema.context import Context
-from schema.limits import LimitExceeded
+from schema.limits.settings import LimitExceeded
 from tasks.api.feed import cancelled
 from tasks.errors import BackendUnavailable
 

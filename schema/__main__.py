@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from schema import build_schema
+from schema.schema import build_schema
 
 if __name__ == "__main__":
     sys.stdout.write(f"{build_schema().as_str().strip()}\n")

@@ -12,7 +12,7 @@ from strawberry.fastapi import BaseContext
 from tasks.errors import FieldIssue, InvalidRequest
 
 if TYPE_CHECKING:
-    from schema.access import Access
+    from schema.limits.stream_quota import Access
     from tasks.service import JobService
 
 

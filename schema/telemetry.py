@@ -15,7 +15,7 @@ from opentelemetry.trace import Status, StatusCode
 from strawberry.extensions import SchemaExtension
 
 from observability.buckets import SECONDS
-from schema.masking import is_defect
+from schema.errors.masking import is_defect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

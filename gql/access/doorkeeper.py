@@ -66,7 +66,7 @@ class Pass:
         self.ended = asyncio.Event()
 
     def streaming(self) -> AbstractContextManager[None]:
-        """See schema.access.Access."""
+        """See schema.limits.stream_quota.Access."""
         return self._doorkeeper.streaming(self.caller)
 
     def watched(self) -> AbstractContextManager[None]:
@@ -150,7 +150,7 @@ class Doorkeeper:
 
     @contextmanager
     def streaming(self, caller: Caller) -> Iterator[None]:
-        """See schema.access.Access."""
+        """See schema.limits.stream_quota.Access."""
         if self._streams[caller] >= self._most_streams:
             raise RateLimited(f"{self._most_streams} streams of this caller are open already", _STREAM_RETRY_AFTER)
         self._streams[caller] += 1

@@ -13,7 +13,7 @@ import pytest
 import websockets
 
 from gql.settings import ApiSettings
-from schema.limits import OperationLimits
+from schema.limits.settings import OperationLimits
 from tasks.settings import JobSettings
 from tests import programs
 from tests.programs import ROOT

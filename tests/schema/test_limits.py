@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from graphql import get_introspection_query
 
-from schema import build_schema
 from schema.context import Bounds, Context
-from schema.limits import OperationLimits
+from schema.limits.settings import OperationLimits
+from schema.schema import build_schema
 
 if TYPE_CHECKING:
     from strawberry.types import ExecutionResult
 
-    from schema import JobSchema
+    from schema.schema import JobSchema
 
 SCHEMA = build_schema()
 WORK_SECONDS = 0.1

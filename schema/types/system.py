@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 import strawberry
 
-from schema.errors import milliseconds
-from schema.scalars import SafeInt
+from schema.errors.types import milliseconds
+from schema.types.scalars import SafeInt
 from tasks import jobs
 
 if TYPE_CHECKING:

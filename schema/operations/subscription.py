@@ -13,11 +13,11 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
-from schema.errors import BackendUnavailable, JobNotFound, RequestRefused
-from schema.job import Job
-from schema.node import JobId
-from schema.prime_stream import DEFAULT_BATCH, PrimeStreamEvent, stream_primes
-from schema.system import SystemStats
+from schema.errors.types import BackendUnavailable, JobNotFound, RequestRefused
+from schema.operations.prime_stream import DEFAULT_BATCH, PrimeStreamEvent, stream_primes
+from schema.types.job import Job
+from schema.types.node import JobId
+from schema.types.system import SystemStats
 from tasks import errors
 
 _SHORTEST_INTERVAL_MS = 100

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Self
 
 import strawberry
 
-from schema.job import Job
-from schema.pages import PageInfo, cursor_refused, decode_cursor, encode_cursor
+from schema.types.job import Job
+from schema.types.pagination import PageInfo, cursor_refused, decode_cursor, encode_cursor
 from tasks import jobs
 from tasks.jobs import JobStatus
 
 if TYPE_CHECKING:
     from schema.context import Info
-    from schema.pages import PageArguments
+    from schema.types.pagination import PageArguments
 
 _CURSOR = "job"
 

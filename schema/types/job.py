@@ -8,12 +8,12 @@ from typing import Optional, Self
 import strawberry
 
 from schema.context import Info
-from schema.enums import describe_enum
-from schema.errors import milliseconds, refusals
-from schema.node import Node
-from schema.pages import After, Before, First, Last, Offset, PageArguments
-from schema.result import JobResult, PrimeConnection, page_of_primes
-from schema.scalars import SafeInt
+from schema.errors.types import milliseconds, refusals
+from schema.types.enums import describe_enum
+from schema.types.node import Node
+from schema.types.pagination import After, Before, First, Last, Offset, PageArguments
+from schema.types.result import JobResult, PrimeConnection, page_of_primes
+from schema.types.scalars import SafeInt
 from tasks import jobs
 from tasks.jobs import FailureReason, JobStatus
 

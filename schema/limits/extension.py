@@ -10,8 +10,8 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
-from schema.inputs import check_variables
-from schema.limits import (
+from schema.errors.masking import is_defect
+from schema.limits.settings import (
     INVALID_SYNTAX,
     INVALID_VARIABLES,
     LIMIT_EXCEEDED,
@@ -19,13 +19,13 @@ from schema.limits import (
     TIMEOUT,
     LimitExceeded,
 )
-from schema.masking import is_defect
+from schema.limits.variables import check_variables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from schema.documents import Documents
-    from schema.limits import OperationLimits
+    from schema.limits.document_cache import Documents
+    from schema.limits.settings import OperationLimits
 
 # How the parser's refusals end: of length, tokens and nesting, as opposed to what is not GraphQL.
 _PARSING_ABORTED = "Parsing aborted."

@@ -1,4 +1,4 @@
-"""Find what would break clients since the last release: `python -m schema.breaking`, part of `make check`.
+"""Find what would break clients since the last release: `python -m schema.breaking_changes`, part of `make check`.
 
 Compares schema/schema.graphql as it is on disk with the one at the newest `v*` tag that this commit descends from. That
 the file on disk is the schema that is served is for tests/schema/test_schema.py to see.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from schema import breaking
+from schema import breaking_changes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,19 +50,19 @@ def commit(folder: Path, schema: str) -> None:
 
 def test_without_a_release_there_is_nothing_to_break(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(repository, "type Query { x: Int }")
-    assert breaking.main(repository) == 0
+    assert breaking_changes.main(repository) == 0
     assert "no release tag" in capsys.readouterr().out
 
 
 def test_without_git_it_passes_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert breaking.main(tmp_path) == 0
+    assert breaking_changes.main(tmp_path) == 0
     assert "No schema to compare with: " in capsys.readouterr().out
 
 
 def test_a_field_that_is_gone_is_red_and_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     git(repository, "tag", "v1.0.0")
     write(repository, SCHEMA.replace(RELEASED_FIELD, "", 1))
-    assert breaking.main(repository) == 1
+    assert breaking_changes.main(repository) == 1
     said = capsys.readouterr().out
     assert "breaks clients of v1.0.0: Field Job.position was removed." in said
 
@@ -83,13 +83,13 @@ def test_a_field_that_is_gone_is_red_and_named(repository: Path, capsys: pytest.
 )
 def test_each_kind_of_break_is_found(old: str, new: str, sentence: str) -> None:
     assert old in SCHEMA
-    assert breaking.breaking_changes(SCHEMA, SCHEMA.replace(old, new, 1)) == [sentence]
+    assert breaking_changes.breaking_changes(SCHEMA, SCHEMA.replace(old, new, 1)) == [sentence]
 
 
 def test_more_is_no_break(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     git(repository, "tag", "v1.0.0")
     write(repository, SCHEMA.replace(RELEASED_FIELD, f"{RELEASED_FIELD}, extra(size: Int): Int", 1))
-    assert breaking.main(repository) == 0
+    assert breaking_changes.main(repository) == 0
     assert "No schema change since v1.0.0 breaks a client" in capsys.readouterr().out
 
 
@@ -98,7 +98,7 @@ def test_the_newest_release_counts_and_not_its_candidates(repository: Path, caps
         git(repository, "tag", tag)
     commit(repository, SCHEMA.replace(RELEASED_FIELD, "", 1))
     git(repository, "tag", "v1.10.0")
-    assert breaking.main(repository) == 0
+    assert breaking_changes.main(repository) == 0
     assert "since v1.10.0" in capsys.readouterr().out
 
 
@@ -108,5 +108,5 @@ def test_a_release_before_the_schema_breaks_nothing(tmp_path: Path, capsys: pyte
     git(tmp_path, "tag", "v0.0.1")
     (tmp_path / "schema").mkdir()
     write(tmp_path, SCHEMA)
-    assert breaking.main(tmp_path) == 0
+    assert breaking_changes.main(tmp_path) == 0
     assert "No schema to compare with" in capsys.readouterr().out

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.errors import BackendUnavailable, JobNotFound, RequestRefused
-from schema.job import Job
-from schema.scalars import SafeInt
+from schema.errors.types import BackendUnavailable, JobNotFound, RequestRefused
+from schema.types.job import Job
+from schema.types.scalars import SafeInt
 from tasks import errors, jobs
 from tasks.instrumentation import metrics
 

@@ -10,12 +10,12 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
-from schema.errors import RequestRefused, refusals
-from schema.job import Job
-from schema.job_list import JobConnection, JobFilter, page_of_jobs
-from schema.node import JobId, Node, NodeId
-from schema.pages import After, Before, First, Last, PageArguments
-from schema.system import Limits, SystemStats
+from schema.errors.types import RequestRefused, refusals
+from schema.types.job import Job
+from schema.types.job_connection import JobConnection, JobFilter, page_of_jobs
+from schema.types.node import JobId, Node, NodeId
+from schema.types.pagination import After, Before, First, Last, PageArguments
+from schema.types.system import Limits, SystemStats
 
 
 @strawberry.type(description="What can be read.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from graphql import GraphQLError
 from strawberry.types.execution import PreExecutionError
 
-from schema.errors import ErrorCode, milliseconds
+from schema.errors.types import ErrorCode, milliseconds
 from tasks.errors import RateLimited
 
 if TYPE_CHECKING:

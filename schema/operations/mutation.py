@@ -8,7 +8,7 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
-from schema.errors import (
+from schema.errors.types import (
     BackendUnavailable,
     IdempotencyConflict,
     JobAlreadyFinished,
@@ -18,9 +18,9 @@ from schema.errors import (
     RateLimited,
     ValidationError,
 )
-from schema.job import Job
-from schema.node import JobId
-from schema.scalars import SafeInt
+from schema.types.job import Job
+from schema.types.node import JobId
+from schema.types.scalars import SafeInt
 from tasks import errors, jobs
 
 

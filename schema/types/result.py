@@ -10,10 +10,10 @@ import numpy.typing as npt
 import strawberry
 
 from schema.context import Info
-from schema.enums import describe_enum
-from schema.errors import refusals
-from schema.pages import After, Before, First, Last, Offset, PageArguments, PageInfo, encode_cursor
-from schema.scalars import SafeInt
+from schema.errors.types import refusals
+from schema.types.enums import describe_enum
+from schema.types.pagination import After, Before, First, Last, Offset, PageArguments, PageInfo, encode_cursor
+from schema.types.scalars import SafeInt
 from tasks import jobs
 from tasks.errors import BackendUnavailable
 from tasks.exports.formats import ExportFormat, export

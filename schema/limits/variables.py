@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from schema.limits import exceeded
+from schema.limits.settings import exceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from schema.limits import OperationLimits
+    from schema.limits.settings import OperationLimits
 
 
 def check_variables(variables: Mapping[str, object] | None, limits: OperationLimits) -> None:

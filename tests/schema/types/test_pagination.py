@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.errors import RequestRefused
-from schema.pages import DEFAULT_PAGE_SIZE, PageArguments, decode_cursor, encode_cursor
+from schema.errors.types import RequestRefused
+from schema.types.pagination import DEFAULT_PAGE_SIZE, PageArguments, decode_cursor, encode_cursor
 
 MAX = 1000
 

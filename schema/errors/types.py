@@ -1,7 +1,7 @@
 """Expected failures as data: the union members of the contract, and the one table from the service's errors to them.
 
 What a field without a union refuses (a page too large, a wait too long) is a GraphQL error with a code. Anything else
-that is raised is a defect: it is logged, and masked by schema.masking.
+that is raised is a defect: it is logged, and masked by schema.errors.masking.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Annotated, Self
 import strawberry
 from graphql import GraphQLError
 
-from schema.scalars import SafeInt
 from schema.telemetry import note_user_error
+from schema.types.scalars import SafeInt
 from tasks import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schema.job import Job
-    from schema.system import QueueStats
+    from schema.types.job import Job
+    from schema.types.system import QueueStats
 
-_JobRef = Annotated["Job", strawberry.lazy("schema.job")]
-_QueueStatsRef = Annotated["QueueStats", strawberry.lazy("schema.system")]
+_JobRef = Annotated["Job", strawberry.lazy("schema.types.job")]
+_QueueStatsRef = Annotated["QueueStats", strawberry.lazy("schema.types.system")]
 
 
 @strawberry.enum(description="Which expected failure this is, for programs.")
@@ -157,7 +157,7 @@ class QueueFull(UserError):
     @classmethod
     def of(cls, error: errors.QueueFull) -> Self:
         """The data of an error."""
-        from schema.system import QueueStats  # noqa: PLC0415 - the types refer to each other
+        from schema.types.system import QueueStats  # noqa: PLC0415 - the types refer to each other
 
         return cls(
             code=ErrorCode.QUEUE_FULL,
@@ -228,6 +228,6 @@ def milliseconds(duration: timedelta) -> int:
 
 
 def _job(job: object) -> Job:
-    from schema.job import Job  # noqa: PLC0415 - the types refer to each other
+    from schema.types.job import Job  # noqa: PLC0415 - the types refer to each other
 
     return Job.of(job)  # type: ignore[arg-type]

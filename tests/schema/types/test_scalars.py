@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 
-from schema.scalars import LARGEST_SAFE_INT, SCALARS, SafeInt
+from schema.types.scalars import LARGEST_SAFE_INT, SCALARS, SafeInt
 
 safe_int = SCALARS[SafeInt]
 moment = SCALARS[datetime]

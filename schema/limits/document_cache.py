@@ -17,15 +17,15 @@ from graphql import (
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from schema.cost import Costs
-from schema.limits import INVALID_DOCUMENT, LONGEST_MESSAGE
-from schema.measure import check_document
-from schema.rules import OneSubmission
+from schema.limits.cost import Costs
+from schema.limits.document_size import check_document
+from schema.limits.rules import OneSubmission
+from schema.limits.settings import INVALID_DOCUMENT, LONGEST_MESSAGE
 
 if TYPE_CHECKING:
     from graphql import DocumentNode, GraphQLSchema, OperationType
 
-    from schema.limits import OperationLimits
+    from schema.limits.settings import OperationLimits
 
 # Distinct documents that are kept: a third of a megabyte each at the most, by the limit of tokens.
 _KEPT = 64

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import strawberry
 
-from schema.errors import RequestRefused
+from schema.errors.types import RequestRefused
 
 # A page whose size nobody named.
 DEFAULT_PAGE_SIZE = 100

@@ -22,14 +22,14 @@ from graphql import (
     OperationDefinitionNode,
 )
 
-from schema.limits import INVALID_DOCUMENT, exceeded
+from schema.limits.settings import INVALID_DOCUMENT, exceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from graphql import DocumentNode, SelectionNode, SelectionSetNode, ValueNode
 
-    from schema.limits import OperationLimits
+    from schema.limits.settings import OperationLimits
 
 
 class _Size(NamedTuple):

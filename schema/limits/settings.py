@@ -1,7 +1,7 @@
 """How much one operation may be and may ask for, and the refusal of what goes beyond.
 
-All of it is looked at before anything is executed; what a limit bounds is said where it is counted: schema.measure the
-document, schema.inputs the variables, schema.cost the answer.
+All of it is checked before anything is executed. Counted by: schema.limits.document_size (the document),
+schema.limits.variables (the variables), schema.limits.cost (the answer).
 """
 
 from __future__ import annotations

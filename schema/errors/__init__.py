@@ -1,0 +1,1 @@
+"""Expected failures as data, their codes, and the masking of unexpected ones."""

@@ -1,0 +1,87 @@
+"""The schema as served: root types, extensions and limits put together.
+
+`python -m schema` prints it as schema/schema.graphql.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from schema.context import Context
+from schema.errors.masking import log_defects, mask_defects
+from schema.limits.document_cache import Documents
+from schema.limits.extension import Admission, name_refusals
+from schema.limits.settings import OperationLimits
+from schema.limits.stream_quota import counted
+from schema.operations.mutation import Mutation
+from schema.operations.query import Query
+from schema.operations.subscription import Subscription
+from schema.telemetry import OperationTelemetry, note_errors
+from schema.types.job import Job
+from schema.types.scalars import SCALARS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from graphql import GraphQLError
+    from strawberry.schema.schema import StreamResult
+    from strawberry.types import ExecutionContext
+    from strawberry.types.graphql import OperationType
+
+
+class JobSchema(strawberry.Schema):
+    """The schema with its limits, and with its own way of logging: clients' mistakes are not logged as errors."""
+
+    def __init__(self, limits: OperationLimits, *, production: bool) -> None:
+        self.documents = Documents(limits, production=production)
+        self._production = production
+        super().__init__(
+            query=Query,
+            mutation=Mutation,
+            subscription=Subscription,
+            types=[Job],
+            config=StrawberryConfig(scalar_map=SCALARS),
+            extensions=[OperationTelemetry, lambda: Admission(self.documents, limits), mask_defects],
+        )
+
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,  # noqa: ANN401
+        root_value: Any | None = None,  # noqa: ANN401
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> StreamResult:
+        """Every operation on every transport that streams; those of a known caller are counted."""
+        results = await super().stream(
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            operation_extensions,
+            allowed_operation_types,
+        )
+        access = context_value.access if isinstance(context_value, Context) else None
+        return results if access is None else counted(access, results)
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Log what is a defect, remember that there were errors, and name what refused the request."""
+        log_defects(errors, execution_context)
+        note_errors(errors)
+        name_refusals(errors, production=self._production)
+
+
+def build_schema(limits: OperationLimits | None = None, *, production: bool = False) -> JobSchema:
+    """The schema as it is served.
+
+    Args:
+        limits: how much one operation may be; None: the defaults.
+        production: whether clients know the schema already, and nothing of it is told to others.
+    """
+    return JobSchema(limits or OperationLimits(), production=production)
