@@ -9,15 +9,24 @@ from typing import TYPE_CHECKING
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from gql import connections, docs, downloads, explorer, front_page, graphql, health, problems, rest, security
-from gql.access import address
-from gql.access.doorkeeper import doorkeeper
-from gql.access.entrance import Entrance
-from gql.bodies import BodyLimit
-from gql.connections import Arrivals
+from gql import explorer
+from gql.auth.authenticator import doorkeeper
+from gql.graphql import router
+from gql.http import problem_details
+from gql.middleware.authentication import AuthenticationMiddleware
+from gql.middleware.body_limit import BodyLimitMiddleware
+from gql.middleware.integer_status import IntegerStatusMiddleware
+from gql.middleware.loopback_only import LoopbackOnlyMiddleware
+from gql.middleware.same_origin import SameOriginMiddleware
+from gql.middleware.security_headers import SecurityHeadersMiddleware
+from gql.middleware.server_errors import ServerErrorMiddleware
+from gql.pages import api_docs, front_page
+from gql.rest import downloads, health, jobs
+from gql.server import binding, slow_requests
+from gql.server.shutdown import ending_streams_first
+from gql.server.slow_requests import Arrivals
 from gql.settings import ApiSettings
-from gql.shutdown import ending_streams_first
-from gql.telemetry import REQUESTS, ApiTelemetry, PlainStatus
+from gql.telemetry import REQUESTS, ApiTelemetry
 from observability import logs
 from schema.schema import build_schema
 from tasks.service import JobService
@@ -41,7 +50,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         if keeper is not None:
             keeper.start()
         with ending_streams_first(service, settings.drain_seconds):
-            yield {connections.STATE: Arrivals.of(settings)}
+            yield {slow_requests.STATE: Arrivals.of(settings)}
         if keeper is not None:
             await keeper.stop()
         await service.stop()
@@ -50,37 +59,38 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     app = FastAPI(
         title="Async Prime Generator",
         version=VERSION,
-        description=rest.DESCRIPTION,
+        description=jobs.DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         telemetry=REQUESTS,
     )
-    app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
     if keeper is not None:
-        app.add_middleware(Entrance, doorkeeper=keeper)
+        app.add_middleware(AuthenticationMiddleware, doorkeeper=keeper)
     elif not settings.authentication:
-        app.add_middleware(address.LoopbackOnly)
-    app.add_middleware(problems.Defects)
-    security.protect(app, settings)
+        app.add_middleware(LoopbackOnlyMiddleware)
+    app.add_middleware(ServerErrorMiddleware)
+    app.add_middleware(SameOriginMiddleware, allowed_origins=settings.origins)
+    app.add_middleware(SecurityHeadersMiddleware)
     schema = build_schema(settings.operation_limits, production=settings.production)
-    app.include_router(graphql.router(schema, service, settings, keeper), prefix="/graphql", include_in_schema=False)
+    app.include_router(router.router(schema, service, settings, keeper), prefix="/graphql", include_in_schema=False)
     # Looks at nothing: it tells the manual of the doors that there is a key to be shown.
     told = [] if keeper is None else [Depends(HTTPBearer(auto_error=False, description="A key or a token"))]
-    app.include_router(rest.router(service, settings), dependencies=told)
+    app.include_router(jobs.router(service, settings), dependencies=told)
     app.include_router(downloads.router(service), dependencies=told)
     app.include_router(health.router(service))
     front_page.mount(app, settings)
-    docs.mount(app)
+    api_docs.mount(app)
     explorer.mount(app)
-    problems.handle(app)
+    problem_details.handle(app)
     # The last one to be added is the outermost.
-    app.add_middleware(PlainStatus)
+    app.add_middleware(IntegerStatusMiddleware)
     return app
 
 
 logs.configure(logs.LogSettings())
 _settings = ApiSettings()
 if not _settings.authentication:
-    address.check_start(sys.argv)
+    binding.check_start(sys.argv)
 app = create_app(_settings, JobSettings())

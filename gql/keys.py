@@ -11,7 +11,7 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gql.access.keys import KeyStore
+from gql.auth.api_keys import KeyStore
 from tasks.errors import BackendUnavailable
 from tasks.settings import JobSettings
 

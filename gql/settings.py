@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from strawberry.http.websocket_origin import normalize_allowed_origins
 
-from gql.access.tokens import ASYMMETRIC, TokenSettings
+from gql.auth.tokens import ASYMMETRIC, TokenSettings
 from schema.limits.settings import OperationLimits
 from tasks.callers import CallerLimits
 

@@ -13,7 +13,6 @@ from tasks.api.store_metrics import StoreGauges
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from tasks.settings import JobSettings
 
@@ -29,30 +28,6 @@ REQUESTS: TelemetryConfig = {
     "operation_spans": False,
     "auto_configure": False,
 }
-
-
-class PlainStatus:
-    """Tells the status of each answer as a plain number.
-
-    One of HTTPStatus is equal to it, but to the SDK another value of the attribute: there would be two series with the
-    same labels, of which the metrics store keeps one.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_plain(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["status"] = int(message["status"])
-            await send(message)
-
-        await self._app(scope, receive, send_plain)
 
 
 class ApiTelemetry:

@@ -12,8 +12,8 @@ JobError
         ├── SegmentMissing      a part of a result is not there: it has expired, or was lost
         └── SegmentDamaged      what is there is not what was put
 
-The edges turn these into their own words: schema.errors.types into union members, gql.rest into problem responses. What
-is not in this tree is a bug, and is masked at the edge.
+schema.errors turns these into union members, gql.http.problem_details into problem responses. An exception that is not
+in this tree is a bug, and is masked at the edge.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from gql.access.keys import KeyStore
+from gql.auth.api_keys import KeyStore
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:

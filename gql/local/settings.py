@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, RedisDsn, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gql.access import address
 from gql.local.errors import CannotRun
+from gql.server import binding
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
 from tasks.settings import JobSettings
@@ -70,8 +70,8 @@ def read_settings() -> LocalSettings:
         LogSettings()
     except ValidationError as error:
         raise CannotRun("; ".join(_line(detail) for detail in error.errors())) from None
-    if not authentication and not address.is_loopback(settings.host):
-        raise CannotRun(address.refusal(settings.host))
+    if not authentication and not binding.is_loopback(settings.host):
+        raise CannotRun(binding.refusal(settings.host))
     return settings
 
 

@@ -19,7 +19,7 @@ Keys, under one prefix, each with a time-to-live:
     pace                 moving average of milliseconds a job takes
     {queue}              list: Celery messages
     @rates:...           submissions of each owner in this minute and the one before (tasks.api.rate_limit)
-    @keys                hash without a time-to-live: API keys (gql.access.keys); workers have no right to an @
+    @keys                hash without a time-to-live: API keys (gql.auth.api_keys); workers have no right to an @
     events               channel: "{id} {version} {ms of the server's clock}" for each visible change of a job
 
 Only the scripts in tasks/storage/lua change anything: each is one atomic step that checks the transition, writes,

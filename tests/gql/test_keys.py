@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gql.access.keys import PresentedKey
+from gql.auth.api_keys import PresentedKey
 from tests.programs import ROOT, free_port
 
 if TYPE_CHECKING:

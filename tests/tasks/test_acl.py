@@ -13,7 +13,7 @@ import httpx
 import pytest
 import redis
 
-from gql.access.keys import KeyStore
+from gql.auth.api_keys import KeyStore
 from tasks import acl
 from tasks.settings import JobSettings
 from tests import programs

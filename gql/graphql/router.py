@@ -1,0 +1,253 @@
+"""The GraphQL endpoint: queries and mutations by POST, subscriptions by WebSocket, Server-Sent Events and multipart.
+
+GET shows the explorer to browsers, and serves subscriptions as event streams, since an EventSource can do nothing else;
+queries by GET are for a setting to allow, mutations never are. This is Strawberry's router, with the answers of the
+GraphQL over HTTP specification: well-formed errors to every malformed request, and status codes by media type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from cross_web import HTTPException
+from graphql import OperationType
+from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotation
+from starlette.responses import HTMLResponse, Response
+from strawberry.fastapi import GraphQLRouter
+from strawberry.subscriptions import (
+    GRAPHQL_SSE_PROTOCOL,
+    GRAPHQL_TRANSPORT_WS_PROTOCOL,
+    MULTIPART_SUBSCRIPTION_PROTOCOL,
+)
+from strawberry.types.unset import UNSET
+
+from gql import explorer
+from gql.graphql import streaming
+from gql.graphql.persisted_documents import DocumentRefused, TrustedDocuments
+from gql.graphql.websocket import StrictHandler
+from gql.http import negotiation
+from gql.middleware.authentication import pass_of
+from schema.context import Bounds, Context
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from starlette.requests import Request
+    from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+    from strawberry.types import ExecutionResult
+
+    from gql.auth.authenticator import Doorkeeper
+    from gql.settings import ApiSettings
+    from schema.schema import JobSchema
+    from tasks.service import JobService
+
+# JSON between systems has no other (RFC 8259); its ASCII is the same.
+_UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
+
+_CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
+
+
+def router(
+    schema: JobSchema, service: JobService, settings: ApiSettings, doorkeeper: Doorkeeper | None = None
+) -> JobRouter:
+    """The endpoint with its context."""
+    bounds = Bounds(max_page_size=settings.max_page_size, max_wait_ms=settings.max_wait_ms)
+    documents = TrustedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
+
+    def context(connection: HTTPConnection) -> Context:
+        return Context(service, bounds, pass_of(connection))
+
+    endpoint = JobRouter(
+        schema,
+        # It begins by asking for the schema.
+        graphql_ide=None if settings.production or documents.only else "graphiql",
+        allow_queries_via_get=settings.queries_by_get,
+        context_getter=context,
+        subscription_protocols=(
+            GRAPHQL_TRANSPORT_WS_PROTOCOL,
+            GRAPHQL_SSE_PROTOCOL,
+            MULTIPART_SUBSCRIPTION_PROTOCOL,
+        ),
+        connection_init_wait_timeout=_CONNECTION_INIT_TIMEOUT,
+        max_subscriptions_per_connection=settings.max_subscriptions_per_connection,
+        allowed_origins=sorted(settings.origins),
+    )
+    endpoint.documents = documents
+    endpoint.doorkeeper = doorkeeper
+    endpoint.stream_transport_classes_by_protocol = streaming.transports(settings.heartbeat_seconds)
+    return endpoint
+
+
+class GraphQLResponse(Response):
+    """A single JSON answer; whether it is an error of the request decides its status."""
+
+    media_type = negotiation.LEGACY_JSON
+
+    def __init__(self, content: bytes, status: int, *, is_request_error: bool) -> None:
+        super().__init__(content, status)
+        self.is_request_error = is_request_error
+
+
+class JobRouter(GraphQLRouter[Context, None]):
+    """Strawberry's router with the answers of the specification."""
+
+    graphql_transport_ws_handler_class = StrictHandler
+    schema: JobSchema
+    documents = TrustedDocuments()
+    doorkeeper: Doorkeeper | None = None
+
+    async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - as Strawberry has it
+        """Answer a request; a malformed one as an error of GraphQL's shape."""
+        try:
+            response = await super().run(request, context, root_value)
+        except HTTPException as refusal:
+            response = _refusal(refusal)
+        if isinstance(response, GraphQLResponse):
+            chosen = negotiation.json_type(request.headers.get("accept", ""))
+            response.headers["content-type"] = chosen
+            response.headers["vary"] = "Accept"
+            if (
+                chosen == negotiation.GRAPHQL_JSON
+                and response.is_request_error
+                and response.status_code == HTTPStatus.OK
+            ):
+                response.status_code = HTTPStatus.BAD_REQUEST
+        return response
+
+    async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:  # noqa: ANN401 - likewise
+        """The operation, and how it is answered: by a stream where it is one, or where that is wanted more."""
+        sent = negotiation.media_ranges(request.headers.get("content-type", ""))
+        if sent and sent[0].parameters.get("charset", "utf-8").lower() not in _UTF_8:
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body in UTF-8")
+        data = await super().parse_http_body(request)
+        if isinstance(data, list):
+            return data
+        if not isinstance(data.operation_name, str | None):
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "operationName must be a string or null")
+        if not data.query:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "there is no query in the request")
+        header = request.headers.get("accept", "")
+        kind = self.schema.documents.operation_type(data.query, data.operation_name)
+        if data.protocol == "http" and kind is OperationType.SUBSCRIPTION:
+            raise HTTPException(
+                HTTPStatus.NOT_ACCEPTABLE,
+                "a subscription is a stream: accept text/event-stream or multipart/mixed;subscriptionSpec=1.0, "
+                "or use a WebSocket",
+            )
+        if data.protocol == "sse" and kind is not OperationType.SUBSCRIPTION:
+            # A client that accepts both gets one answer to what has one.
+            if not negotiation.prefers_stream(header, negotiation.EVENT_STREAM):
+                return replace(data, protocol="http")
+            if request.method == "GET" and not (kind is OperationType.QUERY and self.allow_queries_via_get) and kind:
+                raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, f"send a {kind.value} by POST")
+        return data
+
+    def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401 - likewise
+        """Whether a browser asks for a page rather than for the answer to a document."""
+        return request.query_params.get("documentId") is None and super().should_render_graphql_ide(request)
+
+    def parse_query_params(self, params: Any) -> dict[str, Any]:  # noqa: ANN401 - likewise
+        """The request of a GET."""
+        found = dict(params)
+        for name in ("variables", "extensions"):
+            if found.get(name):
+                found[name] = self._json(found[name])
+        return self._resolved(found)
+
+    def parse_json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
+        """The request of a POST, or a list of them, which is refused later."""
+        document = self._json(data)
+        return self._resolved(document) if isinstance(document, dict) else document
+
+    def _resolved(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.documents.resolve(request)
+        except DocumentRefused as error:
+            raise _RefusedWithCode(HTTPStatus.BAD_REQUEST, str(error), error.code) from error
+
+    def _json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
+        try:
+            document = self.decode_json(data)
+        except ValueError as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is not JSON") from error
+        if not isinstance(document, dict | list):
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
+        return document
+
+    def decode_json(self, data: str | bytes) -> object:
+        """JSON with bounded nesting and numbers: orjson refuses what would exhaust Python's own parser."""
+        return orjson.loads(data)
+
+    def encode_json(self, data: object) -> str:
+        """JSON as text, since a WebSocket would send bytes as a binary message."""
+        return orjson.dumps(data).decode()
+
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        """The answer's members; `data` is left out where nothing was executed."""
+        response = await super().process_result(request, result)
+        if response.get("data") is None and not any(error.path for error in result.errors or ()):
+            response.pop("data", None)
+        return response
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        """A single answer; its media type is chosen where the request is known."""
+        status = sub_response.status_code or HTTPStatus.OK
+        return GraphQLResponse(orjson.dumps(response_data), status, is_request_error="data" not in response_data)
+
+    async def create_streaming_response(
+        self,
+        request: Request,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """A stream that ends, politely, with its caller's right to it."""
+        admitted = pass_of(request)
+        if admitted is not None:
+            [transport] = [
+                found()
+                for found in self.stream_transport_classes_by_protocol.values()
+                if found().headers["Content-Type"] == headers["Content-Type"]
+            ]
+            error = {"message": "this key or token holds no longer", "extensions": {"code": "UNAUTHENTICATED"}}
+            last = transport.encode_next({"data": None, "errors": [error]}, self.encode_json)
+            stream = streaming.until(admitted.ended, stream, last + transport.encode_complete())
+        stream = streaming.opened(headers, stream)
+        return await super().create_streaming_response(request, stream, sub_response, headers)
+
+    async def render_graphql_ide(self, request: Request) -> HTMLResponse:
+        """The explorer, or what to do where it was not built."""
+        page = explorer.page() or explorer.fallback(str(request.url.replace(query="")))
+        return HTMLResponse(page, headers={"Content-Security-Policy": explorer.CONTENT_SECURITY_POLICY})
+
+
+class _RefusedWithCode(HTTPException):
+    """A refusal whose code says more than its status."""
+
+    def __init__(self, status_code: int, reason: str, code: str) -> None:
+        super().__init__(status_code, reason)
+        self.code = code
+
+
+def _refusal(refusal: HTTPException) -> GraphQLResponse:
+    status, reason = refusal.status_code, refusal.reason
+    headers = {}
+    if "not allowed when using GET" in reason:
+        status = HTTPStatus.METHOD_NOT_ALLOWED
+    elif reason == "Unsupported content type":
+        status, reason = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as application/json"
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = "POST"
+    code = (
+        refusal.code if isinstance(refusal, _RefusedWithCode) else HTTPStatus(status).phrase.upper().replace(" ", "_")
+    )
+    error = {"message": reason, "extensions": {"code": code}}
+    response = GraphQLResponse(orjson.dumps({"errors": [error]}), status, is_request_error=True)
+    response.headers.update(headers)
+    return response

@@ -1,0 +1,1 @@
+"""What GraphQL and REST share of HTTP, without routes: problem details, negotiation, ranges, compression."""

@@ -1,0 +1,1 @@
+"""ASGI middleware, one a module. gql.app lists them outermost first."""

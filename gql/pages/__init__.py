@@ -1,0 +1,1 @@
+"""HTML pages: front page and API docs, with their static files."""

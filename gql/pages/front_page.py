@@ -1,0 +1,37 @@
+"""/: a small page that says what this is, shows a first mutation to copy, and links to everything else."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annotation
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from gql.settings import ApiSettings
+
+PAGES = Path(__file__).parent
+
+# What the page needs and no more.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def mount(app: FastAPI, settings: ApiSettings) -> None:
+    """Serve the page and its style sheet."""
+    template = Template((PAGES / "index.html").read_text(encoding="utf-8"))
+    links = {"grafana": settings.grafana_url, "metrics": settings.metrics_url, "locust": settings.locust_url}
+    app.mount("/static", StaticFiles(directory=PAGES / "static"), name="static")
+
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def front_page(request: Request) -> HTMLResponse:
+        urls = {**links, "origin": str(request.base_url)}
+        page = template.substitute({name: html.escape(url) for name, url in urls.items()})
+        return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})

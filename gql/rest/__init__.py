@@ -1,0 +1,1 @@
+"""REST endpoints: jobs for clients of the earlier API, downloads, health."""

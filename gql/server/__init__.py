@@ -1,0 +1,1 @@
+"""What surrounds uvicorn: bound addresses, slow requests, graceful shutdown."""
