@@ -50,4 +50,4 @@ EXPOSE 8000
 # would ask a proxy for what is in this container.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import http.client, sys; api = http.client.HTTPConnection('127.0.0.1', 8000, timeout=3); api.request('GET', '/livez'); sys.exit(api.getresponse().status != 200)"]
-CMD ["uvicorn", "gql.app:app", "--host", "0.0.0.0", "--port", "8000", "--no-server-header", "--http", "gql.server.slow_requests:PromptProtocol", "--ws-max-size", "65536", "--timeout-graceful-shutdown", "3"]
+CMD ["uvicorn", "gql.app:app", "--host", "0.0.0.0", "--port", "8000", "--no-server-header", "--http", "gql.server.slow_requests:RequestTimeoutProtocol", "--ws-max-size", "65536", "--timeout-graceful-shutdown", "3"]

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from gql import explorer
-from gql.auth.authenticator import doorkeeper
+from gql.auth.authenticator import authenticator
 from gql.graphql import router
 from gql.http import problem_details
 from gql.middleware.authentication import AuthenticationMiddleware
@@ -24,7 +24,7 @@ from gql.pages import api_docs, front_page
 from gql.rest import downloads, health, jobs
 from gql.server import binding, slow_requests
 from gql.server.shutdown import ending_streams_first
-from gql.server.slow_requests import Arrivals
+from gql.server.slow_requests import PendingRequests
 from gql.settings import ApiSettings
 from gql.telemetry import REQUESTS, ApiTelemetry
 from observability import logs
@@ -42,7 +42,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     """The application, whole, with its settings handed down."""
     service = JobService.connect(job_settings)
     telemetry = ApiTelemetry(job_settings)
-    keeper = doorkeeper(settings, job_settings)
+    keeper = authenticator(settings, job_settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, object]]:
@@ -50,7 +50,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         if keeper is not None:
             keeper.start()
         with ending_streams_first(service, settings.drain_seconds):
-            yield {slow_requests.STATE: Arrivals.of(settings)}
+            yield {slow_requests.STATE: PendingRequests.of(settings)}
         if keeper is not None:
             await keeper.stop()
         await service.stop()
@@ -67,7 +67,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     )
     app.add_middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
     if keeper is not None:
-        app.add_middleware(AuthenticationMiddleware, doorkeeper=keeper)
+        app.add_middleware(AuthenticationMiddleware, authenticator=keeper)
     elif not settings.authentication:
         app.add_middleware(LoopbackOnlyMiddleware)
     app.add_middleware(ServerErrorMiddleware)

@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from observability import telemetry
-from tasks.api.store_metrics import StoreGauges
+from tasks.api.store_metrics import StoreMetrics
 
 if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
@@ -35,9 +35,9 @@ class ApiTelemetry:
 
     def __init__(self, settings: JobSettings) -> None:
         self._telemetry = telemetry.start(SERVICE)
-        self._gauges: StoreGauges | None = None
+        self._gauges: StoreMetrics | None = None
         if self._telemetry.meter_provider is not None:
-            self._gauges = StoreGauges.connect(settings)
+            self._gauges = StoreMetrics.connect(settings)
             self._gauges.observe()
 
     async def stop(self) -> None:

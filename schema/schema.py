@@ -12,8 +12,8 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema.context import Context
 from schema.errors.masking import log_defects, mask_defects
-from schema.limits.document_cache import Documents
-from schema.limits.extension import Admission, name_refusals
+from schema.limits.document_cache import DocumentCache
+from schema.limits.extension import LimitsExtension, name_refusals
 from schema.limits.settings import OperationLimits
 from schema.limits.stream_quota import counted
 from schema.operations.mutation import Mutation
@@ -36,7 +36,7 @@ class JobSchema(strawberry.Schema):
     """The schema with its limits, and with its own way of logging: clients' mistakes are not logged as errors."""
 
     def __init__(self, limits: OperationLimits, *, production: bool) -> None:
-        self.documents = Documents(limits, production=production)
+        self.documents = DocumentCache(limits, production=production)
         self._production = production
         super().__init__(
             query=Query,
@@ -44,7 +44,7 @@ class JobSchema(strawberry.Schema):
             subscription=Subscription,
             types=[Job],
             config=StrawberryConfig(scalar_map=SCALARS),
-            extensions=[OperationTelemetry, lambda: Admission(self.documents, limits), mask_defects],
+            extensions=[OperationTelemetry, lambda: LimitsExtension(self.documents, limits), mask_defects],
         )
 
     async def stream(

@@ -10,13 +10,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from tasks.api.feed import JobFeed, cancelled
-from tasks.api.job_store import Store
-from tasks.api.rate_limit import SubmissionRates
+from tasks.api.job_store import JobStore
+from tasks.api.rate_limit import SubmissionRateLimiter
 from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.instrumentation import metrics, tracing
-from tasks.results.reader import Results
-from tasks.results.segments import ResultStore
+from tasks.results.reader import ResultReader
+from tasks.results.segments import SegmentReader
 from tasks.storage.records import queue_for
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tasks.exports.source import Source
     from tasks.jobs import Job, JobPage, JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
-    from tasks.storage.server_info import Condition
+    from tasks.storage.server_info import ServerInfo
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +49,12 @@ class JobService:
     Every method raises BackendUnavailable when the store does not answer.
     """
 
-    def __init__(self, store: Store, feed: JobFeed, files: ResultStore, settings: JobSettings) -> None:
+    def __init__(self, store: JobStore, feed: JobFeed, files: SegmentReader, settings: JobSettings) -> None:
         self._store = store
         self._feed = feed
         self._files = files
-        self._results = Results(store, files)
-        self._rates = SubmissionRates.connect(settings)
+        self._results = ResultReader(store, files)
+        self._rates = SubmissionRateLimiter.connect(settings)
         self._sweeper: asyncio.Task[None] | None = None
         self._caller = ANYONE
         self.settings = settings
@@ -62,8 +62,8 @@ class JobService:
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
         """A service with connections of its own."""
-        store = Store.connect(settings)
-        return cls(store, JobFeed(store), ResultStore.connect(settings.results), settings)
+        store = JobStore.connect(settings)
+        return cls(store, JobFeed(store), SegmentReader.connect(settings.results), settings)
 
     def for_caller(self, caller: Caller) -> Self:
         """This service as the caller sees it. Started and stopped is the first one, which is nobody's in particular."""
@@ -78,7 +78,7 @@ class JobService:
         self._feed.start()
         self._sweeper = asyncio.create_task(self._sweep_again_and_again(), name="sweeper of the result store")
 
-    async def end_streams(self, seconds: float) -> None:
+    async def complete_streams(self, seconds: float) -> None:
         """End every stream politely, this process being stopped, and wait so long at most until all have ended."""
         self._feed.close()
         with suppress(TimeoutError):
@@ -119,9 +119,9 @@ class JobService:
             after_version: news is a higher version than this; where it is None, the final state.
         """
         [job] = await self._store.read([job_id], self._caller)
-        return None if job is None else await self.settled(job, wait, after_version)
+        return None if job is None else await self.wait_for_update(job, wait, after_version)
 
-    async def settled(self, job: Job, wait: timedelta, after_version: int | None = None) -> Job:
+    async def wait_for_update(self, job: Job, wait: timedelta, after_version: int | None = None) -> Job:
         """The newest state of a job once it is final, or newer than a version, or the time is up.
 
         An outage meanwhile is no failure: what was known of the job still holds.
@@ -208,7 +208,7 @@ class JobService:
         """Queue figures and the workers that were seen lately."""
         return await self._store.system()
 
-    async def store_condition(self) -> Condition | None:
+    async def server_info(self) -> ServerInfo | None:
         """How the job store itself is; None where that is not for us to know."""
         return await self._store.condition()
 

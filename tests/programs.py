@@ -152,7 +152,7 @@ def api(
     """The API, ready when it answers; `more` are options of uvicorn's. Gives its address without a trailing slash."""
     port = port or free_port()
     address = f"http://127.0.0.1:{port}"
-    prompt = ["--http", "gql.server.slow_requests:PromptProtocol"]
+    prompt = ["--http", "gql.server.slow_requests:RequestTimeoutProtocol"]
     options = [*prompt, "--ws-max-size", "65536", "--timeout-graceful-shutdown", "3", *more]
     command = [sys.executable, "-m", "uvicorn", "gql.app:app", "--port", str(port), *options]
 

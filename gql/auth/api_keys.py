@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import redis.asyncio
 
 from tasks.callers import Caller
-from tasks.storage.redis import answering, pool
+from tasks.storage.redis import pool, translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +149,7 @@ class KeyStore:
         return {key_id: KeyRecord.unpack(key_id, text) for key_id, text in pairs if text is not None}
 
     async def _ask(self, reply: Any) -> Any:  # noqa: ANN401 - the client's replies are those of both of its kinds
-        async with answering():
+        async with translate_errors():
             return await reply
 
 

@@ -45,7 +45,7 @@ _STREAM_RETRY_AFTER = timedelta(seconds=1)
 _SCHEME = "bearer "
 
 
-class NotAdmitted(Exception):
+class NotAuthenticated(Exception):
     """Nothing was shown, or nothing that holds. Which of many reasons it is, is nobody's business."""
 
     def __init__(self, *, shown: bool) -> None:
@@ -55,11 +55,13 @@ class NotAdmitted(Exception):
         self.shown = shown
 
 
-class Pass:
+class Session:
     """A caller's right to be here, until `ended` is set."""
 
-    def __init__(self, doorkeeper: Doorkeeper, caller: Caller, key_id: str | None, expires_at: float | None) -> None:
-        self._doorkeeper = doorkeeper
+    def __init__(
+        self, authenticator: Authenticator, caller: Caller, key_id: str | None, expires_at: float | None
+    ) -> None:
+        self._doorkeeper = authenticator
         self.caller = caller
         self.key_id = key_id
         self.expires_at = expires_at
@@ -74,7 +76,7 @@ class Pass:
         return self._doorkeeper.watched(self)
 
 
-class Doorkeeper:
+class Authenticator:
     """One per process, started and stopped with the application."""
 
     def __init__(
@@ -89,7 +91,7 @@ class Doorkeeper:
         self._most_streams = most_streams
         self._limits = limits
         self._known: TTLCache[str, KeyRecord] = TTLCache(_KEYS_REMEMBERED, _LOOK_AGAIN.total_seconds())
-        self._inside: set[Pass] = set()
+        self._inside: set[Session] = set()
         self._streams: Counter[Caller] = Counter()
         self._rounds: asyncio.Task[None] | None = None
 
@@ -106,41 +108,41 @@ class Doorkeeper:
         if self._tokens is not None:
             await self._tokens.close()
 
-    async def admit(self, authorization: str | None) -> Pass:
+    async def admit(self, authorization: str | None) -> Session:
         """Let a caller in.
 
         Args:
             authorization: as the HTTP header has it.
 
         Raises:
-            NotAdmitted: it is not `Bearer`, or what it bears does not hold.
+            NotAuthenticated: it is not `Bearer`, or what it bears does not hold.
             BackendUnavailable: the store with the keys does not answer.
         """
         if not authorization:
-            raise NotAdmitted(shown=False)
+            raise NotAuthenticated(shown=False)
         shown = authorization[len(_SCHEME) :].strip() if authorization[: len(_SCHEME)].lower() == _SCHEME else ""
         if self._keys is not None and (key := PresentedKey.read(shown)) is not None:
             return await self._admit_key(self._keys, key)
         if self._tokens is not None and (token := await self._tokens.read(shown)) is not None:
-            return Pass(self, self._limited(token.caller), None, token.expires_at)
-        raise NotAdmitted(shown=True)
+            return Session(self, self._limited(token.caller), None, token.expires_at)
+        raise NotAuthenticated(shown=True)
 
-    async def _admit_key(self, keys: KeyStore, shown: PresentedKey) -> Pass:
+    async def _admit_key(self, keys: KeyStore, shown: PresentedKey) -> Session:
         record = self._known.get(shown.id)
         if record is None:
             record = (await keys.find([shown.id])).get(shown.id)
             if record is not None:
                 self._known[shown.id] = record
         if not shown.fits(record) or record is None:
-            raise NotAdmitted(shown=True)
+            raise NotAuthenticated(shown=True)
         caller = self._limited(record.caller)
-        return Pass(self, caller, shown.id, None if record.expires_at is None else record.expires_at.timestamp())
+        return Session(self, caller, shown.id, None if record.expires_at is None else record.expires_at.timestamp())
 
     def _limited(self, caller: Caller) -> Caller:
         return replace(caller, limits=self._limits)
 
     @contextmanager
-    def watched(self, admitted: Pass) -> Iterator[None]:
+    def watched(self, admitted: Session) -> Iterator[None]:
         """See Pass.watched."""
         self._inside.add(admitted)
         try:
@@ -187,11 +189,11 @@ class Doorkeeper:
             log.warning("key %s was revoked: what it has open ends", key_id)
 
 
-def doorkeeper(settings: ApiSettings, job_settings: JobSettings) -> Doorkeeper | None:
+def authenticator(settings: ApiSettings, job_settings: JobSettings) -> Authenticator | None:
     """The one that the settings ask for; None where nobody is asked who is there."""
     means = settings.means
     if not means:
         return None
     keys = KeyStore.connect(job_settings) if "keys" in means else None
     tokens = TokenReader(settings.tokens) if "jwt" in means else None
-    return Doorkeeper(keys, tokens, settings.max_subscriptions_per_caller, settings.caller_limits)
+    return Authenticator(keys, tokens, settings.max_subscriptions_per_caller, settings.caller_limits)

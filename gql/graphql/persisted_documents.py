@@ -20,7 +20,7 @@ REQUIRED = "TRUSTED_DOCUMENT_REQUIRED"
 CONFLICT = "BAD_REQUEST"
 
 
-class DocumentRefused(Exception):
+class PersistedDocumentError(Exception):
     """A request whose document can't be had, or must not be used."""
 
     def __init__(self, message: str, code: str) -> None:
@@ -28,7 +28,7 @@ class DocumentRefused(Exception):
         self.code = code
 
 
-class TrustedDocuments:
+class PersistedDocuments:
     """The documents by their identifiers."""
 
     def __init__(self, documents: Mapping[str, str] | None = None, *, only: bool = False) -> None:
@@ -36,7 +36,7 @@ class TrustedDocuments:
         self.only = only
 
     @classmethod
-    def load(cls, path: Path | None, *, only: bool) -> TrustedDocuments:
+    def load(cls, path: Path | None, *, only: bool) -> PersistedDocuments:
         """Read the file.
 
         Raises:
@@ -56,20 +56,20 @@ class TrustedDocuments:
         """The request with its document in the place of the identifier.
 
         Raises:
-            DocumentRefused: there is no such document, or one was sent that may not be.
+            PersistedDocumentError: there is no such document, or one was sent that may not be.
         """
         found = dict(request)
         identifier = found.pop("documentId", None)
         if identifier is None:
             if self.only and found.get("query") is not None:
-                raise DocumentRefused("send the documentId of a trusted document in place of a query", REQUIRED)
+                raise PersistedDocumentError("send the documentId of a trusted document in place of a query", REQUIRED)
             return found
         if found.get("query") is not None:
-            raise DocumentRefused("send a query or a documentId, not both", CONFLICT)
+            raise PersistedDocumentError("send a query or a documentId, not both", CONFLICT)
         if not isinstance(identifier, str):
-            raise DocumentRefused("documentId must be a string", CONFLICT)
+            raise PersistedDocumentError("documentId must be a string", CONFLICT)
         if identifier not in self._documents:
-            raise DocumentRefused("there is no document of this documentId", NOT_FOUND)
+            raise PersistedDocumentError("there is no document of this documentId", NOT_FOUND)
         return found | {"query": self._documents[identifier]}
 
 

@@ -27,10 +27,10 @@ from strawberry.types.unset import UNSET
 
 from gql import explorer
 from gql.graphql import streaming
-from gql.graphql.persisted_documents import DocumentRefused, TrustedDocuments
+from gql.graphql.persisted_documents import PersistedDocumentError, PersistedDocuments
 from gql.graphql.websocket import StrictHandler
 from gql.http import negotiation
-from gql.middleware.authentication import pass_of
+from gql.middleware.authentication import session_of
 from schema.context import Bounds, Context
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
     from strawberry.types import ExecutionResult
 
-    from gql.auth.authenticator import Doorkeeper
+    from gql.auth.authenticator import Authenticator
     from gql.settings import ApiSettings
     from schema.schema import JobSchema
     from tasks.service import JobService
@@ -52,14 +52,14 @@ _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 
 
 def router(
-    schema: JobSchema, service: JobService, settings: ApiSettings, doorkeeper: Doorkeeper | None = None
+    schema: JobSchema, service: JobService, settings: ApiSettings, authenticator: Authenticator | None = None
 ) -> JobRouter:
     """The endpoint with its context."""
     bounds = Bounds(max_page_size=settings.max_page_size, max_wait_ms=settings.max_wait_ms)
-    documents = TrustedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
+    documents = PersistedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
 
     def context(connection: HTTPConnection) -> Context:
-        return Context(service, bounds, pass_of(connection))
+        return Context(service, bounds, session_of(connection))
 
     endpoint = JobRouter(
         schema,
@@ -77,7 +77,7 @@ def router(
         allowed_origins=sorted(settings.origins),
     )
     endpoint.documents = documents
-    endpoint.doorkeeper = doorkeeper
+    endpoint.authenticator = authenticator
     endpoint.stream_transport_classes_by_protocol = streaming.transports(settings.heartbeat_seconds)
     return endpoint
 
@@ -97,8 +97,8 @@ class JobRouter(GraphQLRouter[Context, None]):
 
     graphql_transport_ws_handler_class = StrictHandler
     schema: JobSchema
-    documents = TrustedDocuments()
-    doorkeeper: Doorkeeper | None = None
+    documents = PersistedDocuments()
+    authenticator: Authenticator | None = None
 
     async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - as Strawberry has it
         """Answer a request; a malformed one as an error of GraphQL's shape."""
@@ -166,7 +166,7 @@ class JobRouter(GraphQLRouter[Context, None]):
     def _resolved(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
             return self.documents.resolve(request)
-        except DocumentRefused as error:
+        except PersistedDocumentError as error:
             raise _RefusedWithCode(HTTPStatus.BAD_REQUEST, str(error), error.code) from error
 
     def _json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
@@ -208,7 +208,7 @@ class JobRouter(GraphQLRouter[Context, None]):
         headers: Mapping[str, str],
     ) -> Response:
         """A stream that ends, politely, with its caller's right to it."""
-        admitted = pass_of(request)
+        admitted = session_of(request)
         if admitted is not None:
             [transport] = [
                 found()

@@ -14,8 +14,8 @@ from opentelemetry.context import Context as TraceContext
 from opentelemetry.trace import Link, SpanKind
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
-from gql.auth.authenticator import NotAdmitted
-from gql.graphql.persisted_documents import DocumentRefused
+from gql.auth.authenticator import NotAuthenticated
+from gql.graphql.persisted_documents import PersistedDocumentError
 from schema.context import Context
 from schema.limits.settings import LimitExceeded
 from tasks.api.feed import cancelled
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         SubscribeMessage,
     )
 
-    from gql.auth.authenticator import Pass
+    from gql.auth.authenticator import Session
     from gql.graphql.router import JobRouter
 
 _tracer = trace.get_tracer("gql")
@@ -62,13 +62,13 @@ class StrictHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         """Acknowledge, where callers are asked who they are only to those who may come in; and look after them."""
-        keeper = cast("JobRouter", self.view).doorkeeper
+        keeper = cast("JobRouter", self.view).authenticator
         if keeper is None or self.connection_init_received or self.connection_timed_out:
             await super().handle_connection_init(message)
             return
         try:
             admitted = await keeper.admit(_authorization(message.get("payload") or {}, self.context))
-        except NotAdmitted:
+        except NotAuthenticated:
             await self.websocket.close(code=_FORBIDDEN, reason="Forbidden")
         except BackendUnavailable as error:
             await self.websocket.close(code=_TRY_AGAIN_LATER, reason=str(error))
@@ -77,7 +77,7 @@ class StrictHandler(BaseGraphQLTransportWSHandler[Context, None]):
             self._leaving = asyncio.create_task(self._leave_with(admitted))
             await super().handle_connection_init(message)
 
-    async def _leave_with(self, admitted: Pass) -> None:
+    async def _leave_with(self, admitted: Session) -> None:
         with admitted.watched():
             await admitted.ended.wait()
         await self.websocket.close(code=_FORBIDDEN, reason="Forbidden: this key or token holds no longer")
@@ -99,7 +99,7 @@ class StrictHandler(BaseGraphQLTransportWSHandler[Context, None]):
             if most is not None and len(self.operations) >= most:
                 raise LimitExceeded("operations open", f"{most} already", most)
             payload = cast("JobRouter", self.view).documents.resolve(cast("dict[str, object]", message["payload"]))
-        except DocumentRefused as refusal:
+        except PersistedDocumentError as refusal:
             await self._refuse(message, GraphQLError(str(refusal), extensions={"code": refusal.code}))
         except GraphQLError as refusal:
             await self._refuse(message, refusal)

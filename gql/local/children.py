@@ -110,7 +110,7 @@ def _worker_command(settings: LocalSettings, name: str) -> tuple[str, ...]:
 def _api_command(settings: LocalSettings) -> tuple[str, ...]:
     uvicorn = (sys.executable, "-m", "uvicorn", "gql.app:app")
     limits = ("--ws-max-size", str(_WEBSOCKET_MESSAGE_BYTES), "--timeout-graceful-shutdown", str(_API_REQUESTS_SECONDS))
-    how = ("--no-server-header", "--http", "gql.server.slow_requests:PromptProtocol", *limits)
+    how = ("--no-server-header", "--http", "gql.server.slow_requests:RequestTimeoutProtocol", *limits)
     return (*uvicorn, "--host", settings.host, "--port", str(settings.port), *how)
 
 

@@ -15,7 +15,7 @@ from starlette._utils import get_route_path
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from gql.auth.authenticator import NotAdmitted
+from gql.auth.authenticator import NotAuthenticated
 from gql.http import negotiation
 from gql.http.problem_details import problem, problem_of
 from tasks.callers import ANYONE
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from gql.auth.authenticator import Doorkeeper, Pass
+    from gql.auth.authenticator import Authenticator, Session
     from tasks.callers import Caller
 
 GRAPHQL = "/graphql"
@@ -41,24 +41,24 @@ class _Ended(Exception):
     pass
 
 
-def pass_of(connection: HTTPConnection) -> Pass | None:
+def session_of(connection: HTTPConnection) -> Session | None:
     """With what this request was let in; None where nobody is asked."""
-    found: Pass | None = connection.scope.get(_SCOPE_KEY)
+    found: Session | None = connection.scope.get(_SCOPE_KEY)
     return found
 
 
 def caller_of(connection: HTTPConnection) -> Caller:
     """Whose request this is."""
-    found = pass_of(connection)
+    found = session_of(connection)
     return ANYONE if found is None else found.caller
 
 
 class AuthenticationMiddleware:
     """ASGI middleware: each request is let in by its Authorization header, or answered here."""
 
-    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
         self._app = app
-        self._doorkeeper = doorkeeper
+        self._doorkeeper = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with the caller's pass, unless it is refused."""
@@ -67,7 +67,7 @@ class AuthenticationMiddleware:
             return
         try:
             admitted = await self._doorkeeper.admit(Headers(scope=scope).get("authorization"))
-        except NotAdmitted as refusal:
+        except NotAuthenticated as refusal:
             await _refusal(scope, refusal)(scope, receive, send)
             return
         except BackendUnavailable as error:
@@ -78,7 +78,7 @@ class AuthenticationMiddleware:
             await self._app(scope, receive, _cut(send, admitted) if get_route_path(scope) != GRAPHQL else send)
 
 
-def _cut(send: Send, admitted: Pass) -> Send:
+def _cut(send: Send, admitted: Session) -> Send:
     """A file that is sent when its caller's right ends is sent no further; GraphQL's streams end by their own words."""
 
     async def guarded(message: Message) -> None:
@@ -101,7 +101,7 @@ def _is_open(scope: Scope) -> bool:
     )
 
 
-def _refusal(scope: Scope, refusal: NotAdmitted) -> Response:
+def _refusal(scope: Scope, refusal: NotAuthenticated) -> Response:
     challenge = 'Bearer realm="primes"'
     if refusal.shown:
         challenge += ', error="invalid_token"'

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class DownloadRequest:
     """What a client asks for by headers: not what it has, a part only, compressed."""
 
     if_none_match: str
@@ -68,9 +68,9 @@ def wishes(
     range_: Annotated[str | None, Header(alias="Range", description="One part in bytes, e.g. bytes=1000-")] = None,
     if_range: Annotated[str | None, Header(description="The ETag of the file that the part is of")] = None,
     accept_encoding: Annotated[str | None, Header(description="zstd or gzip: text is compressed on the way")] = None,
-) -> Wishes:
+) -> DownloadRequest:
     """Those of a request."""
-    return Wishes(if_none_match, range_, if_range, accept_encoding)
+    return DownloadRequest(if_none_match, range_, if_range, accept_encoding)
 
 
 def router(service: JobService) -> APIRouter:
@@ -93,7 +93,7 @@ def router(service: JobService) -> APIRouter:
         request: Request,
         job_id: str,
         form: Annotated[str, Path(json_schema_extra={"enum": list(ExportFormat)})],
-        wished: Annotated[Wishes, Depends(wishes)],
+        wished: Annotated[DownloadRequest, Depends(wishes)],
     ) -> Response:
         if form not in list(ExportFormat):
             raise HTTPException(HTTPStatus.NOT_FOUND, "there are primes.parquet, primes.csv and primes.ndjson")
@@ -156,7 +156,7 @@ def _headers(job: Job, chosen: ExportFormat, coding: str | None) -> dict[str, st
     return headers
 
 
-def _answer(file: ExportFile, wished: Wishes, headers: dict[str, str]) -> Answer:
+def _answer(file: ExportFile, wished: DownloadRequest, headers: dict[str, str]) -> Answer:
     """The file, or the part of it that is wished for."""
     if "Content-Encoding" in headers:
         return Answer(file, HTTPStatus.OK, headers, 0, file.size)

@@ -14,7 +14,7 @@ from tasks.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from tasks.service import JobService
-    from tasks.storage.server_info import Condition
+    from tasks.storage.server_info import ServerInfo
 
 # As long as the job store is given.
 _RESULTS_SECONDS = 2
@@ -65,7 +65,7 @@ async def _result_check(service: JobService) -> dict[str, Any]:
 
 
 async def _job_checks(service: JobService) -> dict[str, dict[str, Any]]:
-    state, condition = await asyncio.gather(service.system(), service.store_condition(), return_exceptions=True)
+    state, condition = await asyncio.gather(service.system(), service.server_info(), return_exceptions=True)
     unknown = _not_ok("unknown while the job store does not answer")
     checks = {"broker": {"ok": True}, **dict.fromkeys(("persistence", "memory", "queue", "workers"), unknown)}
     match state:
@@ -87,7 +87,7 @@ async def _job_checks(service: JobService) -> dict[str, dict[str, Any]]:
     return checks
 
 
-def _persistence(store: Condition | None) -> dict[str, Any]:
+def _persistence(store: ServerInfo | None) -> dict[str, Any]:
     if store is None:
         return dict(_NOT_TOLD)
     if not store.writes:
@@ -97,7 +97,7 @@ def _persistence(store: Condition | None) -> dict[str, Any]:
     return {"ok": True}
 
 
-def _memory(store: Condition | None) -> dict[str, Any]:
+def _memory(store: ServerInfo | None) -> dict[str, Any]:
     if store is None:
         return dict(_NOT_TOLD)
     figures = {"usedBytes": store.used_bytes, "maxBytes": store.max_bytes}

@@ -67,7 +67,7 @@ class _Drain:
             self._forward(number)
 
     async def _drain(self, number: signal.Signals) -> None:
-        await self._service.end_streams(self._seconds)
+        await self._service.complete_streams(self._seconds)
         await asyncio.sleep(_WRITING_SECONDS)
         self._forward(number)
 

@@ -27,7 +27,7 @@ _MOST_BYTES_BESIDE_BODY = 65_536
 _LOOKED_AT = 32
 
 
-class Arrivals:
+class PendingRequests:
     """The connections whose request is not whole yet, the oldest first. One per process.
 
     Where there are too many, the oldest goes of which nothing has come that is still to be read. A client of good will
@@ -37,15 +37,15 @@ class Arrivals:
     def __init__(self, most: int, seconds: float) -> None:
         self._most = most
         self._seconds = seconds
-        self._since: dict[PromptProtocol, float] = {}
+        self._since: dict[RequestTimeoutProtocol, float] = {}
         self._alarm: asyncio.TimerHandle | None = None
 
     @classmethod
-    def of(cls, settings: ApiSettings) -> Arrivals:
+    def of(cls, settings: ApiSettings) -> PendingRequests:
         """As the settings say."""
         return cls(settings.max_arriving_requests, settings.arrival_seconds)
 
-    def begin(self, connection: PromptProtocol) -> None:
+    def begin(self, connection: RequestTimeoutProtocol) -> None:
         """Its request is awaited from now on, if it was not already."""
         if connection in self._since:
             return
@@ -57,7 +57,7 @@ class Arrivals:
         if self._alarm is None:
             self._alarm = connection.loop.call_later(self._seconds, self._drop_the_late, connection.loop)
 
-    def end(self, connection: PromptProtocol) -> None:
+    def end(self, connection: RequestTimeoutProtocol) -> None:
         """It is whole, or will never be."""
         self._since.pop(connection, None)
 
@@ -69,18 +69,18 @@ class Arrivals:
         if self._since:
             self._alarm = loop.call_at(next(iter(self._since.values())) + self._seconds, self._drop_the_late, loop)
 
-    def _drop(self, connection: PromptProtocol) -> None:
+    def _drop(self, connection: RequestTimeoutProtocol) -> None:
         del self._since[connection]
         # Not closed: that would wait until all is read of an answer that was given before the request was whole.
         connection.transport.abort()
 
 
-class PromptProtocol(HttpToolsProtocol):
+class RequestTimeoutProtocol(HttpToolsProtocol):
     """uvicorn's protocol for one connection."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as uvicorn has it
         super().__init__(*arguments, **named)
-        self._arrivals: Arrivals = self.app_state[STATE]
+        self._arrivals: PendingRequests = self.app_state[STATE]
         self._beside_body = 0
         self._body_bytes = 0
         self._is_whole = False

@@ -37,14 +37,14 @@ _RULES = (*specified_rules, OneSubmission, MaybeNullValidationRule, OneOfInputVa
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ValidatedDocument:
     """What became of a document: errors, or what its operations cost."""
 
     errors: tuple[GraphQLError, ...]
     costs: Costs
 
 
-class Documents:
+class DocumentCache:
     """The documents that came lately, by their text."""
 
     def __init__(self, limits: OperationLimits, *, production: bool) -> None:
@@ -85,16 +85,16 @@ class Documents:
             # Its traceback would keep the parser.
             return error.with_traceback(None)
 
-    def _judge(self, schema: GraphQLSchema, text: str) -> Judged:
+    def _judge(self, schema: GraphQLSchema, text: str) -> ValidatedDocument:
         """Judge a document that has been parsed."""
         document = self.parsed(text)
         costs = Costs(schema, document, self._limits.max_page_size)
         try:
             check_document(document, self._limits)
         except GraphQLError as error:
-            return Judged((error.with_traceback(None),), costs)
+            return ValidatedDocument((error.with_traceback(None),), costs)
         errors = validate(schema, document, self._rules, _MAX_ERRORS, hide_suggestions=self._production)
-        return Judged(tuple(self._told(error) for error in errors), costs)
+        return ValidatedDocument(tuple(self._told(error) for error in errors), costs)
 
     def _told(self, error: GraphQLError) -> GraphQLError:
         """An error of validation as it is told: in production, where it is and not what the schema has there."""

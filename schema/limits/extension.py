@@ -24,17 +24,17 @@ from schema.limits.variables import check_variables
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from schema.limits.document_cache import Documents
+    from schema.limits.document_cache import DocumentCache
     from schema.limits.settings import OperationLimits
 
 # How the parser's refusals end: of length, tokens and nesting, as opposed to what is not GraphQL.
 _PARSING_ABORTED = "Parsing aborted."
 
 
-class Admission(SchemaExtension):
+class LimitsExtension(SchemaExtension):
     """Lets an operation be executed that is valid and within its limits. A new one for each operation."""
 
-    def __init__(self, documents: Documents, limits: OperationLimits) -> None:
+    def __init__(self, documents: DocumentCache, limits: OperationLimits) -> None:
         self._documents = documents
         self._limits = limits
 

@@ -122,7 +122,7 @@ class Mutation:
             return RateLimited.of(error)
         except errors.BackendUnavailable as error:
             return BackendUnavailable.of(error)
-        job = await service.settled(submission.job, wait)
+        job = await service.wait_for_update(submission.job, wait)
         outcome = SubmissionOutcome.REPLAYED if submission.replayed else SubmissionOutcome.CREATED
         return GeneratePrimesAccepted(job=Job.of(job), outcome=outcome)
 

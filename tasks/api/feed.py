@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio.client import PubSub
 
-    from tasks.api.job_store import Store
+    from tasks.api.job_store import JobStore
     from tasks.callers import Caller
     from tasks.jobs import Job
 
@@ -47,7 +47,7 @@ _OUTAGE_PATIENCE = timedelta(seconds=30)
 class _Topic:
     """One job that is watched by its caller: its newest snapshot, and the signal that there may be a newer one."""
 
-    def __init__(self, job_id: str, caller: Caller, store: Store) -> None:
+    def __init__(self, job_id: str, caller: Caller, store: JobStore) -> None:
         self.subscribers = 0
         # Counts the reasons to read again; a snapshot is fresh if reading it began at the current count.
         self.generation = 0
@@ -116,7 +116,7 @@ async def cancelled(task: asyncio.Task[None]) -> None:
 class JobFeed:
     """The process's one feed; started and stopped with the application."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: JobStore) -> None:
         self._store = store
         # By id, and then by who asks, be it theirs or not.
         self._topics: dict[str, dict[Caller, _Topic]] = {}

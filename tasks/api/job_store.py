@@ -20,8 +20,8 @@ from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, RateLimited, TransitionRefused
 from tasks.jobs import Job, JobPage, is_job_id, segment_count
 from tasks.storage import records
-from tasks.storage.redis import ANSWER_TIMEOUT, answering, pool
-from tasks.storage.server_info import Condition
+from tasks.storage.redis import ANSWER_TIMEOUT, pool, translate_errors
+from tasks.storage.server_info import ServerInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ class SystemState:
     oldest_due: timedelta | None = None
 
 
-class Store:
+class JobStore:
     """The API's hand on the records."""
 
     def __init__(self, client: redis.asyncio.Redis, settings: JobSettings) -> None:
@@ -189,7 +189,7 @@ class Store:
 
     async def result(self, job_id: str) -> bytes | None:
         """The delta-coded primes of a job; None when there are none, or no longer."""
-        async with answering():
+        async with translate_errors():
             packed: bytes | None = await self._client.get(f"{self._settings.key_prefix}job:{job_id}:result")  # type: ignore[assignment] # replies are not decoded
             return packed
 
@@ -205,11 +205,11 @@ class Store:
             oldest_due=None if waits_ms < 0 else timedelta(milliseconds=waits_ms),
         )
 
-    async def condition(self) -> Condition | None:
+    async def condition(self) -> ServerInfo | None:
         """How the store is; None where its user may not ask."""
-        async with answering():
+        async with translate_errors():
             try:
-                return Condition.parse(await self._client.info())
+                return ServerInfo.parse(await self._client.info())
             except NoPermissionError:
                 return None
 
@@ -217,7 +217,7 @@ class Store:
         """A connection of its own, subscribed to the events of all jobs and confirmed by the server."""
         subscription = self._client.pubsub()
         try:
-            async with answering():
+            async with translate_errors():
                 await subscription.subscribe(f"{self._settings.key_prefix}events")
                 confirmation = await subscription.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
             if confirmation is None:
@@ -229,7 +229,7 @@ class Store:
 
     async def _run(self, script: str, **arguments: object) -> Any:  # noqa: ANN401 - a script's reply
         packed = records.script_arguments(self._settings, arguments)
-        async with answering():
+        async with translate_errors():
             return await self._scripts[script](keys=[self._settings.key_prefix], args=[packed])
 
 

@@ -15,7 +15,7 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from tasks.errors import RateLimited
-from tasks.storage.redis import answering, pool
+from tasks.storage.redis import pool, translate_errors
 
 if TYPE_CHECKING:
     from tasks.callers import Caller
@@ -27,7 +27,7 @@ _WINDOW = timedelta(minutes=1)
 _SHORTEST_RETRY_AFTER = timedelta(seconds=1)
 
 
-class SubmissionRates:
+class SubmissionRateLimiter:
     """The counters of all callers."""
 
     def __init__(self, connections: FairPool, settings: JobSettings) -> None:
@@ -59,7 +59,7 @@ class SubmissionRates:
         if caller.limits is None:
             return
         limit = RateLimitItemPerMinute(caller.limits.submissions_per_minute)
-        async with answering():
+        async with translate_errors():
             if await self._limiter.hit(limit, caller.owner):
                 return
             reset_at, _ = await self._limiter.get_window_stats(limit, caller.owner)

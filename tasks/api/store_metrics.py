@@ -41,7 +41,7 @@ _ANSWER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
+class StoreSnapshot:
     """One look at the store. `counters` has the words of a field as its keys."""
 
     queue: QueueStats
@@ -50,7 +50,7 @@ class Measures:
     counters: dict[tuple[str, ...], int]
 
 
-class StoreGauges:
+class StoreMetrics:
     """The instruments, for as long as this object is kept."""
 
     def __init__(self, client: redis.Redis, settings: JobSettings) -> None:
@@ -59,7 +59,7 @@ class StoreGauges:
         self._script = client.register_script(records.script_text("collect_metrics"))
         self._lock = threading.Lock()
         self._looked_at = -_SAME_COLLECTION_SECONDS
-        self._measures: Measures | None = None
+        self._measures: StoreSnapshot | None = None
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
@@ -76,7 +76,7 @@ class StoreGauges:
         """Close the connection."""
         self._client.close()
 
-    def read(self) -> Measures:
+    def read(self) -> StoreSnapshot:
         """Look at the store.
 
         Raises:
@@ -86,7 +86,7 @@ class StoreGauges:
         arguments = records.script_arguments(self._settings, {"queues": records.QUEUES, "worker_ttl_ms": ttl_ms})
         reply = self._script(keys=[self._settings.key_prefix], args=[arguments])
         queue, depths, workers, counters = reply
-        return Measures(
+        return StoreSnapshot(
             queue=records.parse_queue(queue, self._settings.queue_capacity),
             depths=dict(zip(records.QUEUES, depths, strict=True)),
             workers=records.parse_workers(workers),
@@ -101,7 +101,9 @@ class StoreGauges:
             callback = self._asked(lambda measures: _counted(measures, field, attributes))
             meter.create_observable_counter(name, [callback], unit, description)
 
-        def gauge(name: str, unit: str, description: str, observe: Callable[[Measures], Iterator[Observation]]) -> None:
+        def gauge(
+            name: str, unit: str, description: str, observe: Callable[[StoreSnapshot], Iterator[Observation]]
+        ) -> None:
             meter.create_observable_gauge(name, [self._asked(observe)], unit, description)
 
         counter("job.submissions", "{job}", "Submissions by outcome", "submissions", "job.queue", "job.outcome")
@@ -120,7 +122,7 @@ class StoreGauges:
         gauge("worker.processes", "{process}", "Their processes", _processes)
 
     def _asked(
-        self, observe: Callable[[Measures], Iterator[Observation]]
+        self, observe: Callable[[StoreSnapshot], Iterator[Observation]]
     ) -> Callable[[CallbackOptions], Iterator[Observation]]:
         def callback(_: CallbackOptions) -> Iterator[Observation]:
             measures = self._current()
@@ -128,7 +130,7 @@ class StoreGauges:
 
         return callback
 
-    def _current(self) -> Measures | None:
+    def _current(self) -> StoreSnapshot | None:
         with self._lock:
             now = time.monotonic()
             if now - self._looked_at >= _SAME_COLLECTION_SECONDS:
@@ -141,26 +143,26 @@ class StoreGauges:
             return self._measures
 
 
-def _counted(measures: Measures, field: str, attributes: tuple[str, ...]) -> Iterator[Observation]:
+def _counted(measures: StoreSnapshot, field: str, attributes: tuple[str, ...]) -> Iterator[Observation]:
     for (first, *values), count in measures.counters.items():
         if first == field:
             yield Observation(count, dict(zip(attributes, values, strict=False)))
 
 
-def _open_jobs(measures: Measures) -> Iterator[Observation]:
+def _open_jobs(measures: StoreSnapshot) -> Iterator[Observation]:
     yield Observation(measures.queue.queued, {"job.status": "QUEUED"})
     yield Observation(measures.queue.running, {"job.status": "RUNNING"})
 
 
-def _depths(measures: Measures) -> Iterator[Observation]:
+def _depths(measures: StoreSnapshot) -> Iterator[Observation]:
     for queue, depth in measures.depths.items():
         yield Observation(depth, {"job.queue": queue})
 
 
-def _oldest_age(measures: Measures) -> Iterator[Observation]:
+def _oldest_age(measures: StoreSnapshot) -> Iterator[Observation]:
     oldest = measures.queue.oldest_queued_for
     yield Observation(oldest.total_seconds() if oldest else 0.0)
 
 
-def _processes(measures: Measures) -> Iterator[Observation]:
+def _processes(measures: StoreSnapshot) -> Iterator[Observation]:
     yield Observation(sum(worker.concurrency for worker in measures.workers))

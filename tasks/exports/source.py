@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tasks.results.parquet import Layout
-    from tasks.results.segments import ResultStore
+    from tasks.results.segments import SegmentReader
 
 
 class Source(Protocol):
@@ -46,7 +46,7 @@ class Source(Protocol):
 class StoredSource:
     """A result in the result store."""
 
-    def __init__(self, store: ResultStore, job_id: str, count: int) -> None:
+    def __init__(self, store: SegmentReader, job_id: str, count: int) -> None:
         self._store = store
         self._job_id = job_id
         self.count = count

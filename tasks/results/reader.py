@@ -16,18 +16,18 @@ from tasks.results import delta_codec
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from tasks.api.job_store import Store
+    from tasks.api.job_store import JobStore
     from tasks.exports.source import Source
     from tasks.jobs import Job
-    from tasks.results.segments import ResultStore
+    from tasks.results.segments import SegmentReader
 
 NO_PRIMES: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
 
-class Results:
+class ResultReader:
     """What can be read of jobs' results now: always a prefix, whole when the job succeeded."""
 
-    def __init__(self, store: Store, files: ResultStore) -> None:
+    def __init__(self, store: JobStore, files: SegmentReader) -> None:
         self._store = store
         self._files = files
 

@@ -48,7 +48,7 @@ _TAIL_BYTES = 8 * 1024
 _NO_PRIMES: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
 
-class ResultStore:
+class SegmentReader:
     """Reading, deleting and sweeping results.
 
     Every method raises ResultStoreUnavailable when the store fails, and SegmentMissing when a part that is asked for

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class ResultWriter:
+class SegmentWriter:
     """The worker's hand on the result store.
 
     Every method raises ResultStoreUnavailable when the store fails, or does not answer within object_store's limits.

@@ -88,7 +88,7 @@ def pool(settings: JobSettings, connections: int = CONNECTIONS) -> FairPool:
 
 
 @asynccontextmanager
-async def answering() -> AsyncIterator[None]:
+async def translate_errors() -> AsyncIterator[None]:
     """Turn every way in which a store fails to answer into the one expected failure.
 
     A caller that is cancelled meanwhile ends as cancelled, though in Python 3.11 the client drops a cancellation that

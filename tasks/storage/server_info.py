@@ -13,7 +13,7 @@ NEAR_THE_LIMIT = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class ServerInfo:
     """A store at one moment.
 
     Args:

@@ -16,9 +16,9 @@ from tasks.errors import ResultStoreUnavailable
 from tasks.instrumentation import metrics, tracing
 from tasks.jobs import FailureReason
 from tasks.results import delta_codec
-from tasks.results.writer import ResultWriter
+from tasks.results.writer import SegmentWriter
 from tasks.storage.records import SEGMENT_TASK
-from tasks.worker.job_recorder import Finish, Recorder, SegmentResult
+from tasks.worker.job_recorder import Finish, JobRecorder, SegmentResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ def attempt(job_id: str, index: int, worker: str) -> str:
     if (claim := recorder().claim(job_id, index, worker)) is None:
         return "stale"
     try:
-        with recorder().beating(claim):
+        with recorder().extending_lease(claim):
             finish = keep(claim, compute(claim))
     except ResultStoreUnavailable as error:
         message = "job %s segment %d: the primes could not be kept"
@@ -125,19 +125,19 @@ def put(folder: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
 
 
 @cache
-def recorder() -> Recorder:
+def recorder() -> JobRecorder:
     """This process's recorder: made after the fork, at the first task."""
-    return Recorder.connect(settings)
+    return JobRecorder.connect(settings)
 
 
 @cache
-def writer() -> ResultWriter:
+def writer() -> SegmentWriter:
     """Likewise this process's hand on the result store, which would not survive a fork.
 
     Raises:
         ResultStoreUnavailable: there is no such store, or its folder can't be made.
     """
     try:
-        return ResultWriter.connect(settings.results)
+        return SegmentWriter.connect(settings.results)
     except ValueError as error:
         raise ResultStoreUnavailable("the result store can't be used") from error

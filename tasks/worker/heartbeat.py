@@ -15,8 +15,8 @@ from celery.utils.log import get_logger
 from celery.worker import state
 
 from tasks.worker import telemetry
-from tasks.worker.job_recorder import Recorder
-from tasks.worker.watchdog import LoopWatch, Standstill
+from tasks.worker.job_recorder import JobRecorder
+from tasks.worker.watchdog import EventLoopWatchdog, StallDetector
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -33,12 +33,12 @@ _RECONCILE_EVERY_SECONDS = 1.0
 
 def connect(app: Celery, settings: JobSettings) -> None:
     """Give each worker of an app its place."""
-    WorkerPresence.settings = HandBack.settings = settings
-    app.steps["consumer"].add(WorkerPresence)
-    app.steps["worker"].add(HandBack)
+    HeartbeatStep.settings = ReleaseSegmentsStep.settings = settings
+    app.steps["consumer"].add(HeartbeatStep)
+    app.steps["worker"].add(ReleaseSegmentsStep)
 
 
-class WorkerPresence(bootsteps.StartStopStep):
+class HeartbeatStep(bootsteps.StartStopStep):
     """While this worker consumes: says so every few seconds, and sends lost segments again.
 
     Where it does not, though it should, its connection is made anew; where that does not help, the worker ends with a
@@ -51,10 +51,10 @@ class WorkerPresence(bootsteps.StartStopStep):
     def __init__(self, consumer: Consumer, **options: Any) -> None:  # noqa: ANN401 - Celery's own options
         super().__init__(consumer, **options)
         # No retries: these run on the consumer's loop, and the next look comes soon.
-        self._recorder = Recorder.connect(self.settings, retries=0)
+        self._recorder = JobRecorder.connect(self.settings, retries=0)
         self._timers: list[Any] = []
-        self._standstill = Standstill()
-        self._loop_watch = LoopWatch()
+        self._standstill = StallDetector()
+        self._loop_watch = EventLoopWatchdog()
         self._taken_when_reconnected = -1
 
     def start(self, consumer: Consumer) -> None:
@@ -110,7 +110,7 @@ class WorkerPresence(bootsteps.StartStopStep):
                 telemetry.tell(done)
 
 
-class HandBack(bootsteps.StartStopStep):
+class ReleaseSegmentsStep(bootsteps.StartStopStep):
     """A worker that is ended before its tasks are gives their segments to others, who need not wait for its leases."""
 
     requires = ("celery.worker.components:Pool",)
@@ -125,7 +125,7 @@ class HandBack(bootsteps.StartStopStep):
     def terminate(self, worker: WorkController) -> None:
         """Coldly: what its processes still write, until they are killed, is refused."""
         try:
-            handed = Recorder.connect(self.settings, retries=0).hand_back(worker.hostname)  # type: ignore[attr-defined] # not in the stubs
+            handed = JobRecorder.connect(self.settings, retries=0).release_segments(worker.hostname)  # type: ignore[attr-defined] # not in the stubs
         except redis.RedisError as error:
             log.warning("segments could not be handed back, their leases will run out: %s", error)
         else:

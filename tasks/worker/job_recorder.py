@@ -100,7 +100,7 @@ class Finish(Enum):
     UNSEALED = "unsealed"
 
 
-class Recorder:
+class JobRecorder:
     """The worker's hand on the record."""
 
     def __init__(self, client: redis.Redis, settings: JobSettings) -> None:
@@ -166,7 +166,7 @@ class Recorder:
         return _tell_ended(self._run_fenced("fail_job", claim, reason=reason.value, text=message))
 
     @contextmanager
-    def beating(self, claim: Claim) -> Iterator[None]:
+    def extending_lease(self, claim: Claim) -> Iterator[None]:
         """Extend the lease three times in its length while the block runs, from a thread of its own.
 
         A block that goes on though the segment is no longer this worker's hangs: its process is killed, for the worker
@@ -203,7 +203,7 @@ class Recorder:
         )
         return Reconciled(expired, resent, records.parse_lost(lost), _parse_ended(ended))
 
-    def hand_back(self, worker: str) -> int:
+    def release_segments(self, worker: str) -> int:
         """Give the segments that a worker still has to others, because it ends now. Returns how many they were."""
         handed: int = self._run("release_segments", worker=worker)
         return handed

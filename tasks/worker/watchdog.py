@@ -16,7 +16,7 @@ from celery.utils.log import get_logger
 log = get_logger(__name__)
 
 
-class Standstill:
+class StallDetector:
     """Judges by looks at the worker, some seconds apart: messages wait, it has taken none, and is at none."""
 
     # A message that came just before one look is taken long before the next.
@@ -43,7 +43,7 @@ class Standstill:
         return True
 
 
-class LoopWatch:
+class EventLoopWatchdog:
     """Kills this process when its loop hangs, for whoever started it to start it again: a thread of its own."""
 
     EVERY_SECONDS = 5.0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tasks.api.job_store import Store
-from tasks.worker.job_recorder import Recorder
+from tasks.api.job_store import JobStore
+from tasks.worker.job_recorder import JobRecorder
 from tests.tasks.keys import Keys
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 @pytest_asyncio.fixture
-async def store(settings: JobSettings) -> AsyncIterator[Store]:
-    store = Store.connect(settings)
+async def store(settings: JobSettings) -> AsyncIterator[JobStore]:
+    store = JobStore.connect(settings)
     yield store
     await store.close()
 
 
 @pytest.fixture
-def recorder(settings: JobSettings) -> Recorder:
-    return Recorder.connect(settings)
+def recorder(settings: JobSettings) -> JobRecorder:
+    return JobRecorder.connect(settings)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from tasks.jobs import Job
-    from tasks.worker.job_recorder import Claim, Recorder
+    from tasks.worker.job_recorder import Claim, JobRecorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,14 @@ def made_up(last: int = 3) -> SegmentResult:
     return SegmentResult(2, last, delta_codec.sha256(primes), delta_codec.pack(primes))
 
 
-def claimed(recorder: Recorder, job: Job, index: int = 0) -> Claim:
+def claimed(recorder: JobRecorder, job: Job, index: int = 0) -> Claim:
     """A claim that must be granted."""
     claim = recorder.claim(job.id, index)
     assert claim is not None
     return claim
 
 
-def reconciled(recorder: Recorder) -> tuple[int, int]:
+def reconciled(recorder: JobRecorder) -> tuple[int, int]:
     """How many leases one look of the reconciler found to have run out, and how many messages it sent."""
     done = recorder.reconcile()
     return done.expired, done.resent

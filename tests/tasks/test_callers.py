@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tasks.settings import JobSettings
-    from tasks.worker.job_recorder import Recorder
+    from tasks.worker.job_recorder import JobRecorder
     from tests.tasks.keys import Keys
 
 ALICE, BOB = Caller("key:alice"), Caller("key:bob")
@@ -55,7 +55,7 @@ async def unseen(service: JobService, job_id: str) -> None:
 
 
 @pytest.mark.parametrize("owner", EVERYBODY)
-async def test_a_job_is_there_for_its_caller_alone(service: JobService, recorder: Recorder, owner: Caller) -> None:
+async def test_a_job_is_there_for_its_caller_alone(service: JobService, recorder: JobRecorder, owner: Caller) -> None:
     """In each state of its life, and to nobody in particular as little as to others."""
     mine = service.for_caller(owner)
     others = [service.for_caller(caller) for caller in EVERYBODY if caller != owner]

@@ -11,12 +11,12 @@ import psutil
 import pytest
 
 from tasks import engine
-from tasks.api.job_store import Store
+from tasks.api.job_store import JobStore
 from tasks.jobs import SEGMENT_PRIMES, FailureReason, Job, JobStatus, PrimesRequest
 from tasks.results.delta_codec import sha256
-from tasks.results.reader import Results
-from tasks.results.segments import ResultStore
-from tasks.worker.job_recorder import Finish, Recorder
+from tasks.results.reader import ResultReader
+from tasks.results.segments import SegmentReader
+from tasks.worker.job_recorder import Finish, JobRecorder
 from tests import programs
 from tests.tasks.engine.sieve import primes_below
 from tests.tasks.keys import made_up
@@ -51,7 +51,7 @@ def served(settings: JobSettings, worker: Program, worker_prefix: str) -> JobSet
     return settings.model_copy(update={"key_prefix": worker_prefix})
 
 
-async def ended(store: Store, job: Job, seconds: float = 15) -> Job:
+async def ended(store: JobStore, job: Job, seconds: float = 15) -> Job:
     final: list[Job] = []
 
     async def is_final() -> bool:
@@ -66,9 +66,9 @@ async def ended(store: Store, job: Job, seconds: float = 15) -> Job:
 
 @pytest.mark.parametrize("count", [1, 10_000, 20_000])
 async def test_a_worker_computes_what_was_asked_for(served: JobSettings, count: int) -> None:
-    store = Store.connect(served)
+    store = JobStore.connect(served)
     job = await ended(store, (await store.submit(PrimesRequest(count))).job)
-    found = await Results(store, ResultStore.connect(served.results_url)).primes(job, 0, count)
+    found = await ResultReader(store, SegmentReader.connect(served.results_url)).primes(job, 0, count)
     await store.close()
     assert (job.status, job.done, job.attempt) == (JobStatus.SUCCEEDED, count, 1)
     assert found.tolist() == primes_below(230_000).tolist()[:count]
@@ -80,10 +80,10 @@ async def test_a_job_of_several_segments_is_computed_by_all_and_sealed_by_the_la
 ) -> None:
     """Its checksum is that of the primes in order, however they were cut and in whatever order they were found."""
     count = 3 * SEGMENT_PRIMES + 5
-    store = Store.connect(served)
+    store = JobStore.connect(served)
     job = await ended(store, (await store.submit(PrimesRequest(count, start))).job)
     expected = engine.primes_from(start, count)
-    results = Results(store, ResultStore.connect(served.results_url))
+    results = ResultReader(store, SegmentReader.connect(served.results_url))
     assert (job.status, job.done, job.available, job.attempt) == (JobStatus.SUCCEEDED, count, count, 1)
     assert (job.first, job.last, job.sha256) == (int(expected[0]), int(expected[-1]), sha256(expected))
     for index in (0, SEGMENT_PRIMES - 2, SEGMENT_PRIMES, 2 * SEGMENT_PRIMES - 1, count - 3):
@@ -97,7 +97,7 @@ async def test_a_result_that_can_not_be_kept_fails_the_job_and_no_other(
 ) -> None:
     """A file is where the folder should be: nobody, not even root, can write below it."""
     (tmp_path / "results").write_text("not a folder", encoding="utf-8")
-    store = Store.connect(settings)
+    store = JobStore.connect(settings)
     nowhere = {"RESULTS_URL": (tmp_path / "results").as_uri()}
     with programs.worker(tmp_path, valkey.url, settings.key_prefix, 1, (), **nowhere):
         large = await ended(store, (await store.submit(PrimesRequest(20_000))).job)
@@ -110,8 +110,8 @@ async def test_a_result_that_can_not_be_kept_fails_the_job_and_no_other(
 
 async def test_repeated_messages_are_harmless(served: JobSettings, redis_client: redis.Redis) -> None:
     """Of jobs that are queued, running and done."""
-    store, key = Store.connect(served), f"{served.key_prefix}large"
-    other = Store.connect(served.model_copy(update={"key_prefix": f"{served.key_prefix}template:"}))
+    store, key = JobStore.connect(served), f"{served.key_prefix}large"
+    other = JobStore.connect(served.model_copy(update={"key_prefix": f"{served.key_prefix}template:"}))
     jobs = []
     for _ in range(5):
         job = (await store.submit(PrimesRequest(20_000))).job
@@ -142,7 +142,7 @@ async def test_what_cannot_be_computed_fails_with_words_that_are_safe(
     served: JobSettings, redis_client: redis.Redis
 ) -> None:
     """A record whose start no request could have had: the primes would pass 2^53."""
-    store = Store.connect(served)
+    store = JobStore.connect(served)
     job = (await store.submit(PrimesRequest(10, 2**53 - 1))).job
     failed = await ended(store, job)
     await store.close()
@@ -154,7 +154,7 @@ async def test_what_cannot_be_computed_fails_with_words_that_are_safe(
 
 
 async def test_the_work_of_a_killed_worker_is_done_by_another(tmp_path: Path, settings: JobSettings) -> None:
-    store, lease = Store.connect(settings), {"LEASE_SECONDS": "1"}
+    store, lease = JobStore.connect(settings), {"LEASE_SECONDS": "1"}
     url, prefix = str(settings.redis_url), settings.key_prefix
     with programs.worker(tmp_path / "first", url, prefix, processes=1, **lease) as first:
         # Ten segments at a far start: long enough to be caught at it.
@@ -185,7 +185,7 @@ async def test_the_work_of_a_killed_worker_is_done_by_another(tmp_path: Path, se
 
 
 async def test_small_jobs_are_taken_first(tmp_path: Path, settings: JobSettings, keys: Keys) -> None:
-    store = Store.connect(settings)
+    store = JobStore.connect(settings)
     large = [(await store.submit(PrimesRequest(20_000))).job for _ in range(5)]
     small = [(await store.submit(PrimesRequest(10))).job for _ in range(5)]
     url, prefix = str(settings.redis_url), settings.key_prefix
@@ -199,9 +199,9 @@ async def test_small_jobs_are_taken_first(tmp_path: Path, settings: JobSettings,
 
 async def test_a_worker_sends_again_what_was_lost(served: JobSettings, redis_client: redis.Redis) -> None:
     """Taken by somebody that died at once; its lease has run out."""
-    store = Store.connect(served.model_copy(update={"key_prefix": served.key_prefix}))
+    store = JobStore.connect(served.model_copy(update={"key_prefix": served.key_prefix}))
     job = (await store.submit(PrimesRequest(10, idempotency_key=uuid.uuid4().hex))).job
-    recorder = Recorder.connect(served)
+    recorder = JobRecorder.connect(served)
     claim = recorder.claim(job.id, 0)
     redis_client.zadd(f"{served.key_prefix}leases", {f"{job.id}:0": 1}, xx=True)
     done = await ended(store, job)

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from tasks.errors import BackendUnavailable, InvalidRequest, ResultStoreUnavailable
 from tasks.jobs import JobStatus, PrimesRequest
-from tasks.results.writer import ResultWriter
+from tasks.results.writer import SegmentWriter
 from tasks.service import JobService
 from tasks.settings import JobSettings
 from tests import programs
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tasks.jobs import Job
-    from tasks.worker.job_recorder import Recorder
+    from tasks.worker.job_recorder import JobRecorder
 
 UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
 LONG = timedelta(seconds=20)
@@ -78,7 +78,7 @@ async def test_without_time_to_wait_the_job_is_answered_as_it_is(service: JobSer
     assert await service.job(UNKNOWN, LONG) is None
 
 
-async def test_who_waits_for_the_end_is_answered_at_the_end(service: JobService, recorder: Recorder) -> None:
+async def test_who_waits_for_the_end_is_answered_at_the_end(service: JobService, recorder: JobRecorder) -> None:
     job = await submitted(service)
     task = await waiting(service, job)
     recorder.finish(claimed(recorder, job), made_up())
@@ -88,7 +88,9 @@ async def test_who_waits_for_the_end_is_answered_at_the_end(service: JobService,
     assert service.subscribers == 0
 
 
-async def test_who_waits_for_a_newer_version_is_answered_by_the_next(service: JobService, recorder: Recorder) -> None:
+async def test_who_waits_for_a_newer_version_is_answered_by_the_next(
+    service: JobService, recorder: JobRecorder
+) -> None:
     job = await submitted(service)
     task = await waiting(service, job, after_version=1)
     claimed(recorder, job)
@@ -97,25 +99,25 @@ async def test_who_waits_for_a_newer_version_is_answered_by_the_next(service: Jo
     assert (found.status, found.version) == (JobStatus.RUNNING, 2)
 
 
-async def test_news_that_is_there_already_is_not_waited_for(service: JobService, recorder: Recorder) -> None:
+async def test_news_that_is_there_already_is_not_waited_for(service: JobService, recorder: JobRecorder) -> None:
     job = await submitted(service)
     claimed(recorder, job)
     began = time.monotonic()
     found = await service.job(job.id, LONG, after_version=1)
     cancelled = await service.cancel(job.id)
-    assert (await service.settled(cancelled, LONG)) is cancelled
+    assert (await service.wait_for_update(cancelled, LONG)) is cancelled
     assert time.monotonic() - began < 5
     assert found is not None
     assert found.version == 2
 
 
 async def test_when_the_time_is_up_the_newest_known_state_is_the_answer(
-    service: JobService, recorder: Recorder
+    service: JobService, recorder: JobRecorder
 ) -> None:
     job = await submitted(service)
     claimed(recorder, job)
     began = time.monotonic()
-    found = await service.settled(job, SHORT)
+    found = await service.wait_for_update(job, SHORT)
     assert SHORT.total_seconds() <= time.monotonic() - began < 5
     assert (found.status, found.version) == (JobStatus.RUNNING, 2)
     assert service.subscribers == 0
@@ -129,7 +131,7 @@ async def test_an_outage_while_waiting_leaves_what_was_known(tmp_path: Path) -> 
         task = await waiting(service, job)
         assert server.program is not None
         server.program.kill()
-        assert await service.settled(job, SHORT) == job
+        assert await service.wait_for_update(job, SHORT) == job
         await service.stop()
         # The process is being stopped: whoever still waits is answered too.
         found = await asyncio.wait_for(task, 5)
@@ -157,7 +159,7 @@ async def test_the_systems_state_comes_at_each_interval_until_the_end(service: J
     states = service.watch_system(timedelta(milliseconds=10))
     first, second = await anext(states), await anext(states)
     assert first.at < second.at
-    await service.end_streams(1)
+    await service.complete_streams(1)
     with pytest.raises(StopAsyncIteration):
         await anext(states)
 
@@ -165,7 +167,7 @@ async def test_the_systems_state_comes_at_each_interval_until_the_end(service: J
 async def test_streams_are_ended_in_time(service: JobService) -> None:
     job = await submitted(service)
     task = await waiting(service, job)
-    await service.end_streams(5)
+    await service.complete_streams(5)
     found = await asyncio.wait_for(task, 1)
     assert found is not None
     assert found.status is JobStatus.QUEUED
@@ -177,7 +179,7 @@ async def test_streams_are_ended_in_time(service: JobService) -> None:
 async def test_files_of_jobs_that_are_gone_are_swept_and_others_are_not(
     service: JobService, settings: JobSettings
 ) -> None:
-    writer = ResultWriter.connect(settings.results_url)
+    writer = SegmentWriter.connect(settings.results_url)
     primes = np.arange(20_000, dtype=np.uint64)
     kept = (await service.submit(PrimesRequest(20_000))).job
     # Of a job that is not known, and of one that is so new that it may not be known yet.

@@ -137,7 +137,7 @@ class Stage(ExitStack):
         command = [sys.executable, "-m", launcher, "gql.app:app", "--port", str(port)]
         options = [
             "--http",
-            "gql.server.slow_requests:PromptProtocol",
+            "gql.server.slow_requests:RequestTimeoutProtocol",
             "--ws-max-size",
             "65536",
             "--timeout-graceful-shutdown",

@@ -11,29 +11,29 @@ from typing import TYPE_CHECKING
 
 from celery.__main__ import main
 
-from tasks.worker.heartbeat import WorkerPresence
-from tasks.worker.watchdog import Standstill
+from tasks.worker.heartbeat import HeartbeatStep
+from tasks.worker.watchdog import StallDetector
 
 if TYPE_CHECKING:
     from celery.worker.consumer import Consumer
 
-_start = WorkerPresence.start
+_start = HeartbeatStep.start
 
 
-def _start_hearing(self: WorkerPresence, consumer: Consumer) -> None:
+def _start_hearing(self: HeartbeatStep, consumer: Consumer) -> None:
     _start(self, consumer)
     # That of the present connection: the next one hears again.
     tasks = consumer.task_consumer  # type: ignore[attr-defined] # not in the stubs
     signal.signal(signal.SIGUSR2, lambda *_: consumer.timer.call_after(0, tasks.cancel))
 
 
-def _nothing(self: Standstill, waiting: int, taken: int, working: int) -> bool:
+def _nothing(self: StallDetector, waiting: int, taken: int, working: int) -> bool:
     del self, waiting, taken, working
     return False
 
 
 if __name__ == "__main__":
-    WorkerPresence.start = _start_hearing  # type: ignore[method-assign]
+    HeartbeatStep.start = _start_hearing  # type: ignore[method-assign]
     if "FOR_EVER" in os.environ:
-        Standstill.is_noticed = _nothing  # type: ignore[method-assign]
+        StallDetector.is_noticed = _nothing  # type: ignore[method-assign]
     main()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from celery.__main__ import main
 
-from tasks.worker.heartbeat import WorkerPresence
+from tasks.worker.heartbeat import HeartbeatStep
 
 
-def _nothing(self: WorkerPresence) -> None:
+def _nothing(self: HeartbeatStep) -> None:
     del self
 
 
 if __name__ == "__main__":
-    WorkerPresence._reconcile = _nothing  # type: ignore[method-assign] # noqa: SLF001 - switched off from outside
+    HeartbeatStep._reconcile = _nothing  # type: ignore[method-assign] # noqa: SLF001 - switched off from outside
     main()

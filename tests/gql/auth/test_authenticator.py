@@ -12,7 +12,7 @@ import pytest
 import websockets
 
 from gql.auth.api_keys import KeyStore
-from gql.auth.authenticator import Doorkeeper, NotAdmitted
+from gql.auth.authenticator import Authenticator, NotAuthenticated
 from tasks.errors import BackendUnavailable, RateLimited
 from tasks.settings import JobSettings
 from tests import programs
@@ -101,12 +101,12 @@ def test_a_new_key_of_the_same_caller_reaches_the_same_jobs(guarded: Guarded) ->
 
 
 async def test_a_key_is_looked_up_once_for_many_requests(settings: JobSettings, redis_client: redis.Redis) -> None:
-    keeper, key = await doorkeeper(settings)
+    keeper, key = await authenticator(settings)
     passes = [await keeper.admit(f"Bearer {key}")]
     before = commands(redis_client)
     passes += [await keeper.admit(f"bearer {key}") for _ in range(20)]
     # A wrong secret for a known key asks nobody either.
-    with pytest.raises(NotAdmitted):
+    with pytest.raises(NotAuthenticated):
         await keeper.admit(f"Bearer {key[:-1]}{'A' if key[-1] != 'A' else 'B'}")
     assert commands(redis_client) - before <= 1
     assert {admitted.caller.owner for admitted in passes} == {"key:erin"}
@@ -114,7 +114,7 @@ async def test_a_key_is_looked_up_once_for_many_requests(settings: JobSettings, 
 
 
 async def test_a_caller_has_so_many_streams_and_no_more(settings: JobSettings) -> None:
-    keeper, key = await doorkeeper(settings, most_streams=2)
+    keeper, key = await authenticator(settings, most_streams=2)
     admitted, again = await keeper.admit(f"Bearer {key}"), await keeper.admit(f"Bearer {key}")
     with ExitStack() as streams:
         streams.enter_context(admitted.streaming())
@@ -142,7 +142,7 @@ def test_one_stream_too_many_is_an_error_in_it(valkey: Valkey, prefix: str, tmp_
 
 def test_what_expires_ends_too(settings: JobSettings) -> None:
     async def runs_out() -> None:
-        keeper, key = await doorkeeper(settings)
+        keeper, key = await authenticator(settings)
         keeper.start()
         admitted = await keeper.admit(f"Bearer {key}")
         admitted.expires_at = 1
@@ -156,7 +156,7 @@ def test_what_expires_ends_too(settings: JobSettings) -> None:
 async def test_during_an_outage_those_inside_stay_and_nobody_new_comes_in(tmp_path: Path, prefix: str) -> None:
     with programs.valkey(tmp_path) as server:
         settings = job_settings(server, prefix)
-        keeper, key = await doorkeeper(settings)
+        keeper, key = await authenticator(settings)
         keeper.start()
         admitted = await keeper.admit(f"Bearer {key}")
         with admitted.watched():
@@ -199,9 +199,9 @@ def job_settings(valkey: Valkey, prefix: str) -> JobSettings:
     return JobSettings(redis_url=valkey.url, key_prefix=prefix)
 
 
-async def doorkeeper(settings: JobSettings, most_streams: int = 10) -> tuple[Doorkeeper, str]:
+async def authenticator(settings: JobSettings, most_streams: int = 10) -> tuple[Authenticator, str]:
     store = KeyStore.connect(settings)
-    return Doorkeeper(store, None, most_streams), await store.create("erin")
+    return Authenticator(store, None, most_streams), await store.create("erin")
 
 
 def commands(client: redis.Redis) -> int:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import websockets
 
-from gql.graphql.persisted_documents import TrustedDocuments
+from gql.graphql.persisted_documents import PersistedDocuments
 from tests import programs
 from tests.programs import ROOT
 
@@ -122,7 +122,7 @@ def test_a_file_that_is_no_manifest_stops_the_start(tmp_path: Path, content: str
     file = tmp_path / "documents.json"
     file.write_text(content)
     with pytest.raises(ValueError, match=r"must be|has '|unexpected"):
-        TrustedDocuments.load(file, only=False)
+        PersistedDocuments.load(file, only=False)
 
 
 def test_the_manifest_in_the_manual_is_one(tmp_path: Path) -> None:
@@ -130,5 +130,5 @@ def test_the_manifest_in_the_manual_is_one(tmp_path: Path) -> None:
     file = tmp_path / "documents.json"
     file.write_text(shown)
     [document] = json.loads(shown).values()
-    trusted = TrustedDocuments.load(file, only=True)
+    trusted = PersistedDocuments.load(file, only=True)
     assert trusted.resolve({"documentId": identifier(document)}) == {"query": document}

@@ -10,12 +10,12 @@ import pytest
 import pytest_asyncio
 
 from tasks.api.feed import JobFeed
-from tasks.api.job_store import Store
+from tasks.api.job_store import JobStore
 from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.jobs import JobStatus, PrimesRequest
 from tasks.settings import JobSettings
-from tasks.worker.job_recorder import Finish, Recorder
+from tasks.worker.job_recorder import Finish, JobRecorder
 from tests import programs
 from tests.tasks.keys import claimed, made_up
 from tests.waiting import eventually
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
 
 
-class CountingStore(Store):
+class CountingStore(JobStore):
     """The real store, which counts how often it is read."""
 
     reads = 0
@@ -61,7 +61,7 @@ async def served(settings: JobSettings) -> AsyncIterator[tuple[CountingStore, Jo
         yield both
 
 
-async def submitted(store: Store) -> Job:
+async def submitted(store: JobStore) -> Job:
     return (await store.submit(PrimesRequest(10))).job
 
 
@@ -70,12 +70,12 @@ async def all_states(feed: JobFeed, job: Job, after_version: int | None = None) 
         return [state async for state in states]
 
 
-def finish(recorder: Recorder, job: Job) -> None:
+def finish(recorder: JobRecorder, job: Job) -> None:
     assert recorder.finish(claimed(recorder, job), made_up()) is Finish.DONE
 
 
 async def test_the_snapshot_comes_first_and_then_each_newer_state(
-    served: tuple[CountingStore, JobFeed], recorder: Recorder
+    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
     store, feed = served
     job = await submitted(store)
@@ -90,7 +90,7 @@ async def test_the_snapshot_comes_first_and_then_each_newer_state(
 
 
 async def test_a_late_subscriber_gets_the_final_state_and_the_end(
-    served: tuple[CountingStore, JobFeed], recorder: Recorder
+    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
     store, feed = served
     job = await submitted(store)
@@ -99,7 +99,7 @@ async def test_a_late_subscriber_gets_the_final_state_and_the_end(
 
 
 async def test_what_a_subscriber_has_seen_is_not_sent_again(
-    served: tuple[CountingStore, JobFeed], recorder: Recorder
+    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
     store, feed = served
     job = await submitted(store)
@@ -117,7 +117,7 @@ async def test_all_of_a_hundred_jobs_end_once_for_all_of_fifty_subscribers(
 ) -> None:
     """They come before, while and after the jobs are worked on."""
     store, feed = served
-    recorder = Recorder.connect(settings)
+    recorder = JobRecorder.connect(settings)
     jobs = [await submitted(store) for _ in range(100)]
     watching = [asyncio.create_task(all_states(feed, job)) for job in jobs[:50]]
     work = asyncio.gather(*(asyncio.to_thread(finish, recorder, job) for job in jobs))
@@ -133,7 +133,7 @@ async def test_all_of_a_hundred_jobs_end_once_for_all_of_fifty_subscribers(
 
 
 async def test_subscribers_of_one_job_share_the_reads(
-    served: tuple[CountingStore, JobFeed], recorder: Recorder
+    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
     store, feed = served
     job = await submitted(store)
@@ -147,7 +147,7 @@ async def test_subscribers_of_one_job_share_the_reads(
 
 
 async def test_a_slow_subscriber_gets_the_newest_state_only(
-    served: tuple[CountingStore, JobFeed], recorder: Recorder
+    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
     store, feed = served
     job = (await store.submit(PrimesRequest(50 * 2**20))).job
@@ -208,7 +208,7 @@ async def test_those_who_leave_leave_nothing_behind(served: tuple[CountingStore,
 
 
 async def test_one_who_leaves_does_not_disturb_the_others(
-    served: tuple[CountingStore, JobFeed], recorder: Recorder
+    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
     store, feed = served
     job = await submitted(store)
@@ -231,14 +231,14 @@ async def test_a_broker_that_restarts_takes_no_final_state_with_it(tmp_path: Pat
                 server.program.kill()
                 with programs.valkey(tmp_path, server.port):
                     # Before the feed can have come back, most likely: the event goes to nobody.
-                    finish(Recorder.connect(settings), job)
+                    finish(JobRecorder.connect(settings), job)
                     rest = [state async for state in states]
     assert rest[-1].status is JobStatus.SUCCEEDED
 
 
 @pytest.mark.parametrize("seen", [None, 9])
 async def test_a_store_that_lost_its_last_moments_still_tells_the_end(
-    served: tuple[CountingStore, JobFeed], recorder: Recorder, keys: Keys, seen: int | None
+    served: tuple[CountingStore, JobFeed], recorder: JobRecorder, keys: Keys, seen: int | None
 ) -> None:
     """As after a power cut or a failover: the end comes under a version that was seen before, here or elsewhere."""
     store, feed = served
@@ -258,7 +258,7 @@ async def test_a_store_that_lost_its_last_moments_still_tells_the_end(
 
 
 async def test_a_connection_that_is_cut_is_replaced(
-    served: tuple[CountingStore, JobFeed], recorder: Recorder, redis_client: Any
+    served: tuple[CountingStore, JobFeed], recorder: JobRecorder, redis_client: Any
 ) -> None:
     store, feed = served
     job = await submitted(store)
@@ -280,7 +280,7 @@ async def test_a_frozen_broker_is_noticed_and_sat_out(tmp_path: Path, caplog: py
                 server.freeze()
                 await eventually(lambda: _holds("the feed lost its broker connection" in caplog.text), 12)
                 server.thaw()
-                finish(Recorder.connect(settings), job)
+                finish(JobRecorder.connect(settings), job)
                 rest = [state async for state in states]
     assert rest[-1].status is JobStatus.SUCCEEDED
 
@@ -290,7 +290,7 @@ async def _holds(condition: bool) -> bool:
 
 
 async def test_an_event_that_is_not_understood_costs_nobody_the_next(
-    served: tuple[CountingStore, JobFeed], recorder: Recorder, redis_client: redis.Redis, settings: JobSettings
+    served: tuple[CountingStore, JobFeed], recorder: JobRecorder, redis_client: redis.Redis, settings: JobSettings
 ) -> None:
     """Of a newer version, or of somebody who has the channel's name by accident."""
     store, feed = served

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from tasks.api.job_store import Store
+from tasks.api.job_store import JobStore
 from tasks.errors import IdempotencyConflict, JobNotFound, QueueFull, TransitionRefused
 from tasks.jobs import FailureReason, JobPageRequest, JobStatus, PrimesRequest, QueueStats
 from tasks.worker.job_recorder import Finish
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tasks.jobs import Job
     from tasks.settings import JobSettings
-    from tasks.worker.job_recorder import Recorder
+    from tasks.worker.job_recorder import JobRecorder
     from tests.programs import Valkey
     from tests.tasks.keys import Keys
 
@@ -33,24 +33,24 @@ IMPOSSIBLE = ("", "x", "*", "\0", UNKNOWN.upper(), UNKNOWN + "\n", UNKNOWN + ":s
 
 
 @pytest.fixture
-async def small_store(settings: JobSettings) -> AsyncIterator[Store]:
+async def small_store(settings: JobSettings) -> AsyncIterator[JobStore]:
     """A store that takes five jobs."""
-    store = Store.connect(settings.model_copy(update={"queue_capacity": 5}))
+    store = JobStore.connect(settings.model_copy(update={"queue_capacity": 5}))
     yield store
     await store.close()
 
 
-async def submitted(store: Store, count: int = 10) -> Job:
+async def submitted(store: JobStore, count: int = 10) -> Job:
     return (await store.submit(PrimesRequest(count))).job
 
 
-async def read(store: Store, job: Job) -> Job:
+async def read(store: JobStore, job: Job) -> Job:
     [found] = await store.read([job.id])
     assert found is not None
     return found
 
 
-async def test_a_new_job_is_queued_first_in_line(store: Store) -> None:
+async def test_a_new_job_is_queued_first_in_line(store: JobStore) -> None:
     accepted = await store.submit(PrimesRequest(10, 100, "key"), "a trace")
     job = accepted.job
     assert not accepted.replayed
@@ -60,20 +60,20 @@ async def test_a_new_job_is_queued_first_in_line(store: Store) -> None:
     assert replace(await read(store, job), read_at=job.read_at) == job
 
 
-async def test_positions_count_who_is_ahead(store: Store) -> None:
+async def test_positions_count_who_is_ahead(store: JobStore) -> None:
     jobs = [await submitted(store) for _ in range(3)]
     assert [(await read(store, job)).queue_position for job in sorted(jobs, key=lambda job: job.id)] == [0, 1, 2]
 
 
 async def test_the_queue_limits_of_the_settings_reach_the_record(settings: JobSettings, keys: Keys) -> None:
-    store = Store.connect(settings.model_copy(update={"max_attempts": 7, "job_ttl_seconds": 90_000}))
+    store = JobStore.connect(settings.model_copy(update={"max_attempts": 7, "job_ttl_seconds": 90_000}))
     job = await submitted(store)
     await store.close()
     assert job.max_attempts == 7
     assert 89_000_000 < keys.milliseconds_left(f"job:{job.id}") <= 90_000_000
 
 
-async def test_accepting_a_job_is_one_command_for_the_store(store: Store, valkey: Valkey, prefix: str) -> None:
+async def test_accepting_a_job_is_one_command_for_the_store(store: JobStore, valkey: Valkey, prefix: str) -> None:
     await submitted(store)  # opens the connection and loads the script
     with redis.Redis.from_url(valkey.url, socket_timeout=10) as client, client.monitor() as monitor:
         await store.submit(PrimesRequest(10, idempotency_key="first"))
@@ -87,7 +87,7 @@ async def test_accepting_a_job_is_one_command_for_the_store(store: Store, valkey
     assert ours == ["EVALSHA", "EVALSHA"]
 
 
-async def test_record_event_message_and_expiry_are_one_step(store: Store, keys: Keys, settings: JobSettings) -> None:
+async def test_record_event_message_and_expiry_are_one_step(store: JobStore, keys: Keys, settings: JobSettings) -> None:
     with keys.client.pubsub() as events:  # type: ignore[no-untyped-call]
         events.subscribe(f"{keys.prefix}events")
         assert events.get_message(timeout=5) is not None
@@ -103,7 +103,7 @@ async def test_record_event_message_and_expiry_are_one_step(store: Store, keys: 
         assert ttl - 10_000 < keys.milliseconds_left(key) <= ttl
 
 
-async def test_ids_sort_by_time_and_are_stamped_by_the_stores_clock(store: Store, keys: Keys) -> None:
+async def test_ids_sort_by_time_and_are_stamped_by_the_stores_clock(store: JobStore, keys: Keys) -> None:
     before = keys.now_ms()
     jobs = [await submitted(store) for _ in range(20)]
     after = keys.now_ms()
@@ -115,7 +115,7 @@ async def test_ids_sort_by_time_and_are_stamped_by_the_stores_clock(store: Store
 
 
 async def test_the_same_key_with_the_same_arguments_finds_the_job_whatever_its_status(
-    store: Store, recorder: Recorder
+    store: JobStore, recorder: JobRecorder
 ) -> None:
     request = PrimesRequest(10, idempotency_key="key")
     job = (await store.submit(request)).job
@@ -128,7 +128,7 @@ async def test_the_same_key_with_the_same_arguments_finds_the_job_whatever_its_s
     assert (ended.job.id, ended.replayed, ended.job.status) == (job.id, True, JobStatus.SUCCEEDED)
 
 
-async def test_the_same_key_with_other_arguments_is_a_conflict_that_shows_the_job(store: Store) -> None:
+async def test_the_same_key_with_other_arguments_is_a_conflict_that_shows_the_job(store: JobStore) -> None:
     job = (await store.submit(PrimesRequest(10, 2, "key"))).job
     for request in (PrimesRequest(11, 2, "key"), PrimesRequest(10, 3, "key")):
         with pytest.raises(IdempotencyConflict, match="used for count 10 and start 2") as refused:
@@ -137,7 +137,7 @@ async def test_the_same_key_with_other_arguments_is_a_conflict_that_shows_the_jo
 
 
 async def test_a_key_stands_for_its_job_so_long(settings: JobSettings, keys: Keys) -> None:
-    store = Store.connect(settings.model_copy(update={"idempotency_ttl_seconds": 500}))
+    store = JobStore.connect(settings.model_copy(update={"idempotency_ttl_seconds": 500}))
     job = (await store.submit(PrimesRequest(10, idempotency_key="key"))).job
     assert 490_000 < keys.milliseconds_left("idempotency:key") <= 500_000
     keys.client.delete(f"{keys.prefix}idempotency:key")  # as when it expires
@@ -147,13 +147,13 @@ async def test_a_key_stands_for_its_job_so_long(settings: JobSettings, keys: Key
     assert again.job.id != job.id
 
 
-async def test_a_key_whose_job_has_expired_is_free(store: Store, keys: Keys) -> None:
+async def test_a_key_whose_job_has_expired_is_free(store: JobStore, keys: Keys) -> None:
     job = (await store.submit(PrimesRequest(10, idempotency_key="key"))).job
     keys.client.delete(f"{keys.prefix}job:{job.id}")
     assert not (await store.submit(PrimesRequest(11, idempotency_key="key"))).replayed
 
 
-async def test_fifty_submits_at_once_with_one_key_make_one_job(store: Store, keys: Keys) -> None:
+async def test_fifty_submits_at_once_with_one_key_make_one_job(store: JobStore, keys: Keys) -> None:
     request = PrimesRequest(10, idempotency_key="key")
     accepted = await asyncio.gather(*(store.submit(request) for _ in range(50)))
     assert len({one.job.id for one in accepted}) == 1
@@ -161,7 +161,7 @@ async def test_fifty_submits_at_once_with_one_key_make_one_job(store: Store, key
     assert len(keys.waiting()) == 1
 
 
-async def test_a_full_queue_refuses_with_its_figures(small_store: Store, recorder: Recorder) -> None:
+async def test_a_full_queue_refuses_with_its_figures(small_store: JobStore, recorder: JobRecorder) -> None:
     jobs = [await submitted(small_store) for _ in range(5)]
     claimed(recorder, jobs[0])
     with pytest.raises(QueueFull, match="the queue is full: 5 of 5 jobs are open") as refused:
@@ -172,14 +172,14 @@ async def test_a_full_queue_refuses_with_its_figures(small_store: Store, recorde
     assert refused.value.retry_after == timedelta(seconds=1)
 
 
-async def test_capacity_is_exact_when_many_ask_at_once(small_store: Store, keys: Keys) -> None:
+async def test_capacity_is_exact_when_many_ask_at_once(small_store: JobStore, keys: Keys) -> None:
     answers = await asyncio.gather(*(submitted(small_store) for _ in range(40)), return_exceptions=True)
     assert sum(isinstance(answer, QueueFull) for answer in answers) == 35
     assert len(keys.with_status(JobStatus.QUEUED)) == 5
     assert len(keys.waiting()) == 5
 
 
-async def test_a_full_queue_still_answers_for_a_key_it_knows(small_store: Store) -> None:
+async def test_a_full_queue_still_answers_for_a_key_it_knows(small_store: JobStore) -> None:
     request = PrimesRequest(10, idempotency_key="key")
     job = (await small_store.submit(request)).job
     for _ in range(4):
@@ -187,7 +187,7 @@ async def test_a_full_queue_still_answers_for_a_key_it_knows(small_store: Store)
     assert (await small_store.submit(request)).job.id == job.id
 
 
-async def test_a_job_that_ends_makes_room(small_store: Store, recorder: Recorder) -> None:
+async def test_a_job_that_ends_makes_room(small_store: JobStore, recorder: JobRecorder) -> None:
     jobs = [await submitted(small_store) for _ in range(5)]
     claim = claimed(recorder, jobs[0])
     recorder.finish(claim, computed(claim))
@@ -198,7 +198,7 @@ async def test_a_job_that_ends_makes_room(small_store: Store, recorder: Recorder
     await submitted(small_store)
 
 
-async def test_a_refused_request_leaves_nothing_behind(small_store: Store, keys: Keys) -> None:
+async def test_a_refused_request_leaves_nothing_behind(small_store: JobStore, keys: Keys) -> None:
     for _ in range(5):
         await submitted(small_store)
     before = set(keys.client.scan_iter(f"{keys.prefix}*"))
@@ -208,7 +208,7 @@ async def test_a_refused_request_leaves_nothing_behind(small_store: Store, keys:
 
 
 @pytest.mark.parametrize("job_id", IMPOSSIBLE)
-async def test_an_id_that_no_job_can_have_is_unknown(store: Store, job_id: str) -> None:
+async def test_an_id_that_no_job_can_have_is_unknown(store: JobStore, job_id: str) -> None:
     assert await store.read([job_id]) == [None]
     for refused in (store.cancel(job_id), store.retry(job_id)):
         with pytest.raises(JobNotFound) as error:
@@ -216,14 +216,14 @@ async def test_an_id_that_no_job_can_have_is_unknown(store: Store, job_id: str) 
         assert len(str(error.value)) < 400
 
 
-async def test_many_ids_are_read_in_their_order_with_none_for_the_unknown(store: Store) -> None:
+async def test_many_ids_are_read_in_their_order_with_none_for_the_unknown(store: JobStore) -> None:
     one, other = await submitted(store), await submitted(store)
     found = await store.read([other.id, UNKNOWN, "x", one.id, other.id])
     assert [job and job.id for job in found] == [other.id, None, None, one.id, other.id]
     assert await store.read([]) == []
 
 
-async def test_cancelling_a_queued_job_takes_its_message_back(store: Store, keys: Keys) -> None:
+async def test_cancelling_a_queued_job_takes_its_message_back(store: JobStore, keys: Keys) -> None:
     other, job = await submitted(store), await submitted(store)
     cancelled = await store.cancel(job.id)
     assert (cancelled.status, cancelled.version, cancelled.queue_position) == (JobStatus.CANCELLED, 2, None)
@@ -232,14 +232,16 @@ async def test_cancelling_a_queued_job_takes_its_message_back(store: Store, keys
     assert set(keys.sent()) == {f"{other.id}:0"}
 
 
-async def test_a_message_with_trace_context_is_taken_back_too(store: Store, keys: Keys) -> None:
+async def test_a_message_with_trace_context_is_taken_back_too(store: JobStore, keys: Keys) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     job = (await store.submit(PrimesRequest(10), trace)).job
     await store.cancel(job.id)
     assert keys.waiting() == []
 
 
-async def test_what_a_worker_finishes_after_the_cancel_is_refused(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_what_a_worker_finishes_after_the_cancel_is_refused(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
     job = await submitted(store)
     claim = claimed(recorder, job)
     cancelled = await store.cancel(job.id)
@@ -252,7 +254,7 @@ async def test_what_a_worker_finishes_after_the_cancel_is_refused(store: Store, 
     assert keys.leases() == {}
 
 
-async def test_a_job_that_is_final_is_not_cancelled(store: Store, recorder: Recorder) -> None:
+async def test_a_job_that_is_final_is_not_cancelled(store: JobStore, recorder: JobRecorder) -> None:
     job = await submitted(store)
     claim = claimed(recorder, job)
     recorder.finish(claim, computed(claim))
@@ -261,13 +263,13 @@ async def test_a_job_that_is_final_is_not_cancelled(store: Store, recorder: Reco
     assert refused.value.job.version == (await read(store, job)).version == 3
 
 
-async def test_an_unknown_job_is_neither_cancelled_nor_retried(store: Store) -> None:
+async def test_an_unknown_job_is_neither_cancelled_nor_retried(store: JobStore) -> None:
     for refused in (store.cancel(UNKNOWN), store.retry(UNKNOWN)):
         with pytest.raises(JobNotFound, match=UNKNOWN):
             await refused
 
 
-async def test_a_retry_is_a_new_job_with_the_same_arguments(store: Store, keys: Keys) -> None:
+async def test_a_retry_is_a_new_job_with_the_same_arguments(store: JobStore, keys: Keys) -> None:
     job = (await store.submit(PrimesRequest(20_000, 77, "key"))).job
     await store.cancel(job.id)
     again = await store.retry(job.id, "a trace")
@@ -278,7 +280,7 @@ async def test_a_retry_is_a_new_job_with_the_same_arguments(store: Store, keys: 
     assert keys.waiting("large") == [f"{new.id}:0"]
 
 
-async def test_only_what_failed_or_was_cancelled_is_retried(store: Store, recorder: Recorder) -> None:
+async def test_only_what_failed_or_was_cancelled_is_retried(store: JobStore, recorder: JobRecorder) -> None:
     job = await submitted(store)
     with pytest.raises(TransitionRefused, match=f"job {job.id} is QUEUED: only a FAILED or CANCELLED one is retried"):
         await store.retry(job.id)
@@ -290,7 +292,7 @@ async def test_only_what_failed_or_was_cancelled_is_retried(store: Store, record
         await store.retry(job.id)
 
 
-async def test_a_retry_counts_against_the_capacity(small_store: Store) -> None:
+async def test_a_retry_counts_against_the_capacity(small_store: JobStore) -> None:
     job = await submitted(small_store)
     await small_store.cancel(job.id)
     for _ in range(5):
@@ -303,7 +305,7 @@ async def test_jobs_that_have_expired_are_forgotten_everywhere(settings: JobSett
     brief = settings.model_copy(
         update={"job_ttl_seconds": 1, "result_ttl_seconds": 1, "idempotency_ttl_seconds": 1, "queue_capacity": 1}
     )
-    store, lasting = Store.connect(brief), Store.connect(settings)
+    store, lasting = JobStore.connect(brief), JobStore.connect(settings)
     job = await submitted(store)
     other = await submitted(lasting)
 
@@ -321,7 +323,7 @@ async def test_jobs_that_have_expired_are_forgotten_everywhere(settings: JobSett
     await lasting.close()
 
 
-async def test_the_system_knows_its_queue_and_its_workers(store: Store, recorder: Recorder) -> None:
+async def test_the_system_knows_its_queue_and_its_workers(store: JobStore, recorder: JobRecorder) -> None:
     empty = await store.system()
     assert empty.queue == QueueStats(0, 0, 10_000)
     assert empty.workers == ()
@@ -336,7 +338,7 @@ async def test_the_system_knows_its_queue_and_its_workers(store: Store, recorder
     assert (await store.system()).queue.estimated_wait is not None
 
 
-async def test_a_worker_that_is_silent_is_forgotten(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_a_worker_that_is_silent_is_forgotten(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     recorder.seen("old@host", 3)
     keys.client.zadd(f"{keys.prefix}workers", {"old@host 3": keys.now_ms() - 16_000})
     recorder.seen("new@host", 3)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from tasks.api.job_store import Store
+from tasks.api.job_store import JobStore
 from tasks.errors import BackendUnavailable
 from tasks.jobs import JobPageRequest, PrimesRequest
 from tasks.settings import JobSettings
@@ -38,13 +38,13 @@ def own(tmp_path: Path) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-async def own_store(own: Valkey) -> AsyncIterator[Store]:
-    store = Store.connect(JobSettings(redis_url=own.url, key_prefix="own:"))
+async def own_store(own: Valkey) -> AsyncIterator[JobStore]:
+    store = JobStore.connect(JobSettings(redis_url=own.url, key_prefix="own:"))
     yield store
     await store.close()
 
 
-async def submits(store: Store) -> bool:
+async def submits(store: JobStore) -> bool:
     try:
         await store.submit(PrimesRequest(10))
     except BackendUnavailable:
@@ -52,7 +52,7 @@ async def submits(store: Store) -> bool:
     return True
 
 
-async def test_a_frozen_store_is_answered_for_in_time_by_every_method(own: Valkey, own_store: Store) -> None:
+async def test_a_frozen_store_is_answered_for_in_time_by_every_method(own: Valkey, own_store: JobStore) -> None:
     assert await submits(own_store)
     own.freeze()
     began = time.monotonic()
@@ -73,7 +73,7 @@ async def test_a_frozen_store_is_answered_for_in_time_by_every_method(own: Valke
     await eventually(lambda: submits(own_store))
 
 
-async def test_more_callers_than_connections_are_all_answered_in_time(own: Valkey, own_store: Store) -> None:
+async def test_more_callers_than_connections_are_all_answered_in_time(own: Valkey, own_store: JobStore) -> None:
     assert await submits(own_store)
     own.freeze()
     began = time.monotonic()
@@ -84,7 +84,7 @@ async def test_more_callers_than_connections_are_all_answered_in_time(own: Valke
     assert all(await asyncio.gather(*(submits(own_store) for _ in range(5 * CONNECTIONS))))
 
 
-async def test_callers_that_leave_take_no_answer_of_others_with_them(store: Store) -> None:
+async def test_callers_that_leave_take_no_answer_of_others_with_them(store: JobStore) -> None:
     """A connection on which an answer is still to come must not be used again."""
     jobs = [(await store.submit(PrimesRequest(10))).job for _ in range(50)]
     for delay in range(20):
@@ -102,7 +102,7 @@ async def test_callers_that_leave_take_no_answer_of_others_with_them(store: Stor
 
 
 async def test_a_store_that_is_not_there_is_told_at_once() -> None:
-    store = Store.connect(JobSettings(redis_url=f"redis://127.0.0.1:{free_port()}/0"))
+    store = JobStore.connect(JobSettings(redis_url=f"redis://127.0.0.1:{free_port()}/0"))
     began = time.monotonic()
     with pytest.raises(BackendUnavailable, match="the job store does not answer"):
         await store.read([UNKNOWN])
@@ -112,7 +112,7 @@ async def test_a_store_that_is_not_there_is_told_at_once() -> None:
 
 async def test_a_store_that_was_killed_is_used_again_when_it_is_back(tmp_path: Path) -> None:
     with programs.valkey(tmp_path, appendfsync="always") as server:
-        store = Store.connect(JobSettings(redis_url=server.url, key_prefix="own:"))
+        store = JobStore.connect(JobSettings(redis_url=server.url, key_prefix="own:"))
         job = (await store.submit(PrimesRequest(10))).job
         assert server.program is not None
         server.program.kill()
@@ -125,7 +125,7 @@ async def test_a_store_that_was_killed_is_used_again_when_it_is_back(tmp_path: P
     assert found.id == job.id
 
 
-async def test_a_store_without_room_acknowledges_nothing(own: Valkey, own_store: Store) -> None:
+async def test_a_store_without_room_acknowledges_nothing(own: Valkey, own_store: JobStore) -> None:
     assert await submits(own_store)
     with redis.Redis.from_url(own.url) as client:
         client.config_set("maxmemory", "1")
@@ -136,7 +136,7 @@ async def test_a_store_without_room_acknowledges_nothing(own: Valkey, own_store:
     assert await submits(own_store)
 
 
-async def test_a_full_store_can_still_be_read(own: Valkey, own_store: Store) -> None:
+async def test_a_full_store_can_still_be_read(own: Valkey, own_store: JobStore) -> None:
     job = (await own_store.submit(PrimesRequest(10))).job
     with redis.Redis.from_url(own.url) as client:
         client.config_set("maxmemory", "1")
@@ -153,7 +153,7 @@ async def test_a_replica_acknowledges_nothing(own: Valkey, tmp_path: Path) -> No
         redis.Redis.from_url(replica.url) as client,
     ):
         wait_until(lambda: client.info("replication")["master_link_status"] == "up")
-        store = Store.connect(JobSettings(redis_url=replica.url, key_prefix="own:"))
+        store = JobStore.connect(JobSettings(redis_url=replica.url, key_prefix="own:"))
         assert not await submits(store)
         await store.close()
         assert client.dbsize() == 0

@@ -16,9 +16,9 @@ from tests.tasks.keys import claimed, computed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.api.job_store import Store
+    from tasks.api.job_store import JobStore
     from tasks.jobs import Job
-    from tasks.worker.job_recorder import Recorder
+    from tasks.worker.job_recorder import JobRecorder
     from tests.tasks.keys import Keys
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -58,7 +58,7 @@ def expected(jobs: Sequence[Job], request: JobPageRequest) -> Expected:
     return Expected(page, newer, older, len(admitted))
 
 
-async def jobs_of_all_kinds(store: Store, recorder: Recorder, count: int) -> list[Job]:
+async def jobs_of_all_kinds(store: JobStore, recorder: JobRecorder, count: int) -> list[Job]:
     """Jobs of every status, mixed."""
     jobs = [(await store.submit(PrimesRequest(1))).job for _ in range(count)]
     for number, job in enumerate(jobs):
@@ -95,7 +95,7 @@ def any_request(chance: random.Random, jobs: Sequence[Job]) -> JobPageRequest:
     )
 
 
-async def test_any_page_equals_the_models(store: Store, recorder: Recorder) -> None:
+async def test_any_page_equals_the_models(store: JobStore, recorder: JobRecorder) -> None:
     jobs = await jobs_of_all_kinds(store, recorder, 24)
     # Its state is shown when the test fails; each run takes another.
     chance = random.Random(random.getrandbits(32))
@@ -107,7 +107,9 @@ async def test_any_page_equals_the_models(store: Store, recorder: Recorder) -> N
 
 
 @pytest.mark.parametrize("size", [1, 3, 24, 25])
-async def test_pages_joined_are_the_whole_list_in_both_directions(store: Store, recorder: Recorder, size: int) -> None:
+async def test_pages_joined_are_the_whole_list_in_both_directions(
+    store: JobStore, recorder: JobRecorder, size: int
+) -> None:
     jobs = await jobs_of_all_kinds(store, recorder, 24)
     everything = sorted((job.id for job in jobs), reverse=True)
 
@@ -127,7 +129,7 @@ async def test_pages_joined_are_the_whole_list_in_both_directions(store: Store, 
     assert up == everything
 
 
-async def test_a_page_stays_where_it_is_while_jobs_come_in(store: Store) -> None:
+async def test_a_page_stays_where_it_is_while_jobs_come_in(store: JobStore) -> None:
     old = [(await store.submit(PrimesRequest(1))).job.id for _ in range(4)]
     [first, second] = (await store.list_jobs(JobPageRequest(2))).jobs
     for _ in range(3):
@@ -137,13 +139,13 @@ async def test_a_page_stays_where_it_is_while_jobs_come_in(store: Store) -> None
     assert (page.newer, page.older, page.total) == (5, 0, 7)
 
 
-async def test_an_empty_list_is_an_empty_page(store: Store) -> None:
+async def test_an_empty_list_is_an_empty_page(store: JobStore) -> None:
     page = await store.list_jobs(JobPageRequest(10))
     assert (page.jobs, page.newer, page.older, page.total) == ((), 0, 0, 0)
 
 
 async def test_a_job_changes_its_place_among_statuses_and_not_in_time(
-    store: Store, recorder: Recorder, keys: Keys
+    store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     jobs = await jobs_of_all_kinds(store, recorder, 8)
     assert keys.statuses() == {job.id: [job.status] for job in jobs}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tasks.api.rate_limit import SubmissionRates
+from tasks.api.rate_limit import SubmissionRateLimiter
 from tasks.callers import ANYONE, Caller, CallerLimits
 from tasks.errors import BackendUnavailable, InvalidRequest, RateLimited
 from tasks.jobs import JobPageRequest, PrimesRequest
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from tasks.worker.job_recorder import Recorder
+    from tasks.worker.job_recorder import JobRecorder
 
 WIDE = 1_000_000
 
@@ -74,7 +74,7 @@ async def test_a_retry_is_a_submission(service: JobService) -> None:
         await mine.retry(job.id)
 
 
-async def test_a_caller_has_so_many_jobs_open_and_no_more(service: JobService, recorder: Recorder) -> None:
+async def test_a_caller_has_so_many_jobs_open_and_no_more(service: JobService, recorder: JobRecorder) -> None:
     who = caller(open_jobs=3)
     assert await accepted(service, who, 10) == 3
     assert await accepted(service, caller("bob", open_jobs=3), 1) == 1
@@ -115,7 +115,7 @@ async def test_nothing_is_counted_of_those_without_limits(service: JobService, r
 
 async def test_a_frozen_store_is_answered_for_in_time(tmp_path: Path) -> None:
     with programs.valkey(tmp_path) as server:
-        rates = SubmissionRates.connect(JobSettings(redis_url=server.url, key_prefix="frozen:"))
+        rates = SubmissionRateLimiter.connect(JobSettings(redis_url=server.url, key_prefix="frozen:"))
         await rates.count(caller())
         server.freeze()
         began = asyncio.get_running_loop().time()

@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from tasks import errors
-from tasks.api.store_metrics import StoreGauges
+from tasks.api.store_metrics import StoreMetrics
 from tasks.jobs import FailureReason, JobStatus, PrimesRequest
 from tests.clients import post
 from tests.tasks.keys import claimed, made_up, reconciled
@@ -20,22 +20,22 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.api.job_store import Store
+    from tasks.api.job_store import JobStore
     from tasks.settings import JobSettings
-    from tasks.worker.job_recorder import Recorder
+    from tasks.worker.job_recorder import JobRecorder
     from tests.conftest import TracedSystem
     from tests.tasks.keys import Keys
 
 
 @pytest.fixture
-def gauges(settings: JobSettings) -> Iterator[StoreGauges]:
-    gauges = StoreGauges.connect(settings)
+def gauges(settings: JobSettings) -> Iterator[StoreMetrics]:
+    gauges = StoreMetrics.connect(settings)
     yield gauges
     gauges.close()
 
 
 async def test_each_step_is_counted_where_it_is_done(
-    store: Store, recorder: Recorder, gauges: StoreGauges, keys: Keys, settings: JobSettings
+    store: JobStore, recorder: JobRecorder, gauges: StoreMetrics, keys: Keys, settings: JobSettings
 ) -> None:
     done, cancelled, failed, lost = [(await store.submit(PrimesRequest(10))).job for _ in range(4)]
     large = (await store.submit(PrimesRequest(20_000, idempotency_key="key"))).job
@@ -74,7 +74,7 @@ async def test_each_step_is_counted_where_it_is_done(
     assert keys.milliseconds_left("counters") > 0
 
 
-async def test_a_refusal_is_counted(store: Store, gauges: StoreGauges, settings: JobSettings) -> None:
+async def test_a_refusal_is_counted(store: JobStore, gauges: StoreMetrics, settings: JobSettings) -> None:
     small = type(store).connect(settings.model_copy(update={"queue_capacity": 1}))
     await small.submit(PrimesRequest(10))
     with pytest.raises(errors.QueueFull):
@@ -90,7 +90,7 @@ def test_without_the_store_there_are_no_figures_rather_than_wrong_ones(
     provider = MeterProvider([reader], shutdown_on_exit=False)
     monkeypatch.setattr("tasks.api.store_metrics.metrics.get_meter", provider.get_meter)
     nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    gauges = StoreGauges.connect(nowhere)
+    gauges = StoreMetrics.connect(nowhere)
     gauges.observe()
     data = reader.get_metrics_data()
     told = [

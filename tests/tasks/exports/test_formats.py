@@ -19,8 +19,8 @@ from tasks.errors import SegmentMissing
 from tasks.exports.formats import ExportFormat, export
 from tasks.exports.source import ArraySource, StoredSource
 from tasks.jobs import SEGMENT_PRIMES
-from tasks.results.segments import ResultStore
-from tasks.results.writer import ResultWriter
+from tasks.results.segments import SegmentReader
+from tasks.results.writer import SegmentWriter
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -37,7 +37,7 @@ FORMATS = list(ExportFormat)
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"file://{tmp_path_factory.mktemp('results')}"
-    writer = ResultWriter.connect(url)
+    writer = SegmentWriter.connect(url)
     for index in range(2):
         writer.put_segment(JOB, index, PRIMES[index * SEGMENT_PRIMES : (index + 1) * SEGMENT_PRIMES])
     return url
@@ -45,7 +45,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(params=["memory", "store"])
 def source(request: pytest.FixtureRequest, url: str) -> Source:
-    return ArraySource(PRIMES) if request.param == "memory" else StoredSource(ResultStore.connect(url), JOB, COUNT)
+    return ArraySource(PRIMES) if request.param == "memory" else StoredSource(SegmentReader.connect(url), JOB, COUNT)
 
 
 async def content(file: ExportFile, start: int = 0, stop: int | None = None) -> bytes:
@@ -127,6 +127,6 @@ async def test_a_file_can_be_small(primes: list[int], form: ExportFormat) -> Non
 @pytest.mark.parametrize("form", FORMATS)
 async def test_a_result_that_vanishes_is_no_shorter_file(url: str, form: ExportFormat) -> None:
     """One segment more is said to be there than there is."""
-    store = ResultStore.connect(url)
+    store = SegmentReader.connect(url)
     with pytest.raises(SegmentMissing):
         await content(await export(StoredSource(store, JOB, 3 * SEGMENT_PRIMES), form))

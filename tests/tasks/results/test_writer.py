@@ -17,7 +17,7 @@ from tasks.jobs import SEGMENT_PRIMES
 from tasks.results import parquet
 from tasks.results.object_store import ObjectStore
 from tasks.results.segments import segment_name
-from tasks.results.writer import ResultWriter
+from tasks.results.writer import SegmentWriter
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ PARTS = [PRIMES[start : start + SEGMENT_PRIMES] for start in range(0, COUNT, SEG
 
 
 @pytest.fixture
-def writer(tmp_path: Path) -> ResultWriter:
-    return ResultWriter.connect(f"file://{tmp_path}")
+def writer(tmp_path: Path) -> SegmentWriter:
+    return SegmentWriter.connect(f"file://{tmp_path}")
 
 
-def test_a_segment_is_one_file_of_about_a_byte_a_prime(writer: ResultWriter, tmp_path: Path) -> None:
+def test_a_segment_is_one_file_of_about_a_byte_a_prime(writer: SegmentWriter, tmp_path: Path) -> None:
     size = writer.put_segment(JOB, 1, PARTS[1])
     [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert file == tmp_path / segment_name(JOB, 1)
@@ -43,7 +43,7 @@ def test_a_segment_is_one_file_of_about_a_byte_a_prime(writer: ResultWriter, tmp
     assert size < SEGMENT_PRIMES
 
 
-def test_two_attempts_leave_the_same_file(writer: ResultWriter, tmp_path: Path) -> None:
+def test_two_attempts_leave_the_same_file(writer: SegmentWriter, tmp_path: Path) -> None:
     found = []
     for _ in range(2):
         writer.put_segment(JOB, 0, PARTS[0].copy())
@@ -58,14 +58,14 @@ def test_names_sort_as_the_segments_do() -> None:
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 1, 2, 0)])
 def test_the_checksum_is_that_of_all_primes_in_order_however_they_came(
-    writer: ResultWriter, order: tuple[int, ...]
+    writer: SegmentWriter, order: tuple[int, ...]
 ) -> None:
     for index in order:
         writer.put_segment(JOB, index, PARTS[index])
     assert writer.sha256(JOB, COUNT) == hashlib.sha256(PRIMES.astype("<u8").tobytes()).hexdigest()
 
 
-def test_a_missing_segment_has_no_checksum(writer: ResultWriter) -> None:
+def test_a_missing_segment_has_no_checksum(writer: SegmentWriter) -> None:
     writer.put_segment(JOB, 0, PARTS[0])
     writer.put_segment(JOB, 2, PARTS[2])
     with pytest.raises(SegmentMissing):
@@ -73,14 +73,14 @@ def test_a_missing_segment_has_no_checksum(writer: ResultWriter) -> None:
 
 
 @pytest.mark.parametrize("count", [COUNT - 1, COUNT + 1])
-def test_primes_too_many_or_too_few_have_no_checksum(writer: ResultWriter, count: int) -> None:
+def test_primes_too_many_or_too_few_have_no_checksum(writer: SegmentWriter, count: int) -> None:
     for index, part in enumerate(PARTS):
         writer.put_segment(JOB, index, part)
     with pytest.raises(SegmentDamaged):
         writer.sha256(JOB, count)
 
 
-def test_a_damaged_segment_has_no_checksum(writer: ResultWriter, tmp_path: Path) -> None:
+def test_a_damaged_segment_has_no_checksum(writer: SegmentWriter, tmp_path: Path) -> None:
     writer.put_segment(JOB, 0, PARTS[0])
     file = tmp_path / segment_name(JOB, 0)
     data = bytearray(file.read_bytes())
@@ -90,7 +90,7 @@ def test_a_damaged_segment_has_no_checksum(writer: ResultWriter, tmp_path: Path)
         writer.sha256(JOB, SEGMENT_PRIMES)
 
 
-def test_what_cannot_be_kept_is_an_expected_failure(writer: ResultWriter, tmp_path: Path) -> None:
+def test_what_cannot_be_kept_is_an_expected_failure(writer: SegmentWriter, tmp_path: Path) -> None:
     (tmp_path / JOB).write_bytes(b"not a folder")
     with pytest.raises(ResultStoreUnavailable):
         writer.put_segment(JOB, 0, PARTS[0])
@@ -117,7 +117,7 @@ while True:
             process.kill()
         if file.exists():
             assert file.read_bytes() == whole
-    ResultWriter.connect(f"file://{tmp_path}").put_segment(JOB, 0, PARTS[2])
+    SegmentWriter.connect(f"file://{tmp_path}").put_segment(JOB, 0, PARTS[2])
     assert file.read_bytes() == parquet.pack(PARTS[2])
     asyncio.run(ObjectStore.connect(f"file://{tmp_path}").delete_folder(JOB))
     assert list(tmp_path.iterdir()) == []

@@ -21,7 +21,7 @@ from tasks.storage import records
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
-    from tasks.api.job_store import Store
+    from tasks.api.job_store import JobStore
     from tests.tasks.keys import Keys
 
 ID = "01945b7e-1c2d-7abc-8def-0123456789ab"
@@ -71,7 +71,7 @@ def test_a_record_of_a_later_format_is_refused_by_its_number() -> None:
 
 # What looks like a number to some, and a name that is one of our fields.
 @pytest.mark.parametrize("key", ["-", "--5", "-5", "5", "1e9", "0x10", "status", "!~", "9" * 128])
-async def test_any_idempotency_key_comes_back_as_it_was(store: Store, key: str) -> None:
+async def test_any_idempotency_key_comes_back_as_it_was(store: JobStore, key: str) -> None:
     job = (await store.submit(PrimesRequest(10, idempotency_key=key))).job
     assert job.idempotency_key == key
     [found] = await store.read([job.id])
@@ -80,7 +80,7 @@ async def test_any_idempotency_key_comes_back_as_it_was(store: Store, key: str) 
 
 
 @pytest.mark.parametrize("start", [0, 2, 2**43 + 1, 9007199254740881])
-async def test_any_start_survives_the_way_through_lua(store: Store, keys: Keys, start: int) -> None:
+async def test_any_start_survives_the_way_through_lua(store: JobStore, keys: Keys, start: int) -> None:
     job = (await store.submit(PrimesRequest(1, start))).job
     assert job.start == start
     assert keys.record(job.id)["start"] == str(start)
@@ -94,7 +94,7 @@ def test_ids_are_uuids_of_version_7_and_never_the_same() -> None:
         assert uuid.UUID(f"01945b7e-1c2d-{tail}").variant == uuid.RFC_4122
 
 
-async def test_a_message_carries_ids_and_trace_context_only(store: Store, keys: Keys) -> None:
+async def test_a_message_carries_ids_and_trace_context_only(store: JobStore, keys: Keys) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     job = (await store.submit(PrimesRequest(10), trace)).job
     [message] = keys.messages()
@@ -105,7 +105,7 @@ async def test_a_message_carries_ids_and_trace_context_only(store: Store, keys: 
     assert "@" not in json.dumps(message)
 
 
-async def test_each_segment_has_a_message_of_its_own(store: Store, keys: Keys) -> None:
+async def test_each_segment_has_a_message_of_its_own(store: JobStore, keys: Keys) -> None:
     job = (await store.submit(PrimesRequest(3 * 2**20))).job
     messages = keys.messages("large")
     assert [_arguments(message)[0] for message in messages] == [[job.id, 0], [job.id, 1], [job.id, 2]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.api.job_store import Store
+from tasks.api.job_store import JobStore
 from tasks.storage.redis import pool
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def test_a_caller_that_gave_up_waiting_takes_no_turn(settings: JobSettings
 async def test_a_caller_whose_time_is_up_is_not_answered_all_the_same(settings: JobSettings) -> None:
     """Whenever that is: while connecting, sending, or waiting for the answer."""
     for microseconds in range(0, 4_000, 10):
-        store = Store.connect(settings)
+        store = JobStore.connect(settings)
         try:
             async with asyncio.timeout(microseconds / 1_000_000) as limit:
                 await store.system()

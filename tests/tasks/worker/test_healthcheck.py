@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tasks.worker.job_recorder import Recorder
+from tasks.worker.job_recorder import JobRecorder
 from tests import programs
 from tests.programs import ROOT, free_port
 
@@ -35,13 +35,13 @@ def check(redis_url: object, prefix: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_worker_of_this_machine_that_was_seen_is_alive(settings: JobSettings) -> None:
-    Recorder.connect(settings).seen(HERE, 2)
+    JobRecorder.connect(settings).seen(HERE, 2)
     answer = check(settings.redis_url, settings.key_prefix)
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
 def test_a_worker_of_another_machine_does_not_count(settings: JobSettings) -> None:
-    Recorder.connect(settings).seen("celery@another", 2)
+    JobRecorder.connect(settings).seen("celery@another", 2)
     answer = check(settings.redis_url, settings.key_prefix)
     assert answer.returncode == 1
     assert answer.stderr == f"no worker of {socket.gethostname()} was seen within 15 s\n"
@@ -51,7 +51,7 @@ def test_a_worker_that_has_been_silent_for_long_does_not_count(
     settings: JobSettings, redis_client: redis.Redis
 ) -> None:
     """Others on the same store keep the list alive, and with it the entry of one that is gone."""
-    Recorder.connect(settings).seen("celery@another", 2)
+    JobRecorder.connect(settings).seen("celery@another", 2)
     seconds, _ = redis_client.time()
     redis_client.zadd(f"{settings.key_prefix}workers", {f"{HERE} 2": (seconds - 16) * 1000})
     assert check(settings.redis_url, settings.key_prefix).returncode == 1

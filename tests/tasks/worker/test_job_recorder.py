@@ -12,7 +12,7 @@ import pytest
 from tasks.jobs import Failure, FailureReason, JobStatus, PrimesRequest, ResultState
 from tasks.results import delta_codec
 from tasks.storage import records
-from tasks.worker.job_recorder import Finish, Recorder
+from tasks.worker.job_recorder import Finish, JobRecorder
 from tests.tasks.keys import claimed, computed, made_up, reconciled
 from tests.waiting import wait_until
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     import redis
     from redis.client import PubSub
 
-    from tasks.api.job_store import Store
+    from tasks.api.job_store import JobStore
     from tasks.jobs import Job
     from tasks.settings import JobSettings
     from tests.tasks.keys import Keys
 
 
 @pytest.fixture
-async def job(store: Store) -> Job:
+async def job(store: JobStore) -> Job:
     return (await store.submit(PrimesRequest(10))).job
 
 
-async def now(store: Store, job: Job) -> Job:
+async def now(store: JobStore, job: Job) -> Job:
     [found] = await store.read([job.id])
     assert found is not None
     return found
 
 
-async def test_a_claim_carries_all_that_the_work_needs(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_a_claim_carries_all_that_the_work_needs(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     job = (await store.submit(PrimesRequest(10, 100))).job
     claim = claimed(recorder, job)
     assert (claim.start, claim.length, claim.index, claim.token, claim.attempt) == (100, 10, 0, 1, 1)
@@ -47,14 +47,14 @@ async def test_a_claim_carries_all_that_the_work_needs(store: Store, recorder: R
     assert keys.sent() == {}
 
 
-def test_a_second_claim_is_held_back(recorder: Recorder, settings: JobSettings, job: Job) -> None:
+def test_a_second_claim_is_held_back(recorder: JobRecorder, settings: JobSettings, job: Job) -> None:
     claimed(recorder, job)
     assert recorder.claim(job.id, 0) is None
-    assert Recorder.connect(settings).claim(job.id, 0) is None
+    assert JobRecorder.connect(settings).claim(job.id, 0) is None
 
 
 def test_of_many_claims_at_once_one_is_granted(settings: JobSettings, job: Job) -> None:
-    recorders = [Recorder.connect(settings) for _ in range(20)]
+    recorders = [JobRecorder.connect(settings) for _ in range(20)]
     with ThreadPoolExecutor(20) as pool:
         claims = list(pool.map(lambda one: one.claim(job.id, 0), recorders))
     assert sum(claim is not None for claim in claims) == 1
@@ -78,13 +78,13 @@ def test_asking_again_after_a_lost_reply_gets_the_same_answer(
     assert (keys.record(job.id)["leased"], keys.record(job.id)["version"]) == ("1", "2")
 
 
-def test_an_unknown_job_and_a_done_segment_are_not_claimed(recorder: Recorder, job: Job) -> None:
+def test_an_unknown_job_and_a_done_segment_are_not_claimed(recorder: JobRecorder, job: Job) -> None:
     assert recorder.claim("01945b7e-1c2d-7abc-8def-0123456789ab", 0) is None
     recorder.finish(claimed(recorder, job), made_up())
     assert recorder.claim(job.id, 0) is None
 
 
-def test_a_record_of_a_later_format_is_left_to_others(recorder: Recorder, keys: Keys, job: Job) -> None:
+def test_a_record_of_a_later_format_is_left_to_others(recorder: JobRecorder, keys: Keys, job: Job) -> None:
     keys.client.hset(f"{keys.prefix}job:{job.id}", "format", "2")
     before = keys.record(job.id)
     assert recorder.claim(job.id, 0) is None
@@ -93,7 +93,7 @@ def test_a_record_of_a_later_format_is_left_to_others(recorder: Recorder, keys: 
 
 
 async def test_an_expired_lease_is_claimed_by_another_and_the_late_one_is_refused(
-    store: Store, recorder: Recorder, keys: Keys, job: Job
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     late = claimed(recorder, job)
     keys.let_leases_run_out()
@@ -113,7 +113,7 @@ async def test_an_expired_lease_is_claimed_by_another_and_the_late_one_is_refuse
     assert await store.result(job.id) == made_up(7).deltas
 
 
-def test_a_lease_that_ran_out_unnoticed_is_still_the_workers(recorder: Recorder, keys: Keys, job: Job) -> None:
+def test_a_lease_that_ran_out_unnoticed_is_still_the_workers(recorder: JobRecorder, keys: Keys, job: Job) -> None:
     """A worker that was only slow keeps its work while nobody else has begun it."""
     claim = claimed(recorder, job)
     keys.let_leases_run_out()
@@ -122,7 +122,7 @@ def test_a_lease_that_ran_out_unnoticed_is_still_the_workers(recorder: Recorder,
     assert recorder.finish(claim, made_up()) is Finish.DONE
 
 
-def test_a_heartbeat_extends_the_lease(recorder: Recorder, keys: Keys, settings: JobSettings, job: Job) -> None:
+def test_a_heartbeat_extends_the_lease(recorder: JobRecorder, keys: Keys, settings: JobSettings, job: Job) -> None:
     claim = claimed(recorder, job)
     keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": keys.now_ms() + 1})
     before = keys.now_ms()
@@ -132,24 +132,24 @@ def test_a_heartbeat_extends_the_lease(recorder: Recorder, keys: Keys, settings:
 
 
 def test_the_lease_is_extended_as_long_as_the_work_takes(keys: Keys, settings: JobSettings, job: Job) -> None:
-    recorder = Recorder.connect(settings.model_copy(update={"lease_seconds": 0.3}))
+    recorder = JobRecorder.connect(settings.model_copy(update={"lease_seconds": 0.3}))
     claim = claimed(recorder, job)
     first = keys.leases()[f"{job.id}:0"]
-    with recorder.beating(claim):
+    with recorder.extending_lease(claim):
         wait_until(lambda: keys.leases()[f"{job.id}:0"] > first + 300)
         assert reconciled(recorder) == (0, 0)
     assert recorder.finish(claim, made_up()) is Finish.DONE
 
 
 def test_a_lease_whose_worker_falls_silent_runs_out_by_itself(settings: JobSettings, job: Job) -> None:
-    recorder = Recorder.connect(settings.model_copy(update={"lease_seconds": 0.2}))
+    recorder = JobRecorder.connect(settings.model_copy(update={"lease_seconds": 0.2}))
     claim = claimed(recorder, job)
     wait_until(lambda: reconciled(recorder) == (1, 1))
     assert not recorder.extend(claim)
 
 
 async def test_a_lost_attempt_puts_the_job_back_in_the_queue(
-    store: Store, recorder: Recorder, keys: Keys, job: Job
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     claimed(recorder, job)
     began = (await now(store, job)).started_at
@@ -164,7 +164,7 @@ async def test_a_lost_attempt_puts_the_job_back_in_the_queue(
 
 @pytest.mark.parametrize("noticed_by", ["reconciler", "another message"])
 async def test_the_last_attempt_lost_fails_the_job(
-    store: Store, recorder: Recorder, keys: Keys, job: Job, noticed_by: str
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job, noticed_by: str
 ) -> None:
     for attempt in (1, 2, 3):
         assert claimed(recorder, job).attempt == attempt
@@ -180,7 +180,7 @@ async def test_the_last_attempt_lost_fails_the_job(
 
 
 async def test_a_segment_that_cannot_be_computed_fails_the_job(
-    store: Store, recorder: Recorder, keys: Keys, job: Job
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     claim = claimed(recorder, job)
     assert recorder.fail(claim, FailureReason.INTERNAL, "segment 0 could not be computed")
@@ -193,7 +193,7 @@ async def test_a_segment_that_cannot_be_computed_fails_the_job(
 
 
 async def test_the_result_is_kept_with_what_readers_ask_for_first(
-    store: Store, recorder: Recorder, keys: Keys, settings: JobSettings, job: Job
+    store: JobStore, recorder: JobRecorder, keys: Keys, settings: JobSettings, job: Job
 ) -> None:
     claim = claimed(recorder, job)
     assert recorder.finish(claim, computed(claim)) is Finish.DONE
@@ -212,7 +212,7 @@ async def test_the_result_is_kept_with_what_readers_ask_for_first(
     assert ttl / timedelta(milliseconds=1) - 10_000 < left <= ttl / timedelta(milliseconds=1)
 
 
-async def test_the_largest_prime_is_kept_to_the_last_digit(store: Store, recorder: Recorder) -> None:
+async def test_the_largest_prime_is_kept_to_the_last_digit(store: JobStore, recorder: JobRecorder) -> None:
     job = (await store.submit(PrimesRequest(1, 9007199254740881))).job
     claim = claimed(recorder, job)
     recorder.finish(claim, computed(claim))
@@ -220,7 +220,9 @@ async def test_the_largest_prime_is_kept_to_the_last_digit(store: Store, recorde
     assert (done.first, done.last) == (9007199254740881, 9007199254740881)
 
 
-async def test_each_version_is_told_exactly_once_and_in_order(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_each_version_is_told_exactly_once_and_in_order(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
     with keys.client.pubsub() as events:  # type: ignore[no-untyped-call]
         events.subscribe(f"{keys.prefix}events")
         assert events.get_message(timeout=5) is not None
@@ -239,7 +241,7 @@ async def test_each_version_is_told_exactly_once_and_in_order(store: Store, reco
 
 def test_a_store_that_is_back_soon_is_waited_for(settings: JobSettings, job: Job, keys: Keys) -> None:
     """The connection of a worker is cut while it works, as when the store restarts."""
-    recorder = Recorder.connect(settings)
+    recorder = JobRecorder.connect(settings)
     claim = claimed(recorder, job)
     keys.client.client_kill_filter(_type="normal", skipme=True)
     assert recorder.finish(claim, made_up()) is Finish.DONE

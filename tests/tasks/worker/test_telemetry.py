@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from observability.buckets import MILLISECONDS
-from tasks.api.job_store import Store
+from tasks.api.job_store import JobStore
 from tasks.jobs import JobStatus, PrimesRequest
-from tasks.worker.job_recorder import Recorder
+from tasks.worker.job_recorder import JobRecorder
 from tests import programs
 from tests.clients import data, finished_job
 from tests.conftest import TELLING_OFTEN
@@ -104,7 +104,7 @@ async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
     valkey: Valkey, settings: JobSettings, tmp_path: Path, ending: signal.Signals
 ) -> None:
     """What it was at is done and told; what was still waiting is neither."""
-    store = Store.connect(settings)
+    store = JobStore.connect(settings)
 
     async def done() -> int:
         return sum(job.status is JobStatus.SUCCEEDED for job in await store.read(ids) if job is not None)
@@ -127,7 +127,7 @@ async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
 
 
 async def test_counts_are_exact_with_children_that_live_for_a_few_tasks(
-    valkey: Valkey, settings: JobSettings, recorder: Recorder, tmp_path: Path
+    valkey: Valkey, settings: JobSettings, recorder: JobRecorder, tmp_path: Path
 ) -> None:
     """And a child continues the series of the one it replaces, so that there are no ever more of them."""
     with receiver() as told:
@@ -162,10 +162,10 @@ async def test_attempts_that_were_lost_are_in_the_trace(
             "OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint,
             "LEASE_SECONDS": "0.5",
         }
-        store = Store.connect(quick)
+        store = JobStore.connect(quick)
         trace_id = "0af7651916cd43dd8448eb211c80319c"
         job = (await store.submit(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
-        recorder = Recorder.connect(quick)
+        recorder = JobRecorder.connect(quick)
         # As a worker that is killed at its work: it takes the message, claims, and is never heard of again.
         keys.lose_messages()
         assert recorder.claim(job.id, 0) is not None
@@ -183,11 +183,11 @@ async def test_a_job_without_attempts_left_ends_its_trace(
     quick = settings.model_copy(update={"lease_seconds": 0.5, "max_attempts": 1})
     with receiver() as told:
         options = TELLING_OFTEN | {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint, "LEASE_SECONDS": "0.5"}
-        store = Store.connect(quick)
+        store = JobStore.connect(quick)
         trace_id = "0af7651916cd43dd8448eb211c80319c"
         job = (await store.submit(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
         keys.lose_messages()
-        assert Recorder.connect(quick).claim(job.id, 0) is not None
+        assert JobRecorder.connect(quick).claim(job.id, 0) is not None
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
             await ended(store, [job])
             wait_until(lambda: told.names(trace_id) == Counter({"attempt lost": 1, "job": 1}))
@@ -198,13 +198,13 @@ async def test_a_job_without_attempts_left_ends_its_trace(
 
 async def run_jobs(settings: JobSettings, count: int) -> None:
     """Submit so many jobs of ten primes, and wait for all of them."""
-    store = Store.connect(settings)
+    store = JobStore.connect(settings)
     jobs = [(await store.submit(PrimesRequest(10))).job for _ in range(count)]
     await ended(store, jobs)
     await store.close()
 
 
-async def ended(store: Store, jobs: list[Job]) -> None:
+async def ended(store: JobStore, jobs: list[Job]) -> None:
     async def all_final() -> bool:
         return all(job is not None and job.status.is_final for job in await store.read([job.id for job in jobs]))
 

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from tasks.worker.watchdog import Standstill
+from tasks.worker.watchdog import StallDetector
 from tests.programs import ROOT
 
 
 def test_who_takes_nothing_while_messages_wait_is_noticed_at_the_third_look() -> None:
     """The first one learns how much was taken before."""
-    standstill = Standstill()
+    standstill = StallDetector()
     looks = [standstill.is_noticed(waiting=3, taken=7, working=0) for _ in range(6)]
     assert looks == [False, False, True, False, True, False]
 
@@ -25,15 +25,15 @@ def test_who_takes_nothing_while_messages_wait_is_noticed_at_the_third_look() ->
     ids=["nothing waits", "messages are taken", "all processes are at work"],
 )
 def test_a_worker_that_goes_on_is_not_noticed(waiting: int, step: int, working: int) -> None:
-    standstill = Standstill()
+    standstill = StallDetector()
     assert not any(standstill.is_noticed(waiting, look * step, working) for look in range(20))
 
 
 LOOP = """
 import threading, time
-from tasks.worker.watchdog import LoopWatch
-LoopWatch.EVERY_SECONDS = 0.1
-watch = LoopWatch(hangs_after_seconds=1)
+from tasks.worker.watchdog import EventLoopWatchdog
+EventLoopWatchdog.EVERY_SECONDS = 0.1
+watch = EventLoopWatchdog(hangs_after_seconds=1)
 watch.start()
 for _ in range(10):
     watch.tick()

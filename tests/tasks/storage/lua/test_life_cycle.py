@@ -13,11 +13,11 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
-from tasks.api.job_store import Store
+from tasks.api.job_store import JobStore
 from tasks.errors import QueueFull, TransitionRefused
 from tasks.jobs import FailureReason, Job, JobStatus, PrimesRequest
 from tasks.settings import JobSettings
-from tasks.worker.job_recorder import Claim, Finish, Recorder
+from tasks.worker.job_recorder import Claim, Finish, JobRecorder
 from tests.tasks.keys import Keys, made_up, reconciled
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class LifeCycle(RuleBasedStateMachine):
         self.client = redis.Redis.from_url(self.valkey.url)
         self.keys = Keys(self.client, settings.key_prefix)
         self.runner = asyncio.Runner()
-        self.store = Store.connect(settings)
-        self.recorder = Recorder.connect(settings)
+        self.store = JobStore.connect(settings)
+        self.recorder = JobRecorder.connect(settings)
         self.models: dict[str, Model] = {}
 
     def teardown(self) -> None:

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tasks.jobs import SEGMENT_PRIMES, Failure, FailureReason, JobStatus, PrimesRequest
-from tasks.worker.job_recorder import Finish, Recorder
+from tasks.worker.job_recorder import Finish, JobRecorder
 from tests.tasks.keys import claimed, made_up, reconciled
 
 if TYPE_CHECKING:
-    from tasks.api.job_store import Store
+    from tasks.api.job_store import JobStore
     from tasks.jobs import Job
     from tasks.settings import JobSettings
     from tests.tasks.keys import Keys
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 GRACE_MS = 2000
 
 
-async def submitted(store: Store) -> Job:
+async def submitted(store: JobStore) -> Job:
     return (await store.submit(PrimesRequest(10))).job
 
 
 async def test_a_lost_message_is_sent_again_once_its_grace_is_over(
-    store: Store, recorder: Recorder, keys: Keys
+    store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     job = await submitted(store)
     keys.lose_messages()
@@ -35,7 +35,9 @@ async def test_a_lost_message_is_sent_again_once_its_grace_is_over(
     recorder.finish(claimed(recorder, job), made_up())
 
 
-async def test_a_message_waits_its_turn_while_its_queue_has_any(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_a_message_waits_its_turn_while_its_queue_has_any(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
     jobs = [await submitted(store) for _ in range(2)]
     keys.let_pass_since_sending(1_000_000)
     assert reconciled(recorder) == (0, 0)
@@ -44,7 +46,7 @@ async def test_a_message_waits_its_turn_while_its_queue_has_any(store: Store, re
     assert keys.waiting() == [f"{jobs[1].id}:0"]
 
 
-async def test_messages_in_another_queue_hold_nothing_up(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_messages_in_another_queue_hold_nothing_up(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     await submitted(store)
     await store.submit(PrimesRequest(20_000))
     keys.lose_messages("small")
@@ -53,7 +55,9 @@ async def test_messages_in_another_queue_hold_nothing_up(store: Store, recorder:
     assert (len(keys.waiting("small")), len(keys.waiting("large"))) == (1, 1)
 
 
-async def test_the_grace_doubles_with_each_sending_up_to_a_limit(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_the_grace_doubles_with_each_sending_up_to_a_limit(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
     job = await submitted(store)
     for grace in (1, 1, 2, 4, 8, 16, 32, 64, 64, 64):
         keys.lose_messages()
@@ -67,7 +71,7 @@ async def test_the_grace_doubles_with_each_sending_up_to_a_limit(store: Store, r
     assert keys.segments(job.id)[0]["sends"] == 11
 
 
-async def test_what_a_lost_worker_had_is_sent_at_once(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_what_a_lost_worker_had_is_sent_at_once(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     job = await submitted(store)
     keys.lose_messages()
     claimed(recorder, job)
@@ -78,7 +82,7 @@ async def test_what_a_lost_worker_had_is_sent_at_once(store: Store, recorder: Re
     assert keys.waiting() == [f"{job.id}:0"]
 
 
-async def test_a_message_sent_again_can_be_taken_back(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_a_message_sent_again_can_be_taken_back(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     job = await submitted(store)
     keys.lose_messages()
     keys.let_pass_since_sending(GRACE_MS)
@@ -88,13 +92,13 @@ async def test_a_message_sent_again_can_be_taken_back(store: Store, recorder: Re
     assert keys.sent() == {}
 
 
-async def test_many_reconcilers_at_once_send_once(store: Store, settings: JobSettings, keys: Keys) -> None:
+async def test_many_reconcilers_at_once_send_once(store: JobStore, settings: JobSettings, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(30)]
-    lost = [claimed(Recorder.connect(settings), job) for job in jobs[:10]]
+    lost = [claimed(JobRecorder.connect(settings), job) for job in jobs[:10]]
     keys.let_leases_run_out()
     keys.lose_messages()
     keys.let_pass_since_sending(GRACE_MS)
-    recorders = [Recorder.connect(settings) for _ in range(8)]
+    recorders = [JobRecorder.connect(settings) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         looks = list(pool.map(reconciled, recorders))
     assert sum(expired for expired, _ in looks) == len(lost)
@@ -102,7 +106,7 @@ async def test_many_reconcilers_at_once_send_once(store: Store, settings: JobSet
     assert len(waiting) == len(set(waiting)) == sum(resent for _, resent in looks)
 
 
-async def test_one_look_sends_a_hundred_at_most(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_one_look_sends_a_hundred_at_most(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(130)]
     for job in jobs:
         claimed(recorder, job)
@@ -114,7 +118,7 @@ async def test_one_look_sends_a_hundred_at_most(store: Store, recorder: Recorder
     assert sorted(keys.waiting()) == sorted(f"{job.id}:0" for job in jobs)
 
 
-async def test_a_job_that_has_expired_is_not_sent_again(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_a_job_that_has_expired_is_not_sent_again(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     running, waiting = await submitted(store), await submitted(store)
     claimed(recorder, running)
     keys.client.delete(f"{keys.prefix}job:{running.id}", f"{keys.prefix}job:{waiting.id}", f"{keys.prefix}small")
@@ -125,7 +129,7 @@ async def test_a_job_that_has_expired_is_not_sent_again(store: Store, recorder: 
     assert not keys.client.exists(f"{keys.prefix}job:{running.id}")
 
 
-async def test_final_jobs_are_left_alone(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_final_jobs_are_left_alone(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(2)]
     recorder.finish(claimed(recorder, jobs[0]), made_up())
     await store.cancel(jobs[1].id)
@@ -136,7 +140,9 @@ async def test_final_jobs_are_left_alone(store: Store, recorder: Recorder, keys:
     }
 
 
-async def test_what_a_failed_job_had_elsewhere_is_left_alone(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_what_a_failed_job_had_elsewhere_is_left_alone(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
     """One look finds two segments of a job, the first on its last attempt: the end of the job is the end of both."""
     job = (await store.submit(PrimesRequest(3 * SEGMENT_PRIMES))).job
     for _ in range(2):
@@ -157,7 +163,7 @@ async def test_what_a_failed_job_had_elsewhere_is_left_alone(store: Store, recor
 
 
 async def test_a_job_whose_time_is_up_fails_and_its_worker_is_refused(
-    store: Store, recorder: Recorder, keys: Keys, settings: JobSettings
+    store: JobStore, recorder: JobRecorder, keys: Keys, settings: JobSettings
 ) -> None:
     job, other = await submitted(store), await submitted(store)
     claim, others = claimed(recorder, job), claimed(recorder, other)
@@ -173,7 +179,7 @@ async def test_a_job_whose_time_is_up_fails_and_its_worker_is_refused(
 
 
 async def test_a_job_whose_time_is_up_while_it_waits_again_fails_when_it_runs(
-    store: Store, recorder: Recorder, keys: Keys
+    store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     """QUEUED never becomes FAILED; and each second is soon enough to look again."""
     job = await submitted(store)
@@ -188,7 +194,9 @@ async def test_a_job_whose_time_is_up_while_it_waits_again_fails_when_it_runs(
     assert [ended.status for ended in recorder.reconcile().ended] == [JobStatus.FAILED]
 
 
-async def test_what_a_worker_has_put_back_gets_a_time_to_live(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_what_a_worker_has_put_back_gets_a_time_to_live(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
     await submitted(store)
     keys.client.persist(f"{keys.prefix}small")
     reconciled(recorder)

@@ -12,20 +12,20 @@ from tasks.worker.job_recorder import Finish
 from tests.tasks.keys import claimed, made_up
 
 if TYPE_CHECKING:
-    from tasks.api.job_store import Store
+    from tasks.api.job_store import JobStore
     from tasks.jobs import Job
-    from tasks.worker.job_recorder import Recorder
+    from tasks.worker.job_recorder import JobRecorder
     from tests.tasks.keys import Keys
 
 COUNT = 5 * SEGMENT_PRIMES + 7
 
 
 @pytest.fixture
-async def job(store: Store) -> Job:
+async def job(store: JobStore) -> Job:
     return (await store.submit(PrimesRequest(COUNT))).job
 
 
-async def now(store: Store, job: Job) -> Job:
+async def now(store: JobStore, job: Job) -> Job:
     [found] = await store.read([job.id])
     assert found is not None
     return found
@@ -44,7 +44,7 @@ def test_a_few_segments_are_sent_at_first(keys: Keys, job: Job) -> None:
     assert sorted(keys.sent("large")) == [f"{job.id}:{index}" for index in range(4)]
 
 
-def test_each_one_done_sends_the_next(recorder: Recorder, keys: Keys, job: Job) -> None:
+def test_each_one_done_sends_the_next(recorder: JobRecorder, keys: Keys, job: Job) -> None:
     recorder.finish(claimed(recorder, job, 2), made_up())
     assert indices(keys) == [0, 1, 2, 3, 4]
     recorder.finish(claimed(recorder, job, 0), made_up())
@@ -54,7 +54,7 @@ def test_each_one_done_sends_the_next(recorder: Recorder, keys: Keys, job: Job) 
 
 
 async def test_progress_counts_all_that_is_done_and_only_the_prefix_can_be_read(
-    store: Store, recorder: Recorder, job: Job
+    store: JobStore, recorder: JobRecorder, job: Job
 ) -> None:
     progress = []
     for index in (1, 3, 5, 0, 2):
@@ -68,11 +68,11 @@ async def test_progress_counts_all_that_is_done_and_only_the_prefix_can_be_read(
     assert (ended.status, ended.done, ended.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
 
 
-def test_the_last_segment_is_as_short_as_what_is_left(recorder: Recorder, job: Job) -> None:
+def test_the_last_segment_is_as_short_as_what_is_left(recorder: JobRecorder, job: Job) -> None:
     assert [claimed(recorder, job, index).length for index in (0, 5)] == [SEGMENT_PRIMES, 7]
 
 
-def test_a_claim_counts_from_the_nearest_segment_that_is_done(recorder: Recorder, job: Job) -> None:
+def test_a_claim_counts_from_the_nearest_segment_that_is_done(recorder: JobRecorder, job: Job) -> None:
     """From the start of the job where there is none: far from a large start, that is what takes the time."""
 
     def counted_from(index: int) -> tuple[int, int]:
@@ -83,7 +83,7 @@ def test_a_claim_counts_from_the_nearest_segment_that_is_done(recorder: Recorder
     assert [counted_from(index) for index in (1, 3, 0, 4, 2)] == [(2, 1), (1002, 1), (2, 0), (1004, 0), (1002, 0)]
 
 
-async def test_every_visible_change_raises_the_version_once(store: Store, recorder: Recorder, job: Job) -> None:
+async def test_every_visible_change_raises_the_version_once(store: JobStore, recorder: JobRecorder, job: Job) -> None:
     claims = [claimed(recorder, job, index) for index in range(4)]
     assert (await now(store, job)).version == 2
     for version, claim in enumerate(claims, 3):
@@ -91,7 +91,9 @@ async def test_every_visible_change_raises_the_version_once(store: Store, record
         assert (await now(store, job)).version == version
 
 
-async def test_a_lost_segment_does_not_stop_the_others(store: Store, recorder: Recorder, keys: Keys, job: Job) -> None:
+async def test_a_lost_segment_does_not_stop_the_others(
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
+) -> None:
     claimed(recorder, job, 0)
     other = claimed(recorder, job, 1)
     keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": 1})
@@ -106,7 +108,7 @@ async def test_a_lost_segment_does_not_stop_the_others(store: Store, recorder: R
 
 @pytest.mark.parametrize("end", ["fail", "cancel", "lost"])
 async def test_the_end_of_a_job_withdraws_all_its_segments(
-    store: Store, recorder: Recorder, keys: Keys, job: Job, end: str
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job, end: str
 ) -> None:
     other = (await store.submit(PrimesRequest(20_000))).job
     claims = [claimed(recorder, job, index) for index in (0, 1)]
@@ -129,13 +131,15 @@ async def test_the_end_of_a_job_withdraws_all_its_segments(
     assert recorder.claim(job.id, 3) is None
 
 
-async def test_what_was_done_before_a_cancel_can_still_be_read(store: Store, recorder: Recorder, job: Job) -> None:
+async def test_what_was_done_before_a_cancel_can_still_be_read(
+    store: JobStore, recorder: JobRecorder, job: Job
+) -> None:
     recorder.finish(claimed(recorder, job, 0), made_up())
     cancelled = await store.cancel(job.id)
     assert (cancelled.done, cancelled.available) == (SEGMENT_PRIMES, SEGMENT_PRIMES)
 
 
-async def test_big_jobs_take_turns(store: Store, recorder: Recorder, keys: Keys) -> None:
+async def test_big_jobs_take_turns(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     first = (await store.submit(PrimesRequest(COUNT))).job
     second = (await store.submit(PrimesRequest(COUNT))).job
     recorder.finish(claimed(recorder, first, 0), made_up())
@@ -146,7 +150,9 @@ async def test_big_jobs_take_turns(store: Store, recorder: Recorder, keys: Keys)
 # The end, and what is left of it
 
 
-async def test_the_last_segment_must_bring_the_checksum_of_all(store: Store, recorder: Recorder, job: Job) -> None:
+async def test_the_last_segment_must_bring_the_checksum_of_all(
+    store: JobStore, recorder: JobRecorder, job: Job
+) -> None:
     unsealed = replace(made_up(), sha256=None)
     for index in (0, 5, 3, 1, 4):
         assert recorder.finish(claimed(recorder, job, index), unsealed) is Finish.DONE
@@ -161,7 +167,7 @@ async def test_the_last_segment_must_bring_the_checksum_of_all(store: Store, rec
 
 
 async def test_a_retried_job_keeps_the_finished_segments(
-    store: Store, recorder: Recorder, keys: Keys, job: Job
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     for index in (0, 1, 3):
         recorder.finish(claimed(recorder, job, index), made_up())
@@ -178,7 +184,7 @@ async def test_a_retried_job_keeps_the_finished_segments(
 
 
 async def test_a_retry_after_the_files_were_let_go_begins_anew(
-    store: Store, recorder: Recorder, keys: Keys, job: Job
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     recorder.finish(claimed(recorder, job, 0), made_up())
     await store.cancel(job.id)
@@ -189,7 +195,7 @@ async def test_a_retry_after_the_files_were_let_go_begins_anew(
 
 
 async def test_the_prefix_of_a_cancelled_job_can_be_read_until_it_expires(
-    store: Store, recorder: Recorder, keys: Keys, job: Job
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     for index in (0, 1, 3):
         recorder.finish(claimed(recorder, job, index), made_up())
@@ -204,7 +210,7 @@ async def test_the_prefix_of_a_cancelled_job_can_be_read_until_it_expires(
 
 
 async def test_files_are_kept_for_as_long_as_a_job_may_read_or_write_them(
-    store: Store, recorder: Recorder, keys: Keys, job: Job
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     small = (await store.submit(PrimesRequest(10))).job
     cancelled = (await store.submit(PrimesRequest(20_000))).job
@@ -221,7 +227,7 @@ async def test_files_are_kept_for_as_long_as_a_job_may_read_or_write_them(
 
 
 async def test_files_that_a_retry_shares_are_not_let_go_with_it(
-    store: Store, recorder: Recorder, keys: Keys, job: Job
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     recorder.finish(claimed(recorder, job, 1), made_up())
     await store.cancel(job.id)
