@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from loadtest import scenarios
-from loadtest.climb import OBJECTIVE_MS
+from loadtest.step_load import OBJECTIVE_MS
 
 ROOT = Path(__file__).parents[1]
 REPORTS = Path(".cache/loadtest")

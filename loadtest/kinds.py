@@ -15,4 +15,4 @@ class Kind(StrEnum):
     """From a job's finishedAt to the arrival of its final event; the two clocks must agree for it."""
 
     VIOLATION = "VIOLATION"
-    """A promise that was broken; named as in `loadtest.finals`."""
+    """A promise that was broken; named as in `loadtest.final_events`."""

@@ -20,11 +20,11 @@ import locust
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest import report, scenarios, verdict
-from loadtest.graphql_people import GraphqlOverEventStream, GraphqlOverWebSocket
-from loadtest.person import Person
-from loadtest.rest_people import RestPerson
+from loadtest.graphql_users import GraphqlOverEventStream, GraphqlOverWebSocket
+from loadtest.rest_users import RestUser
 from loadtest.shapes import Light, Medium, Shape, Soak, Spike, StepUntilBroken, Stress
 from loadtest.telemetry import Telemetry, exporting_reader
+from loadtest.user import SimulatedUser
 
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
@@ -36,7 +36,7 @@ __all__ = [
     "GraphqlOverWebSocket",
     "Light",
     "Medium",
-    "RestPerson",
+    "RestUser",
     "Soak",
     "Spike",
     "StepUntilBroken",
@@ -115,7 +115,7 @@ def prepare(environment: Environment, **_: object) -> None:
         shape = environment.shape_class
         options.scenario = shape.name if isinstance(shape, Shape) else ""
     if not isinstance(environment.runner, MasterRunner):
-        Person.learn(huge=options.huge)
+        SimulatedUser.learn(huge=options.huge)
 
 
 def judge(environment: Environment, **_: object) -> None:
@@ -124,10 +124,10 @@ def judge(environment: Environment, **_: object) -> None:
     if not isinstance(shape, Shape) or isinstance(environment.runner, WorkerRunner):
         return
     entries = report.entries_of(environment.stats)
-    climb = shape.climb if isinstance(shape, StepUntilBroken) else None
-    criteria = verdict.judge(entries, shape.bounds, climb, to_the_end=shape.is_over)
+    step_load = shape.step_load if isinstance(shape, StepUntilBroken) else None
+    criteria = verdict.judge(entries, shape.bounds, step_load, to_the_end=shape.is_over)
     parts = [verdict.table(shape.name, shape.measured_seconds, entries, criteria)]
-    parts += [verdict.steps_table(climb)] if climb else []
+    parts += [verdict.steps_table(step_load)] if step_load else []
     parts += ["\n".join(errors)] if (errors := report.errors_of(environment.stats)) else []
     text = "\n\n".join(parts)
     sys.stdout.write(f"\n{text}\n")

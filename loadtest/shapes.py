@@ -12,8 +12,8 @@ from locust import LoadTestShape
 from locust.runners import MasterRunner
 
 from loadtest import scenarios
-from loadtest.climb import OBJECTIVE_MS, SPAWN_RATE, Climb, Counts
 from loadtest.report import entries_of
+from loadtest.step_load import OBJECTIVE_MS, SPAWN_RATE, Counts, StepLoad
 from loadtest.verdict import Bounds, jobs_ms
 
 if TYPE_CHECKING:
@@ -131,12 +131,12 @@ class StepUntilBroken(Shape):
 
     def __init__(self) -> None:
         super().__init__()
-        self.climb = Climb()
+        self.step_load = StepLoad()
 
     def reset_time(self) -> None:
         """From the bottom again."""
         super().reset_time()
-        self.climb = Climb(self._users)
+        self.step_load = StepLoad(self._users)
         self._told = 0
 
     def wanted(self, elapsed: float) -> tuple[int, float] | None:
@@ -145,8 +145,8 @@ class StepUntilBroken(Shape):
             return None
         entries = entries_of(self.runner.stats)
         counts = Counts(jobs_ms(entries), sum(entry.failures for entry in entries))
-        users = self.climb.users_at(elapsed, counts)
-        for step in self.climb.steps[self._told :]:
+        users = self.step_load.users_at(elapsed, counts)
+        for step in self.step_load.steps[self._told :]:
             self._told += 1
             state = "held" if step.held else f"broken (p95 <= {OBJECTIVE_MS} ms and no failure is wanted)"
             print(  # noqa: T201 - a run of minutes tells how far it is

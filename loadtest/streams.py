@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from locust.contrib.fasthttp import FastHttpSession, ResponseContextManager
 
-    from loadtest.finals import Update
+    from loadtest.final_events import Update
 
 # So often the caller may look whether the job has ended unnoticed.
 SILENCE_SECONDS = 5

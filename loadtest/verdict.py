@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loadtest.finals import Violation
+from loadtest.final_events import Violation
 from loadtest.histogram import merged, percentile
 from loadtest.kinds import Kind
 from loadtest.sizes import HUGE
@@ -14,7 +14,7 @@ from loadtest.sizes import HUGE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from loadtest.climb import Climb
+    from loadtest.step_load import StepLoad
 
 
 KINDS = frozenset(Kind)
@@ -51,7 +51,7 @@ class Bounds:
 
 
 def judge(
-    entries: Sequence[Entry], bounds: Bounds, climb: Climb | None = None, *, to_the_end: bool = True
+    entries: Sequence[Entry], bounds: Bounds, step_load: StepLoad | None = None, *, to_the_end: bool = True
 ) -> list[Criterion]:
     """All that must hold for the run to pass; one that was interrupted does not."""
     found = [] if to_the_end else [Criterion("run to its end", "no", "yes", holds=False)]
@@ -70,8 +70,8 @@ def judge(
         p95 = percentile(jobs, 0.95)
         holds = p95 is not None and p95 <= bounds.p95_ms
         found.append(Criterion("p95 submit to final", f"{_ms(p95)} ms", f"<= {bounds.p95_ms} ms", holds))
-    if climb is not None:
-        users = climb.capacity.users if climb.capacity else 0
+    if step_load is not None:
+        users = step_load.capacity.users if step_load.capacity else 0
         found.append(Criterion("capacity", f"{users} users", "> 0 users", users > 0))
     return found
 
@@ -100,19 +100,19 @@ def table(title: str, seconds: float, entries: Sequence[Entry], criteria: Sequen
     return "\n".join((head, "", *lines))
 
 
-def steps_table(climb: Climb) -> str:
+def steps_table(step_load: StepLoad) -> str:
     """The steps of a climb, and the capacity in one sentence."""
     lines = [f"{'users':>8}{'jobs/s':>10}{'p95 ms':>10}{'failures':>10}"]
     lines += [
         f"{step.users:>8}{step.jobs_per_second:>10.1f}{_ms(step.p95_ms):>10}{step.failures:>10}"
         + ("" if step.held else "   broken")
-        for step in climb.steps
+        for step in step_load.steps
     ]
-    best = climb.capacity
+    best = step_load.capacity
     if best is None:
         lines.append("Capacity: none, the first step did not hold")
     else:
-        more = "" if any(not step.held for step in climb.steps) else " or more: the objective did not break"
+        more = "" if any(not step.held for step in step_load.steps) else " or more: the objective did not break"
         lines.append(f"Capacity: {best.users} users, {best.jobs_per_second:.1f} jobs/s at p95 {best.p95_ms} ms{more}")
     return "\n".join(lines)
 

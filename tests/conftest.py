@@ -87,7 +87,7 @@ class System:
 
 
 # So that tests need not wait long for what is told.
-TELLING_OFTEN: dict[str, Any] = {"OTEL_METRIC_EXPORT_INTERVAL": "200", "OTEL_BSP_SCHEDULE_DELAY": "100"}
+FREQUENT_EXPORT: dict[str, Any] = {"OTEL_METRIC_EXPORT_INTERVAL": "200", "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class TracedSystem:
     """A whole system, and what it has told of itself."""
 
     system: System
-    told: Receiver
+    received: Receiver
 
 
 @pytest.fixture(scope="session")
@@ -103,13 +103,13 @@ def traced(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """One for the whole run, with telemetry switched on."""
     folder = tmp_path_factory.mktemp("traced")
     prefix = f"traced-{uuid.uuid4().hex}:"
-    with receiver() as told:
-        options = TELLING_OFTEN | {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+    with receiver() as received:
+        options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with (
             programs.worker(folder, valkey.url, prefix, **options) as worker,
             programs.api(folder, valkey.url, prefix, **options) as (url, api),
         ):
-            yield TracedSystem(System(url, valkey, prefix, api, worker), told)
+            yield TracedSystem(System(url, valkey, prefix, api, worker), received)
 
 
 @pytest.fixture(scope="session")

@@ -202,8 +202,8 @@ def test_a_table_has_every_setting_with_its_default(position: int, settings: typ
 
 @pytest.mark.parametrize(("position", "settings"), list(enumerate([JobSettings, ApiSettings])))
 def test_a_table_says_what_the_settings_say_of_themselves(position: int, settings: type[BaseSettings]) -> None:
-    told = {name: meaning for name, (_, meaning) in tables()[position].items()}
-    assert told == {name.upper(): field.description for name, field in settings.model_fields.items()}
+    received = {name: meaning for name, (_, meaning) in tables()[position].items()}
+    assert received == {name.upper(): field.description for name, field in settings.model_fields.items()}
 
 
 def shown(field: FieldInfo) -> str:

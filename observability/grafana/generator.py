@@ -11,7 +11,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DashboardLinkType
 
 from observability.grafana import jobs_and_queue, load_test, prime_generator, workers
-from observability.grafana.marks import MARKS
+from observability.grafana.annotations import ANNOTATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def render(board: Board) -> dict[str, Any]:
     # Neither the numbers of panels nor the titles of annotations are the builder's to give.
     for number, panel in enumerate(built["panels"], start=1):
         panel["id"] = number
-    built["annotations"] = {"list": [mark.annotation() for mark in MARKS]}
+    built["annotations"] = {"list": [mark.annotation() for mark in ANNOTATIONS]}
     return built
 
 

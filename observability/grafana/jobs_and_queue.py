@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observability.grafana import promises, traces
+from observability.grafana import slo, traces
 from observability.grafana.panels import Board, Graph, Levels
 from observability.grafana.queries import (
     gauge_sum,
@@ -188,8 +188,8 @@ BOARD = Board(
     "Jobs and queue",
     "Objectives first, then whether anything was lost, what waits, what comes and goes, and who is told.",
     {
-        "Objectives": promises.OBJECTIVES,
-        "Nothing is lost": promises.NOTHING_IS_LOST,
+        "Objectives": slo.OBJECTIVES,
+        "Nothing is lost": slo.NOTHING_IS_LOST,
         "Backlog": _BACKLOG,
         "Flow": _FLOW,
         "Live updates": _LIVE,

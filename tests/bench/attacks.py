@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests import programs
+from tests.e2e.target_process import JSON, TargetProcess, attacked
 from tests.e2e.test_attacks import BODIES, OPERATIONS
 from tests.e2e.test_slow_attacks import BODY, HEAD
-from tests.e2e.victim import JSON, Victim, attacked
 
 if TYPE_CHECKING:
     import socket
@@ -35,12 +35,12 @@ PAUSE_SECONDS = 0.05
 _FORK = multiprocessing.get_context("fork")
 
 
-def p95(victim: Victim) -> float:
+def p95(target: TargetProcess) -> float:
     """Of somebody who asks for little, in seconds."""
     took = []
     for _ in range(REQUESTS):
         begun = time.perf_counter()
-        assert victim.answers()
+        assert target.answers()
         took.append(time.perf_counter() - begun)
     return quantiles(took, n=20)[-1]
 
@@ -58,11 +58,11 @@ def sending(url: str, over: Event) -> None:
                 over.wait(PAUSE_SECONDS)
 
 
-def holding(victim: Victim, over: Event) -> None:
+def holding(target: TargetProcess, over: Event) -> None:
     """Half-open sockets, and a drop for each now and then."""
     sockets: list[socket.socket] = []
     for number in range(2_000):
-        sockets.append(victim.connect())
+        sockets.append(target.connect())
         sockets[-1].sendall(("", HEAD + "X-Slow: ", BODY)[number % 3].encode())
     while not over.wait(1):
         for one in sockets[-500:]:
@@ -72,16 +72,16 @@ def holding(victim: Victim, over: Event) -> None:
         one.close()
 
 
-def ratio(victim: Victim, attack: Callable[[Event], None]) -> float:
+def ratio(target: TargetProcess, attack: Callable[[Event], None]) -> float:
     """How many times as long others wait; the median of some turns."""
     found = []
     for _ in range(TURNS):
-        without = p95(victim)
+        without = p95(target)
         # In a process of its own: what it does there must not slow the one that measures.
         over = _FORK.Event()
         attacker = _FORK.Process(target=attack, args=(over,))
         attacker.start()
-        found.append(p95(victim) / without)
+        found.append(p95(target) / without)
         over.set()
         attacker.join()
     return median(found)
@@ -92,10 +92,10 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         programs.valkey(Path(folder) / "valkey") as valkey,
-        attacked(Path(folder), valkey, "bench:") as victim,
+        attacked(Path(folder), valkey, "bench:") as target,
     ):
-        sent = ratio(victim, lambda over: sending(victim.url, over))
-        held = ratio(victim, lambda over: holding(victim, over))
+        sent = ratio(target, lambda over: sending(target.url, over))
+        held = ratio(target, lambda over: holding(target, over))
     print(f"p95 of others, times that without: {sent:.2f} beside refused requests, {held:.2f} beside half-open sockets")
     return int(max(sent, held) > MOST)
 

@@ -31,8 +31,8 @@ _WIDTHS = (18, 8, 8, 12, 8, 12, 8)
 def main(rounds: int = 40, mutations: int = 100) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        told = stack.enter_context(receiver())
-        on: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "10000"}
+        received = stack.enter_context(receiver())
+        on: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "10000"}
         tenth = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"}
         variants: dict[str, dict[str, Any]] = {
             "off": {},

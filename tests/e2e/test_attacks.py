@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 import websockets
 
-from tests.e2e.victim import JSON, MOST_BYTES, MOST_SECONDS, STREAM, attacked
+from tests.e2e.target_process import JSON, MOST_BYTES, MOST_SECONDS, STREAM, attacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
 
-    from tests.e2e.victim import Victim
+    from tests.e2e.target_process import TargetProcess
     from tests.programs import Valkey
 
 REPEATS = 20
@@ -29,7 +29,7 @@ BODY_BYTES = 50 * 2**20
 
 
 @pytest.fixture(scope="module")
-def victim(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+def target(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetProcess]:
     with attacked(tmp_path_factory.mktemp("attacked"), valkey, "attacked:") as found:
         yield found
 
@@ -81,20 +81,20 @@ OPERATIONS: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.parametrize("accept", [JSON, STREAM])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_meant_to_harm_is_refused_for_little(victim: Victim, name: str, accept: str) -> None:
+def test_an_operation_meant_to_harm_is_refused_for_little(target: TargetProcess, name: str, accept: str) -> None:
     query, variables = OPERATIONS[name]
-    resident, work = victim.resident(), []
+    resident, work = target.resident(), []
     for number in range(REPEATS):
-        before = victim.worked()
+        before = target.worked()
         # Another one each time, so that nothing is known of it.
-        answer = victim.send(f"{query}#{number}", variables, accept)
-        work.append(victim.worked() - before)
+        answer = target.send(f"{query}#{number}", variables, accept)
+        work.append(target.worked() - before)
         assert answer.status_code < 500
         for error in errors_of(answer):
             assert error["extensions"]["code"] in {"LIMIT_EXCEEDED", "GRAPHQL_VALIDATION_FAILED", "CONTENT_TOO_LARGE"}
     assert median(work) < MOST_SECONDS
-    assert victim.resident() - resident < MOST_BYTES
-    assert victim.answers()
+    assert target.resident() - resident < MOST_BYTES
+    assert target.answers()
 
 
 def errors_of(answer: httpx.Response) -> list[dict[str, Any]]:
@@ -109,13 +109,13 @@ def errors_of(answer: httpx.Response) -> list[dict[str, Any]]:
     return found
 
 
-def test_different_documents_do_not_pile_up(victim: Victim) -> None:
-    before = victim.worked()
-    resident = victim.resident()
+def test_different_documents_do_not_pile_up(target: TargetProcess) -> None:
+    before = target.worked()
+    resident = target.resident()
     for i in range(150):
-        victim.send("{ limits { " + f"a{i}: maxCount " + "maxCount " * 250 + "} }")
-    assert victim.worked() - before < 150 * MOST_SECONDS
-    assert victim.resident() - resident < MOST_BYTES
+        target.send("{ limits { " + f"a{i}: maxCount " + "maxCount " * 250 + "} }")
+    assert target.worked() - before < 150 * MOST_SECONDS
+    assert target.resident() - resident < MOST_BYTES
 
 
 BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
@@ -130,36 +130,36 @@ BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
 
 @pytest.mark.parametrize("path", ["/graphql", "/generate"])
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_meant_to_harm_is_refused_for_little(victim: Victim, name: str, path: str) -> None:
+def test_a_body_meant_to_harm_is_refused_for_little(target: TargetProcess, name: str, path: str) -> None:
     body, headers = BODIES[name]
-    resident, work = victim.resident(), []
+    resident, work = target.resident(), []
     for _ in range(REPEATS):
-        before = victim.worked()
-        answer = victim.client.post(path, content=body, headers={"Content-Type": JSON, **headers})
-        work.append(victim.worked() - before)
+        before = target.worked()
+        answer = target.client.post(path, content=body, headers={"Content-Type": JSON, **headers})
+        work.append(target.worked() - before)
         assert 400 <= answer.status_code < 500 or errors_of(answer)
     assert median(work) < MOST_SECONDS
-    assert victim.resident() - resident < MOST_BYTES
-    assert victim.answers()
+    assert target.resident() - resident < MOST_BYTES
+    assert target.answers()
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/generate"])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_of_50_mb_is_refused_before_it_is_read(victim: Victim, path: str, chunked: bool) -> None:
-    before, resident = victim.worked(), victim.resident()
-    assert send_a_lot(victim, path, chunked) in {400, 413}
-    assert victim.worked() - before < MOST_SECONDS
-    assert victim.resident() - resident < MOST_BYTES
-    assert victim.answers()
+def test_a_body_of_50_mb_is_refused_before_it_is_read(target: TargetProcess, path: str, chunked: bool) -> None:
+    before, resident = target.worked(), target.resident()
+    assert send_a_lot(target, path, chunked) in {400, 413}
+    assert target.worked() - before < MOST_SECONDS
+    assert target.resident() - resident < MOST_BYTES
+    assert target.answers()
 
 
-def send_a_lot(victim: Victim, path: str, chunked: bool) -> int:
+def send_a_lot(target: TargetProcess, path: str, chunked: bool) -> int:
     """The status of the answer to a body that is sent on, whatever is answered, until the other side hangs up."""
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {BODY_BYTES}"
-    head = f"POST {path} HTTP/1.1\r\nHost: {urlsplit(victim.url).netloc}\r\nContent-Type: {JSON}\r\n{length}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: {urlsplit(target.url).netloc}\r\nContent-Type: {JSON}\r\n{length}\r\n\r\n"
     piece = b" " * 2**16
     framed = b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece
-    with victim.connect() as connection:
+    with target.connect() as connection:
         connection.sendall(head.encode())
         answer = b""
         with suppress(OSError):
@@ -172,20 +172,20 @@ def send_a_lot(victim: Victim, path: str, chunked: bool) -> int:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_over_a_websocket_too_and_its_other_operations_go_on(victim: Victim, name: str) -> None:
+async def test_over_a_websocket_too_and_its_other_operations_go_on(target: TargetProcess, name: str) -> None:
     query, variables = OPERATIONS[name]
     work = []
     for number in range(5):
-        before = victim.worked()
-        await attack_by_websocket(victim, {"query": f"{query}#{number} by socket", "variables": variables})
-        work.append(victim.worked() - before)
+        before = target.worked()
+        await attack_by_websocket(target, {"query": f"{query}#{number} by socket", "variables": variables})
+        work.append(target.worked() - before)
     assert median(work) < MOST_SECONDS
-    assert victim.answers()
+    assert target.answers()
 
 
-async def attack_by_websocket(victim: Victim, payload: dict[str, Any]) -> None:
+async def attack_by_websocket(target: TargetProcess, payload: dict[str, Any]) -> None:
     """Send an operation; it is refused, and another one on the same socket is answered. Or the socket is closed."""
-    address = f"{victim.url.replace('http', 'ws', 1)}/graphql"
+    address = f"{target.url.replace('http', 'ws', 1)}/graphql"
     async with websockets.connect(address, subprotocols=[websockets.Subprotocol("graphql-transport-ws")]) as socket_:
 
         async def ask(message: dict[str, Any]) -> Any:

@@ -36,7 +36,7 @@ SUBMIT = """mutation ($count: Int!, $start: SafeInt!) {
 }"""
 
 
-class Stage:
+class Harness:
     """A system of its own, some of whose parts may be killed."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
@@ -67,73 +67,76 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def harness(tmp_path: Path) -> Iterator[Harness]:
     with ExitStack() as stack:
-        yield Stage(tmp_path, stack)
+        yield Harness(tmp_path, stack)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_any_interleaving_is_told_alike_on_every_transport(stage: Stage, seed: int) -> None:
+async def test_any_interleaving_is_told_alike_on_every_transport(harness: Harness, seed: int) -> None:
     chance = random.Random(seed)
-    crashes = asyncio.create_task(kill_workers(stage, random.Random(seed), times=3))
-    await asyncio.gather(*(one_life(stage, random.Random(chance.random())) for _ in range(JOBS)))
+    crashes = asyncio.create_task(kill_workers(harness, random.Random(seed), times=3))
+    await asyncio.gather(*(one_life(harness, random.Random(chance.random())) for _ in range(JOBS)))
     await crashes
 
 
-async def one_life(stage: Stage, chance: random.Random) -> None:
+async def one_life(harness: Harness, chance: random.Random) -> None:
     """Submit, follow in several ways, perhaps cancel, perhaps retry."""
     await asyncio.sleep(chance.random() * 3)
     # Far out, a million primes take long enough for a worker to be killed at it.
     big = chance.random() < 0.1
     count = 1_000_000 if big else chance.randint(1, 5_000)
-    job_id = await stage.submit(count, 10**14 if big else 2)
-    followers = [follow(stage, job_id, chance.choice(list(TRANSPORTS)), chance) for _ in range(chance.randint(1, 3))]
+    job_id = await harness.submit(count, 10**14 if big else 2)
+    followers = [follow(harness, job_id, chance.choice(list(TRANSPORTS)), chance) for _ in range(chance.randint(1, 3))]
     if not big and chance.random() < 0.5:
-        followers.append(stream(stage, job_id, engine.primes_from(2, count).tolist(), chance))
-    cancelling = stage.post("mutation ($id: ID!) { cancelJob(id: $id) { __typename } }", id=job_id)
+        followers.append(stream(harness, job_id, engine.primes_from(2, count).tolist(), chance))
+    cancelling = harness.post("mutation ($id: ID!) { cancelJob(id: $id) { __typename } }", id=job_id)
     if chance.random() < 0.3:
         followers.append(cancelling)  # type: ignore[arg-type]
     else:
         cancelling.close()
     await asyncio.gather(*followers)
-    retried = await stage.post(
+    retried = await harness.post(
         "mutation ($id: ID!) { retryJob(id: $id) { __typename ... on RetryJobAccepted { job { id } } } }", id=job_id
     )
-    cancelled = (await stage.final_state(job_id))["status"] == "CANCELLED"
+    cancelled = (await harness.final_state(job_id))["status"] == "CANCELLED"
     assert (retried["retryJob"]["__typename"] == "RetryJobAccepted") is cancelled
     if cancelled:
-        await follow(stage, retried["retryJob"]["job"]["id"], chance.choice(list(TRANSPORTS)), chance)
+        await follow(harness, retried["retryJob"]["job"]["id"], chance.choice(list(TRANSPORTS)), chance)
 
 
-async def follow(stage: Stage, job_id: str, transport: str, chance: random.Random) -> None:
+async def follow(harness: Harness, job_id: str, transport: str, chance: random.Random) -> None:
     """Follow to the end, perhaps leaving and resuming on the way, and check what was told."""
     await asyncio.sleep(chance.random() * chance.choice([0, 0.05, 0.5]))
-    told: list[State] = []
-    while not (told and told[-1]["isFinal"]):
-        after = told[-1]["version"] if told else None
+    received: list[State] = []
+    while not (received and received[-1]["isFinal"]):
+        after = received[-1]["version"] if received else None
         with suppress(Unavailable):
-            async with aclosing(TRANSPORTS[transport](stage.url, job_id, after)) as states:
+            async with aclosing(TRANSPORTS[transport](harness.url, job_id, after)) as states:
                 async for state in states:
-                    told.append(state)
+                    received.append(state)
                     if not state["isFinal"] and chance.random() < 0.2:
                         transport = chance.choice(list(TRANSPORTS))
                         break
-    versions = [state["version"] for state in told]
-    assert versions == sorted(set(versions)), (transport, told)
-    assert [state["isFinal"] for state in told].count(True) == 1, (transport, told)
-    final = await stage.final_state(job_id)
+    versions = [state["version"] for state in received]
+    assert versions == sorted(set(versions)), (transport, received)
+    assert [state["isFinal"] for state in received].count(True) == 1, (transport, received)
+    final = await harness.final_state(job_id)
     assert final["status"] in FINAL
-    assert (told[-1]["version"], told[-1]["status"]) == (final["version"], final["status"]), (transport, told)
+    assert (received[-1]["version"], received[-1]["status"]) == (final["version"], final["status"]), (
+        transport,
+        received,
+    )
 
 
-async def stream(stage: Stage, job_id: str, expected: list[int], chance: random.Random) -> None:
+async def stream(harness: Harness, job_id: str, expected: list[int], chance: random.Random) -> None:
     """The job's primes from some index on, leaving and resuming on the way: no gap, no repeat, and a reason to end."""
     start = chance.choice([0, chance.randrange(len(expected))])
     values: list[int] = []
     end = None
     while end is None:
         accept = chance.choice([EVENT_STREAM, MULTIPART])
-        async with aclosing(prime_batches(stage.url, job_id, start + len(values), accept)) as events:
+        async with aclosing(prime_batches(harness.url, job_id, start + len(values), accept)) as events:
             async for event in events:
                 if event["__typename"] == "JobStopped" or event.get("isLast"):
                     end = event["__typename"]
@@ -143,75 +146,75 @@ async def stream(stage: Stage, job_id: str, expected: list[int], chance: random.
                 if chance.random() < 0.3:
                     break
     assert values == expected[start : start + len(values)]
-    final = await stage.final_state(job_id)
+    final = await harness.final_state(job_id)
     if final["status"] == "SUCCEEDED":
         assert (end, len(values)) == ("PrimeBatch", len(expected) - start)
     else:
         assert end == "JobStopped"
 
 
-async def kill_workers(stage: Stage, chance: random.Random, times: int) -> None:
+async def kill_workers(harness: Harness, chance: random.Random, times: int) -> None:
     """Kill a child process of a worker now and then; the worker starts another."""
     for _ in range(times):
         await asyncio.sleep(0.5 + chance.random())
-        children = psutil.Process(chance.choice(stage.workers).process.pid).children()
+        children = psutil.Process(chance.choice(harness.workers).process.pid).children()
         os.kill(chance.choice(children).pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("clients", [8, 50, 200])
-async def test_nobody_who_submits_and_then_subscribes_misses_the_end(stage: Stage, clients: int) -> None:
+async def test_nobody_who_submits_and_then_subscribes_misses_the_end(harness: Harness, clients: int) -> None:
     chance = random.Random(clients)
-    await asyncio.gather(*(submit_and_follow(stage, transport_of(i), chance) for i in range(clients)))
+    await asyncio.gather(*(submit_and_follow(harness, transport_of(i), chance) for i in range(clients)))
 
 
-async def test_nobody_misses_the_end_although_valkey_is_killed_midway(stage: Stage) -> None:
-    jobs = [await stage.submit(1_000_000, 8 * 10**15) for _ in range(60)]
-    following = asyncio.gather(*(watch_through(stage, job) for job in jobs for _ in range(2)))
+async def test_nobody_misses_the_end_although_valkey_is_killed_midway(harness: Harness) -> None:
+    jobs = [await harness.submit(1_000_000, 8 * 10**15) for _ in range(60)]
+    following = asyncio.gather(*(watch_through(harness, job) for job in jobs for _ in range(2)))
     finished = "{ jobs(filter: {statuses: [SUCCEEDED]}) { totalCount } }"
 
     async def midway() -> bool:
-        return int((await stage.post(finished))["jobs"]["totalCount"]) >= 2
+        return int((await harness.post(finished))["jobs"]["totalCount"]) >= 2
 
     await eventually(midway, 60)
-    assert stage.valkey.program is not None
-    stage.valkey.program.kill()
-    restarted = programs.valkey(stage.valkey.folder, stage.valkey.port)
-    await asyncio.to_thread(stage.stack.enter_context, restarted)
+    assert harness.valkey.program is not None
+    harness.valkey.program.kill()
+    restarted = programs.valkey(harness.valkey.folder, harness.valkey.port)
+    await asyncio.to_thread(harness.stack.enter_context, restarted)
     await asyncio.wait_for(following, 60)
     for job in jobs:
-        assert (await stage.final_state(job))["status"] == "SUCCEEDED"
+        assert (await harness.final_state(job))["status"] == "SUCCEEDED"
 
 
-async def watch_through(stage: Stage, job_id: str) -> None:
+async def watch_through(harness: Harness, job_id: str) -> None:
     """Follow by WebSocket; whoever was there before the outage is not even told of it."""
-    told: list[State] = []
-    while not (told and told[-1]["isFinal"]):
+    received: list[State] = []
+    while not (received and received[-1]["isFinal"]):
         with suppress(Unavailable):
-            states = TRANSPORTS["websocket"](stage.url, job_id, told[-1]["version"] if told else None)
+            states = TRANSPORTS["websocket"](harness.url, job_id, received[-1]["version"] if received else None)
             async for state in states:
-                told.append(state)  # noqa: PERF401 - what was told before an outage must be kept
-    assert [state["isFinal"] for state in told].count(True) == 1, told
-    assert told[-1]["status"] == "SUCCEEDED"
+                received.append(state)  # noqa: PERF401 - what was told before an outage must be kept
+    assert [state["isFinal"] for state in received].count(True) == 1, received
+    assert received[-1]["status"] == "SUCCEEDED"
 
 
-async def submit_and_follow(stage: Stage, transport: str, chance: random.Random) -> None:
-    await follow(stage, await stage.submit(chance.randint(10, 1_000)), transport, random.Random(chance.random()))
+async def submit_and_follow(harness: Harness, transport: str, chance: random.Random) -> None:
+    await follow(harness, await harness.submit(chance.randint(10, 1_000)), transport, random.Random(chance.random()))
 
 
 def transport_of(number: int) -> str:
     return list(TRANSPORTS)[number % len(TRANSPORTS)]
 
 
-async def test_a_subscriber_that_leaves_is_forgotten(stage: Stage) -> None:
-    for worker in stage.workers:
+async def test_a_subscriber_that_leaves_is_forgotten(harness: Harness) -> None:
+    for worker in harness.workers:
         worker.kill()
-    job_id = await stage.submit(10)
+    job_id = await harness.submit(10)
     for transport in TRANSPORTS:
-        async with aclosing(TRANSPORTS[transport](stage.url, job_id)) as states:
+        async with aclosing(TRANSPORTS[transport](harness.url, job_id)) as states:
             await anext(states)
 
     def subscribers() -> int:
-        answer = httpx.post(f"{stage.url}/graphql", json={"query": "{ system { subscribers } }"}).json()
+        answer = httpx.post(f"{harness.url}/graphql", json={"query": "{ system { subscribers } }"}).json()
         found: int = answer["data"]["system"]["subscribers"]
         return found
 

@@ -136,14 +136,14 @@ def test_a_worker_that_is_killed_costs_its_segments_alone(tmp_path: Path) -> Non
     with (
         programs.valkey(tmp_path) as valkey,
         programs.worker(tmp_path, valkey.url, "killed:", 1, **options),
-        programs.worker(tmp_path, valkey.url, "killed:", 1, **options) as victim,
+        programs.worker(tmp_path, valkey.url, "killed:", 1, **options) as target,
         programs.api(tmp_path, valkey.url, "killed:", **options) as (url, _),
     ):
-        child = psutil.Process(victim.process.pid).children()[0]
+        child = psutil.Process(target.process.pid).children()[0]
         before = child.cpu_times().user
         job = ask(url, SUBMIT, n=COUNT, start=2, ms=0)["generatePrimes"]["job"]["id"]
         wait_until(lambda: child.cpu_times().user > before + 0.03)
-        victim.kill()
+        target.kill()
         # Waits for the end, on whoever is left.
         wait_until(lambda: ask(url, STATE, id=job, offset=0)["job"]["status"] == "SUCCEEDED", 60)
         assert result(url, job)["sha256"] == SHA256

@@ -63,17 +63,17 @@ def subscribers(url: str) -> int:
 
 
 def test_a_client_submits_and_follows_to_the_end(journey: Journey) -> None:
-    told = journey("follow")
-    assert told["submitted"]["outcome"] == "CREATED"
-    updates = [update["job"] for update in told["updates"]]
+    received = journey("follow")
+    assert received["submitted"]["outcome"] == "CREATED"
+    updates = [update["job"] for update in received["updates"]]
     versions = [job["version"] for job in updates]
     assert versions == sorted(set(versions))
     assert [job["isFinal"] for job in updates] == [False] * (len(updates) - 1) + [True]
     assert updates[-1]["status"] == "SUCCEEDED"
     assert plain(updates[-1])["progress"] == {"done": 10, "total": 10}
     # Whoever comes late gets the final state, and its cache holds the same.
-    assert [update["job"] for update in told["again"]] == updates[-1:]
-    assert plain(told["job"]) == plain(told["cached"]) == plain(updates[-1])
+    assert [update["job"] for update in received["again"]] == updates[-1:]
+    assert plain(received["job"]) == plain(received["cached"]) == plain(updates[-1])
 
 
 def test_a_client_pages_forwards_and_backwards(journey: Journey) -> None:
@@ -84,11 +84,13 @@ def test_a_client_pages_forwards_and_backwards(journey: Journey) -> None:
 
 
 def test_a_client_cancels_what_it_follows(journey: Journey) -> None:
-    told = journey("cancel", worker_works=False)
-    assert told["cancelled"]["__typename"] == "CancelJobAccepted"
-    assert [update["job"]["status"] for update in told["updates"]] == ["QUEUED", "CANCELLED"]
-    assert told["again"]["code"] == "JOB_ALREADY_FINISHED"
-    assert plain(told["again"]["job"]) == plain(told["cancelled"]["job"]) == plain(told["updates"][-1]["job"])
+    received = journey("cancel", worker_works=False)
+    assert received["cancelled"]["__typename"] == "CancelJobAccepted"
+    assert [update["job"]["status"] for update in received["updates"]] == ["QUEUED", "CANCELLED"]
+    assert received["again"]["code"] == "JOB_ALREADY_FINISHED"
+    assert (
+        plain(received["again"]["job"]) == plain(received["cancelled"]["job"]) == plain(received["updates"][-1]["job"])
+    )
 
 
 def test_a_client_streams_the_values_without_gap_or_repeat(journey: Journey) -> None:

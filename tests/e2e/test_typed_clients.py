@@ -65,8 +65,8 @@ def test_a_generated_python_client_has_types_that_fit(ariadne: Path, python: Pat
 
 
 def test_a_generated_python_client_submits_follows_and_pages(ariadne: Path, python: Path, system: System) -> None:
-    told = json.loads(run([str(python), "usage.py", system.graphql], ariadne))
-    assert told["statuses"][-1] == "SUCCEEDED"
-    assert told["values"] == [101, 103, 107, 109, 113, 127, 131, 137, 139, 149]
-    assert told["bounds"] == [1, 100_000_000]
-    assert told["is_young"]
+    received = json.loads(run([str(python), "usage.py", system.graphql], ariadne))
+    assert received["statuses"][-1] == "SUCCEEDED"
+    assert received["values"] == [101, 103, 107, 109, 113, 127, 131, 137, 139, 149]
+    assert received["bounds"] == [1, 100_000_000]
+    assert received["is_young"]

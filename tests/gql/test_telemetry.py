@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 from observability.buckets import SECONDS
 from tests import programs
 from tests.clients import data, finished_job
-from tests.conftest import TELLING_OFTEN
+from tests.conftest import FREQUENT_EXPORT
 from tests.otlp import receiver
 from tests.waiting import wait_until
 
@@ -58,9 +58,9 @@ def until_complete(socket: ClientConnection) -> Iterator[str | bytes]:
 
 
 def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
-    told, url = traced.told, traced.system.url
-    told.catch_up()
-    before = told.total(HTTP, http_route="/status/{request_id}", http_response_status_code="200")
+    received, url = traced.received, traced.system.url
+    received.catch_up()
+    before = received.total(HTTP, http_route="/status/{request_id}", http_response_status_code="200")
     job_id = finished_job(traced.system, 10)
     for path in (f"/status/{job_id}", "/status/unknown", "/nowhere", "/livez"):
         httpx.get(url + path)
@@ -68,15 +68,15 @@ def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
     def counted() -> bool:
         status = {"http_route": "/status/{request_id}"}
         return (
-            told.total(HTTP, **status, http_response_status_code="200") == before + 1
-            and told.total(HTTP, **status, http_response_status_code="404") >= 1
-            and told.total(HTTP, http_route="/graphql", http_response_status_code="200") >= 1
+            received.total(HTTP, **status, http_response_status_code="200") == before + 1
+            and received.total(HTTP, **status, http_response_status_code="404") >= 1
+            and received.total(HTTP, http_route="/graphql", http_response_status_code="200") >= 1
         )
 
     wait_until(counted)
-    assert (told.bounds[HTTP], told.units[HTTP]) == (SECONDS, "s")
-    assert told.total(HTTP, http_route="/livez") == 0
-    assert {key for labels in told.series_of(HTTP) for key, _ in labels} <= {
+    assert (received.bounds[HTTP], received.units[HTTP]) == (SECONDS, "s")
+    assert received.total(HTTP, http_route="/livez") == 0
+    assert {key for labels in received.series_of(HTTP) for key, _ in labels} <= {
         "http.request.method",
         "http.route",
         "http.response.status_code",
@@ -86,7 +86,7 @@ def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
 
 def test_one_way_to_answer_is_one_series(traced: TracedSystem) -> None:
     """A status that is 200 to a person must not be two values to the SDK."""
-    told, url = traced.told, traced.system.url
+    received, url = traced.received, traced.system.url
     job_id = finished_job(traced.system, 10)
     stream = {"query": "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }", "variables": {"id": job_id}}
     httpx.post(traced.system.graphql, json=stream, headers={"Accept": "text/event-stream"})
@@ -94,15 +94,15 @@ def test_one_way_to_answer_is_one_series(traced: TracedSystem) -> None:
     httpx.post(traced.system.graphql, content="x" * 300_000)
     for path in ("/readyz", "/docs", "/", f"/jobs/{job_id}/primes.csv", f"/status/{job_id}", "/status/none"):
         httpx.get(url + path)
-    told.catch_up()
-    assert told.ambiguous == set()
+    received.catch_up()
+    assert received.ambiguous == set()
 
 
 def test_primes_are_counted_by_the_door_they_leave_by(traced: TracedSystem) -> None:
-    told, url = traced.told, traced.system.url
-    told.catch_up()
+    received, url = traced.received, traced.system.url
+    received.catch_up()
     doors = ("graphql", "rest", "download")
-    before = {door: told.total("prime.served", prime_door=door) for door in doors}
+    before = {door: received.total("prime.served", prime_door=door) for door in doors}
     job_id = finished_job(traced.system, 50)
     data(
         traced.system,
@@ -112,24 +112,24 @@ def test_primes_are_counted_by_the_door_they_leave_by(traced: TracedSystem) -> N
     httpx.get(f"{url}/status/{job_id}")
     httpx.get(f"{url}/jobs/{job_id}/primes.csv")
     expected = {door: before[door] + count for door, count in zip(doors, (8, 50, 50), strict=True)}
-    wait_until(lambda: {door: told.total("prime.served", prime_door=door) for door in doors} == expected)
+    wait_until(lambda: {door: received.total("prime.served", prime_door=door) for door in doors} == expected)
 
 
 @pytest.mark.parametrize("follow", [by_event_stream, by_websocket])
 def test_deliveries_are_counted_with_their_lag_and_link_to_the_job(
     traced: TracedSystem, follow: Callable[[TracedSystem, str], int]
 ) -> None:
-    told = traced.told
-    told.catch_up()
-    delivered, lagging = told.total("job.events.delivered"), told.total("job.event.lag")
+    received = traced.received
+    received.catch_up()
+    delivered, lagging = received.total("job.events.delivered"), received.total("job.event.lag")
     job = data(traced.system, SUBMIT)["generatePrimes"]["job"]
     sent = follow(traced, job["id"])
     assert sent
-    wait_until(lambda: told.total("job.events.delivered") == delivered + sent)
-    assert told.total("job.event.lag") <= lagging + sent
+    wait_until(lambda: received.total("job.events.delivered") == delivered + sent)
+    assert received.total("job.event.lag") <= lagging + sent
 
     def linked() -> bool:
-        deliveries = [span for span in told.spans if span.name == "deliver" and span.links == (job["traceId"],)]
+        deliveries = [span for span in received.spans if span.name == "deliver" and span.links == (job["traceId"],)]
         return len([span for span in deliveries if span.trace_id != job["traceId"]]) == sent
 
     wait_until(linked)
@@ -148,7 +148,7 @@ def test_jobs_of_one_websocket_are_traces_apart(traced: TracedSystem) -> None:
     assert len(set(ids)) == 2
 
     def whole() -> bool:
-        spans = [span for span in traced.told.spans if span.trace_id in ids and not span.parent_id]
+        spans = [span for span in traced.received.spans if span.trace_id in ids and not span.parent_id]
         connections = {link for span in spans for link in span.links}
         return [span.name for span in spans] == ["mutation generatePrimes"] * 2 and len(connections) == 1
 
@@ -157,12 +157,12 @@ def test_jobs_of_one_websocket_are_traces_apart(traced: TracedSystem) -> None:
 
 def test_a_delivery_after_the_subscriber_came_has_its_lag(traced: TracedSystem) -> None:
     """A wait for the end is a subscription too, and a short job ends during it; on a busy machine, not each does."""
-    traced.told.catch_up()
-    before = traced.told.total("job.event.lag")
+    traced.received.catch_up()
+    before = traced.received.total("job.event.lag")
 
     def lagged() -> bool:
         finished_job(traced.system, 10)
-        return traced.told.total("job.event.lag") > before
+        return traced.received.total("job.event.lag") > before
 
     wait_until(lagged)
 
@@ -179,19 +179,19 @@ def test_a_delivery_after_the_subscriber_came_has_its_lag(traced: TracedSystem) 
 def test_nothing_is_told_unless_it_is_asked_for(
     valkey: Valkey, prefix: str, tmp_path: Path, switch: dict[str, Any]
 ) -> None:
-    with receiver() as told:
-        endpoint: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint} if len(switch) > 1 else {}
-        with programs.api(tmp_path, valkey.url, prefix, **TELLING_OFTEN, **endpoint, **switch) as (url, _):
+    with receiver() as received:
+        endpoint: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint} if len(switch) > 1 else {}
+        with programs.api(tmp_path, valkey.url, prefix, **FREQUENT_EXPORT, **endpoint, **switch) as (url, _):
             answer = httpx.post(f"{url}/graphql", json={"query": SUBMIT}).json()
     assert answer["data"]["generatePrimes"]["job"]["traceId"] is None
-    assert (told.spans, told.series, told.logs) == ([], {}, [])
+    assert (received.spans, received.series, received.logs) == ([], {}, [])
 
 
 def test_counts_are_exact_over_several_processes_and_a_hot_restart(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
     """Each process of uvicorn's tells for itself, to its end; what replaces it begins anew."""
     requests, operation = 20, {"graphql_root_field": "generatePrimes"}
-    with receiver() as told:
-        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+    with receiver() as received:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with programs.api(tmp_path, valkey.url, prefix, more=["--workers", "2"], **options) as (url, api):
             wait_until(lambda: started(api) == 2, 30)
             for _ in range(requests):
@@ -201,10 +201,10 @@ def test_counts_are_exact_over_several_processes_and_a_hot_restart(valkey: Valke
             for _ in range(requests):
                 assert httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).is_success
             api.end()
-    assert told.total(HTTP, http_route="/graphql") == 2 * requests
-    assert told.total("graphql.server.operation.duration", **operation) == 2 * requests
-    assert len([span for span in told.spans if span.name == "mutation generatePrimes"]) == 2 * requests
-    assert len(told.instances("primes-api")) == 4
+    assert received.total(HTTP, http_route="/graphql") == 2 * requests
+    assert received.total("graphql.server.operation.duration", **operation) == 2 * requests
+    assert len([span for span in received.spans if span.name == "mutation generatePrimes"]) == 2 * requests
+    assert len(received.instances("primes-api")) == 4
 
 
 def started(api: Program) -> int:
@@ -225,7 +225,7 @@ def test_a_collector_that_is_away_holds_up_neither_requests_nor_the_end(
     valkey: Valkey, prefix: str, tmp_path: Path, protocol: str
 ) -> None:
     nowhere = f"http://127.0.0.1:{programs.free_port()}"
-    options = TELLING_OFTEN | {"OTEL_EXPORTER_OTLP_ENDPOINT": nowhere, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": nowhere, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
     with programs.api(tmp_path, valkey.url, prefix, **options) as (url, api):
         assert httpx.post(f"{url}/graphql", json={"query": "{ limits { maxCount } }"}, timeout=2).is_success
         api.end(within=10)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from loadtest.finals import Violation
+from loadtest.final_events import Violation
 from loadtest.telemetry import SECONDS, Telemetry, exporting_reader
 from tests.programs import ROOT
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DOCUMENT = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
 
 
-def told() -> tuple[dict[str, Any], dict[str, str]]:
+def received() -> tuple[dict[str, Any], dict[str, str]]:
     """All metrics after one of each thing has happened: the SDK's metrics by name, and the resource."""
     reader = InMemoryMetricReader()
     telemetry = Telemetry(reader, lambda: 7, lambda: "light")
@@ -37,7 +37,7 @@ def told() -> tuple[dict[str, Any], dict[str, str]]:
 def test_every_documented_metric_is_told_with_its_unit_and_attributes_and_no_other() -> None:
     rows = re.findall(r"^\| `(loadtest\.[a-z.]+)` \| \w+, ([^ |:]+)[^|]*\| ([^|]*)\|", DOCUMENT, re.MULTILINE)
     documented = {name: (unit, frozenset(re.findall(r"`([a-z.]+)`", attributes))) for name, unit, attributes in rows}
-    metrics, _ = told()
+    metrics, _ = received()
     assert documented
     assert documented == {
         name: (metric.unit, frozenset().union(*(point.attributes for point in metric.data.data_points)))
@@ -46,7 +46,7 @@ def test_every_documented_metric_is_told_with_its_unit_and_attributes_and_no_oth
 
 
 def test_values_are_seconds_and_a_job_that_failed_is_in_no_latency() -> None:
-    metrics, _ = told()
+    metrics, _ = received()
     (job,) = metrics["loadtest.job.duration"].data.data_points
     assert (dict(job.attributes), job.count, job.sum) == ({"loadtest.size": "small"}, 1, 0.04)
     requests = {
@@ -64,15 +64,15 @@ def test_the_buckets_are_those_of_the_document() -> None:
     described = re.search(r"SEC is ([\d. ]+)\s*seconds", DOCUMENT)
     assert described is not None
     assert tuple(float(bound) for bound in described[1].split()) == SECONDS
-    metrics, _ = told()
+    metrics, _ = received()
     for name in ("loadtest.request.duration", "loadtest.job.duration", "loadtest.event.lag"):
         (first, *_) = metrics[name].data.data_points
         assert tuple(first.explicit_bounds) == SECONDS
 
 
 def test_each_process_is_an_instance_of_the_load_test() -> None:
-    _, one = told()
-    _, other = told()
+    _, one = received()
+    _, other = received()
     assert one["service.name"] == other["service.name"] == "primes-loadtest"
     assert one["service.instance.id"] != other["service.instance.id"]
 

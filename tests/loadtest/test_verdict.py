@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.climb import Climb, Step
-from loadtest.finals import Violation
+from loadtest.final_events import Violation
+from loadtest.step_load import Step, StepLoad
 from loadtest.verdict import Bounds, Criterion, Entry, judge, steps_table, table
 
 
@@ -64,10 +64,10 @@ def test_a_run_that_was_interrupted_does_not_pass() -> None:
 
 
 def test_a_climb_passes_by_what_held_and_its_capacity_is_told() -> None:
-    climb = Climb(steps=[Step(20, 10.0, 40, 0), Step(25, 12.5, 240, 0), Step(31, 13.0, 700, 0)])
+    step_load = StepLoad(steps=[Step(20, 10.0, 40, 0), Step(25, 12.5, 240, 0), Step(31, 13.0, 700, 0)])
     failing = [*GOOD, entry("POST", "GraphQL job page", {5: 1}, failures=1)]
-    assert broken(judge(failing, Bounds(p95_ms=None, failures=None), climb)) == []
-    assert "Capacity: 25 users, 12.5 jobs/s at p95 240 ms\n" in steps_table(climb) + "\n"
-    hopeless = Climb(steps=[Step(20, 0.0, None, 3)])
+    assert broken(judge(failing, Bounds(p95_ms=None, failures=None), step_load)) == []
+    assert "Capacity: 25 users, 12.5 jobs/s at p95 240 ms\n" in steps_table(step_load) + "\n"
+    hopeless = StepLoad(steps=[Step(20, 0.0, None, 3)])
     assert broken(judge(GOOD, Bounds(p95_ms=None, failures=None), hopeless)) == ["capacity"]
     assert "Capacity: none" in steps_table(hopeless)

@@ -34,7 +34,7 @@ FOLLOW = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
 
 
 @pytest.fixture
-def told(traced: TracedSystem) -> TracedSystem:
+def received(traced: TracedSystem) -> TracedSystem:
     """A system of which all has been used that tells anything."""
 
     def lagged() -> bool:
@@ -44,34 +44,34 @@ def told(traced: TracedSystem) -> TracedSystem:
         body = {"query": FOLLOW, "variables": {"id": job}}
         httpx.post(traced.system.graphql, json=body, headers={"Accept": "text/event-stream"})
         httpx.get(f"{traced.system.url}/status/{job}")
-        return traced.told.total("job.event.lag") > 0
+        return traced.received.total("job.event.lag") > 0
 
     wait_until(lagged)
-    traced.told.catch_up()
+    traced.received.catch_up()
     return traced
 
 
-def test_all_that_is_told_is_in_the_table_and_the_other_way_round(told: TracedSystem) -> None:
+def test_all_that_is_told_is_in_the_table_and_the_other_way_round(received: TracedSystem) -> None:
     promised = {name for name, row in TABLE.items() if row.tellers != "load test"}
-    names = set(told.told.kinds)
+    names = set(received.received.kinds)
     assert names - promised == set()
     assert promised - names <= OF_TROUBLE
 
 
-def test_kinds_units_and_buckets_are_those_of_the_table(told: TracedSystem) -> None:
-    names = set(told.told.kinds)
-    assert {name: (told.told.kinds[name], told.told.units[name]) for name in names} == {
+def test_kinds_units_and_buckets_are_those_of_the_table(received: TracedSystem) -> None:
+    names = set(received.received.kinds)
+    assert {name: (received.received.kinds[name], received.received.units[name]) for name in names} == {
         name: (TABLE[name].kind, TABLE[name].unit) for name in names
     }
     buckets = {"SEC": SECONDS, "FINE": MILLISECONDS}
-    assert told.told.bounds == {name: buckets[TABLE[name].buckets] for name in names if TABLE[name].buckets}
+    assert received.received.bounds == {name: buckets[TABLE[name].buckets] for name in names if TABLE[name].buckets}
 
 
-def test_attributes_and_their_values_are_those_of_the_table(told: TracedSystem) -> None:
+def test_attributes_and_their_values_are_those_of_the_table(received: TracedSystem) -> None:
     assert {key for row in TABLE.values() for key, words in row.attributes.items() if words} >= {"job.queue"}
-    for name in told.told.kinds:
+    for name in received.received.kinds:
         promised = TABLE[name].attributes
-        for series in told.told.series_of(name):
+        for series in received.received.series_of(name):
             labels = dict(series)
             assert labels.keys() <= promised.keys(), name
             for key, value in labels.items():

@@ -89,9 +89,9 @@ def test_lines_are_sent_with_the_trace_they_belong_to_where_that_is_asked_for(
     valkey: Valkey, prefix: str, tmp_path: Path, log_format: str
 ) -> None:
     """And written as ever; the last ones too, of programs that are ended."""
-    with receiver() as told:
+    with receiver() as received:
         options: dict[str, Any] = {"OTEL_LOGS_EXPORTER": "otlp", "LOG_FORMAT": log_format, "LOG_LEVEL": "INFO"}
-        options |= {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+        options |= {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with (
             programs.worker(tmp_path, valkey.url, prefix, 1, **options) as worker,
             programs.api(tmp_path, valkey.url, prefix, **options) as (url, api),
@@ -100,10 +100,10 @@ def test_lines_are_sent_with_the_trace_they_belong_to_where_that_is_asked_for(
             job = finished_job(running, 10)
             query = "query ($id: ID!) { job(id: $id) { ... on Job { traceId } } }"
             trace_id = data(running, query, id=job)["job"]["traceId"]
-    [done] = [line for line in told.logs if line.attributes.get("job_id") == job]
+    [done] = [line for line in received.logs if line.attributes.get("job_id") == job]
     assert (done.service, done.severity, done.trace_id) == ("primes-worker", "INFO", trace_id)
     assert done.text in worker.output()
-    requests = [line.text for line in told.logs if "POST /graphql" in line.text]
+    requests = [line.text for line in received.logs if "POST /graphql" in line.text]
     assert 0 < len(requests) == api.output().count("POST /graphql")
 
 

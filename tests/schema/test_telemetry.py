@@ -17,7 +17,7 @@ DURATION = "graphql.server.operation.duration"
 
 
 def counted(traced: TracedSystem, field: str, **attributes: str) -> float:
-    return traced.told.total(DURATION, graphql_root_field=field, **attributes)
+    return traced.received.total(DURATION, graphql_root_field=field, **attributes)
 
 
 @pytest.mark.parametrize(
@@ -42,20 +42,20 @@ def counted(traced: TracedSystem, field: str, **attributes: str) -> float:
 def test_an_operation_is_counted_once_by_field_and_outcome(
     traced: TracedSystem, query: str, field: str, kind: str, outcome: str | None
 ) -> None:
-    traced.told.catch_up()
+    traced.received.catch_up()
     attributes = {"graphql_operation_type": kind} | ({"error_type": outcome} if outcome else {})
-    before, in_all = counted(traced, field, **attributes), traced.told.total(DURATION)
+    before, in_all = counted(traced, field, **attributes), traced.received.total(DURATION)
     httpx.post(traced.system.graphql, json={"query": query})
-    wait_until(lambda: traced.told.total(DURATION) > in_all)
+    wait_until(lambda: traced.received.total(DURATION) > in_all)
     assert counted(traced, field, **attributes) == before + 1
-    assert traced.told.total(DURATION) == in_all + 1
+    assert traced.received.total(DURATION) == in_all + 1
 
 
 def test_the_request_is_named_by_the_operation(traced: TracedSystem) -> None:
     data(traced.system, "query ByClient { limits { maxCount } }")
 
     def named() -> bool:
-        found = [span for span in traced.told.spans if span.attributes.get("graphql.operation.name") == "ByClient"]
+        found = [span for span in traced.received.spans if span.attributes.get("graphql.operation.name") == "ByClient"]
         return [span.name for span in found] == ["query limits"]
 
     wait_until(named)
@@ -64,10 +64,10 @@ def test_the_request_is_named_by_the_operation(traced: TracedSystem) -> None:
 def test_a_subscription_is_counted_apart_and_for_as_long_as_it_is_open(traced: TracedSystem) -> None:
     job_id = finished_job(traced.system, 10)
     query = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
-    told = traced.told
-    told.catch_up()
-    before = told.total("graphql.server.subscription.duration")
-    operations = told.total(DURATION)
+    received = traced.received
+    received.catch_up()
+    before = received.total("graphql.server.subscription.duration")
+    operations = received.total(DURATION)
     stats = {"query": "subscription { systemStats(intervalMs: 100) { at } }"}
     accept = {"Accept": "text/event-stream"}
     active = {"graphql_root_field": "systemStats"}
@@ -75,11 +75,11 @@ def test_a_subscription_is_counted_apart_and_for_as_long_as_it_is_open(traced: T
         # Kept, since the connection is closed with the iterator.
         lines = stream.iter_lines()
         next(lines)
-        wait_until(lambda: told.total("graphql.server.active_subscriptions", **active) == 1)
-    wait_until(lambda: told.total("graphql.server.active_subscriptions", **active) == 0)
+        wait_until(lambda: received.total("graphql.server.active_subscriptions", **active) == 1)
+    wait_until(lambda: received.total("graphql.server.active_subscriptions", **active) == 0)
     httpx.post(traced.system.graphql, json={"query": query, "variables": {"id": job_id}}, headers=accept)
-    wait_until(lambda: told.total("graphql.server.subscription.duration") == before + 2)
-    assert told.total(DURATION) == operations
+    wait_until(lambda: received.total("graphql.server.subscription.duration") == before + 2)
+    assert received.total(DURATION) == operations
 
 
 def test_a_refused_page_is_no_defect(traced: TracedSystem) -> None:

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tests.e2e.faults.ledger import say
-from tests.e2e.faults.stage import Stage
+from tests.e2e.faults.expected_jobs import say
+from tests.e2e.faults.harness import Harness
 
 PROFILES = ("everysec", "always")
 ROUNDS = 3
@@ -27,8 +27,8 @@ async def main(folder: Path) -> None:
     found: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for number in range(ROUNDS):
         for profile in PROFILES:
-            with Stage(folder / f"{profile}-{number}", appendfsync=profile) as stage:
-                port = int(stage.add_api(QUEUE_CAPACITY=str(10**6)).rpartition(":")[2])
+            with Harness(folder / f"{profile}-{number}", appendfsync=profile) as harness:
+                port = int(harness.add_api(QUEUE_CAPACITY=str(10**6)).rpartition(":")[2])
                 for connections in CONNECTIONS:
                     found.setdefault((profile, connections), []).append(await measured(port, connections))
     for connections in CONNECTIONS:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.e2e.faults.ledger import say
-from tests.e2e.faults.people import ask
-from tests.e2e.faults.stage import Stage
+from tests.e2e.faults.expected_jobs import say
+from tests.e2e.faults.harness import Harness
+from tests.e2e.faults.users import ask
 from tests.e2e.faults.verdict import JOB_BYTES
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ FULL = """mutation { generatePrimes(input: {count: 10}) { __typename ... on Queu
 
 
 async def test_exactly_the_capacity_is_accepted_and_a_queued_job_costs_little(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
-        url = stage.add_api(QUEUE_CAPACITY=str(CAPACITY))
+    with Harness(tmp_path) as harness:
+        url = harness.add_api(QUEUE_CAPACITY=str(CAPACITY))
         port = int(url.rpartition(":")[2])
-        before = stage.memory()
+        before = harness.memory()
         each = (CAPACITY + TOO_MANY) // CONNECTIONS
         answers = await asyncio.gather(*(submit_many(port, number, each) for number in range(CONNECTIONS)))
-        bytes_each = (stage.memory() - before) / CAPACITY
+        bytes_each = (harness.memory() - before) / CAPACITY
         statuses = Counter(status for some in answers for status, _ in some)
         ids = {json.loads(body)["request_id"] for some in answers for status, body in some if status == 200}
         async with httpx.AsyncClient(base_url=url) as client:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.faults.scenes import (
+from tests.e2e.faults.harness import Harness
+from tests.e2e.faults.scenarios import (
     a_worker_goes_deaf,
     a_zombie_writes,
     events_are_missed,
     messages_are_lost,
     the_store_is_killed,
 )
-from tests.e2e.faults.stage import Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,30 +23,30 @@ HERE = "tests.e2e.faults"
 
 
 async def test_without_fencing_a_final_state_moves(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
-        wrong = await a_zombie_writes(stage, f"{HERE}.worker_without_fencing")
+    with Harness(tmp_path) as harness:
+        wrong = await a_zombie_writes(harness, f"{HERE}.worker_without_fencing")
     assert any("was told to have ended as" in flaw for flaw in wrong), wrong
 
 
 async def test_without_the_reconciler_lost_messages_stay_lost(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
-        _, wrong = await messages_are_lost(stage, 10, f"{HERE}.worker_without_reconciler", 5)
+    with Harness(tmp_path) as harness:
+        _, wrong = await messages_are_lost(harness, 10, f"{HERE}.worker_without_reconciler", 5)
     assert sum(flaw.endswith("is QUEUED") for flaw in wrong) >= 9, wrong
 
 
 async def test_without_noticing_a_deaf_worker_stays_deaf(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
-        wrong = await a_worker_goes_deaf(stage, within=20, FOR_EVER="1")
+    with Harness(tmp_path) as harness:
+        wrong = await a_worker_goes_deaf(harness, within=20, FOR_EVER="1")
     assert sum(flaw.endswith("is QUEUED") for flaw in wrong) >= 9, wrong
 
 
 async def test_without_the_append_only_file_acknowledged_jobs_are_unknown(tmp_path: Path) -> None:
-    with Stage(tmp_path, appendonly="no") as stage:
-        wrong = await the_store_is_killed(stage)
+    with Harness(tmp_path, appendonly="no") as harness:
+        wrong = await the_store_is_killed(harness)
     assert sum("was acknowledged and is unknown" in flaw for flaw in wrong) == 20, wrong
 
 
 async def test_without_reading_again_subscribers_miss_the_end(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
-        wrong = await events_are_missed(stage, f"{HERE}.api_without_rereading", 3)
+    with Harness(tmp_path) as harness:
+        wrong = await events_are_missed(harness, f"{HERE}.api_without_rereading", 3)
     assert sum("a subscriber was told of 0 ends" in flaw for flaw in wrong) == 10, wrong

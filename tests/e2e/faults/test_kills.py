@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.e2e.faults.ledger import Ledger, Order, say
-from tests.e2e.faults.people import Person
-from tests.e2e.faults.stage import Stage
+from tests.e2e.faults.expected_jobs import ExpectedJobs, Order, say
+from tests.e2e.faults.harness import Harness
+from tests.e2e.faults.users import Person
 from tests.e2e.faults.verdict import judge
 from tests.waiting import eventually
 
@@ -37,51 +37,55 @@ RUN_SECONDS = 90
 async def test_nothing_is_lost_whatever_is_killed(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     began = time.monotonic()
-    with Stage(tmp_path) as stage:
+    with Harness(tmp_path) as harness:
         for _ in range(2):
-            stage.add_api()
-        for worker in [stage.add_worker() for _ in range(3)]:
+            harness.add_api()
+        for worker in [harness.add_worker() for _ in range(3)]:
             worker.ready()
-        ledger = Ledger()
+        expected_jobs = ExpectedJobs()
         done = asyncio.Event()
-        people = [asyncio.create_task(live(stage, ledger, random.Random(chance.random()), done)) for _ in range(PEOPLE)]
-        await kill_all_in_turn(stage, chance)
+        people = [
+            asyncio.create_task(live(harness, expected_jobs, random.Random(chance.random()), done))
+            for _ in range(PEOPLE)
+        ]
+        await kill_all_in_turn(harness, chance)
         done.set()
         killed = time.monotonic()
         await asyncio.gather(*people)
-        wrong = await judge(stage, ledger, 30 - (time.monotonic() - killed))
+        wrong = await judge(harness, expected_jobs, 30 - (time.monotonic() - killed))
         drain, whole = time.monotonic() - killed, time.monotonic() - began
         say(
-            f"seed {seed}: {len(ledger.orders)} jobs, {len(ledger.told)} subscribers, {stage.counters()}; "
+            f"seed {seed}: {len(expected_jobs.orders)} jobs, {len(expected_jobs.received)} subscribers, "
+            f"{harness.counters()}; "
             f"judged {drain:.1f} s after the last kill, {whole:.0f} s in all"
         )
     assert wrong == []
-    assert len(ledger.orders) == JOBS
+    assert len(expected_jobs.orders) == JOBS
     assert whole < RUN_SECONDS
 
 
-async def kill_all_in_turn(stage: Stage, chance: random.Random) -> None:
+async def kill_all_in_turn(harness: Harness, chance: random.Random) -> None:
     """Kill and start again, in a random order, with random pauses in between."""
-    for victim in chance.sample(KILLS, len(KILLS)):
+    for target in chance.sample(KILLS, len(KILLS)):
         await asyncio.sleep(chance.uniform(0.4, 1.2))
-        if victim == "valkey":
-            await asyncio.to_thread(stage.restart_valkey)
-        elif victim == "api":
-            chance.choice(stage.apis).restart()
+        if target == "valkey":
+            await asyncio.to_thread(harness.restart_valkey)
+        elif target == "api":
+            chance.choice(harness.apis).restart()
         else:
             # Somebody works on something; who, is left to chance.
             with suppress(TimeoutError):
-                await eventually(lambda: somebody_works(stage), 1)
-            kill_worker(stage, chance)
+                await eventually(lambda: somebody_works(harness), 1)
+            kill_worker(harness, chance)
 
 
-async def somebody_works(stage: Stage) -> bool:
-    return bool(stage.keys.leases())
+async def somebody_works(harness: Harness) -> bool:
+    return bool(harness.keys.leases())
 
 
-def kill_worker(stage: Stage, chance: random.Random) -> None:
+def kill_worker(harness: Harness, chance: random.Random) -> None:
     """All of it, or only its main process, or only one that computes."""
-    worker = chance.choice(stage.workers)
+    worker = chance.choice(harness.workers)
     children = psutil.Process(worker.pid).children()
     how = chance.choice(["all", "all", "main", "child"])
     if how == "child" and children:
@@ -94,9 +98,9 @@ def kill_worker(stage: Stage, chance: random.Random) -> None:
         worker.restart()
 
 
-async def live(stage: Stage, ledger: Ledger, chance: random.Random, done: asyncio.Event) -> None:
+async def live(harness: Harness, expected_jobs: ExpectedJobs, chance: random.Random, done: asyncio.Event) -> None:
     """Submit, follow and cancel; the last tenth of the jobs only after the last kill."""
-    async with Person(stage.urls, ledger, chance) as person:
+    async with Person(harness.urls, expected_jobs, chance) as person:
         following = []
         for number in range(JOBS // PEOPLE):
             if number == JOBS // PEOPLE * 9 // 10:

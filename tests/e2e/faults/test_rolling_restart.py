@@ -6,10 +6,10 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from tests.e2e.faults.ledger import Ledger, say
-from tests.e2e.faults.people import Person
-from tests.e2e.faults.stage import Stage
+from tests.e2e.faults.expected_jobs import ExpectedJobs, say
+from tests.e2e.faults.harness import Harness
 from tests.e2e.faults.test_kills import any_order
+from tests.e2e.faults.users import Person
 from tests.e2e.faults.verdict import judge
 
 if TYPE_CHECKING:
@@ -19,27 +19,30 @@ PEOPLE = 6
 
 
 async def test_workers_and_apis_are_replaced_under_load(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
+    with Harness(tmp_path) as harness:
         for _ in range(2):
-            stage.add_api()
-        for worker in [stage.add_worker() for _ in range(2)]:
+            harness.add_api()
+        for worker in [harness.add_worker() for _ in range(2)]:
             worker.ready()
-        ledger = Ledger()
+        expected_jobs = ExpectedJobs()
         upgraded = asyncio.Event()
-        people = [asyncio.create_task(work(stage, ledger, random.Random(number), upgraded)) for number in range(PEOPLE)]
-        for part in (*stage.workers, *stage.apis):
+        people = [
+            asyncio.create_task(work(harness, expected_jobs, random.Random(number), upgraded))
+            for number in range(PEOPLE)
+        ]
+        for part in (*harness.workers, *harness.apis):
             await asyncio.to_thread(part.end)
             part.start()
             await asyncio.to_thread(part.ready)
         upgraded.set()
         await asyncio.gather(*people)
-        assert await judge(stage, ledger) == []
-        assert all(order.may_end == {"SUCCEEDED"} for order in ledger.orders.values())
-        say(f"{len(ledger.orders)} jobs, {len(ledger.told)} subscribers")
+        assert await judge(harness, expected_jobs) == []
+        assert all(order.may_end == {"SUCCEEDED"} for order in expected_jobs.orders.values())
+        say(f"{len(expected_jobs.orders)} jobs, {len(expected_jobs.received)} subscribers")
 
 
-async def work(stage: Stage, ledger: Ledger, chance: random.Random, upgraded: asyncio.Event) -> None:
-    async with Person(stage.urls, ledger, chance) as person:
+async def work(harness: Harness, expected_jobs: ExpectedJobs, chance: random.Random, upgraded: asyncio.Event) -> None:
+    async with Person(harness.urls, expected_jobs, chance) as person:
         following = []
         while not upgraded.is_set():
             job_id = await person.submit(any_order(chance))

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.e2e.faults.ledger import Ledger, Order, say
-from tests.e2e.faults.people import SUBMIT, Person
+from tests.e2e.faults.expected_jobs import ExpectedJobs, Order, say
+from tests.e2e.faults.harness import Harness
 from tests.e2e.faults.proxy import proxy
-from tests.e2e.faults.scenes import the_store_is_killed
-from tests.e2e.faults.stage import Stage
+from tests.e2e.faults.scenarios import the_store_is_killed
 from tests.e2e.faults.test_kills import SEEDS
+from tests.e2e.faults.users import SUBMIT, Person
 from tests.e2e.faults.verdict import judge
 from tests.waiting import eventually
 
@@ -35,23 +35,23 @@ ASKING = 10
 
 
 async def test_a_killed_store_comes_back_with_all_that_was_acknowledged(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
-        assert await the_store_is_killed(stage) == []
+    with Harness(tmp_path) as harness:
+        assert await the_store_is_killed(harness) == []
 
 
 @pytest.mark.parametrize("fault", ["frozen", "silent", "slower than anybody waits"])
 async def test_a_store_that_does_not_answer_is_told_in_time_and_costs_nothing(tmp_path: Path, fault: str) -> None:
     """Callers hear so within 2.5 s, the process answers others at once, and all goes on when it is back."""
-    with Stage(tmp_path) as stage:
-        async with proxy(stage.port) as line:
-            url = await asyncio.to_thread(stage.add_api, redis_url=line.redis_url)
-            stage.add_worker().ready()
-            ledger = Ledger()
-            async with Person(stage.urls, ledger, random.Random(1)) as person:
+    with Harness(tmp_path) as harness:
+        async with proxy(harness.port) as line:
+            url = await asyncio.to_thread(harness.add_api, redis_url=line.redis_url)
+            harness.add_worker().ready()
+            expected_jobs = ExpectedJobs()
+            async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
                 before = [await person.submit(Order(200_000, 10**14)) for _ in range(10)]
                 following = [asyncio.create_task(person.follow(job_id)) for job_id in before]
                 if fault == "frozen":
-                    stage.freeze()
+                    harness.freeze()
                 line.silent = fault == "silent"
                 line.delay = 3.0 if fault.startswith("slow") else 0.0
                 # Whoever insists is served once it is back, and gets one job however often the server was asked.
@@ -60,9 +60,9 @@ async def test_a_store_that_does_not_answer_is_told_in_time_and_costs_nothing(tm
                 line.silent, line.delay = False, 0.0
                 # What was lost on the way is not repeated by TCP here: those lines are dead.
                 await line.cut()
-                stage.thaw()
+                harness.thaw()
                 await asyncio.gather(*insisting, *following)
-                wrong = await judge(stage, ledger, strangers_allowed=2 * ASKING)
+                wrong = await judge(harness, expected_jobs, strangers_allowed=2 * ASKING)
     assert wrong == []
 
 
@@ -114,52 +114,52 @@ async def timed(request: Any) -> tuple[httpx.Response, float]:
 
 
 async def test_a_slow_store_is_slow_and_nothing_else(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
-        async with proxy(stage.port) as line:
-            await asyncio.to_thread(stage.add_api, redis_url=line.redis_url)
-            await asyncio.to_thread(stage.add_worker(redis_url=line.redis_url).ready)
+    with Harness(tmp_path) as harness:
+        async with proxy(harness.port) as line:
+            await asyncio.to_thread(harness.add_api, redis_url=line.redis_url)
+            await asyncio.to_thread(harness.add_worker(redis_url=line.redis_url).ready)
             line.delay = 0.05
-            ledger = Ledger()
-            async with Person(stage.urls, ledger, random.Random(1)) as person:
+            expected_jobs = ExpectedJobs()
+            async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
                 jobs = await asyncio.gather(*(person.submit(Order(1_000)) for _ in range(10)))
                 await asyncio.gather(*(person.follow(job_id) for job_id in jobs))
-                assert await judge(stage, ledger) == []
+                assert await judge(harness, expected_jobs) == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_a_torn_tail_costs_the_last_second_at_most(tmp_path: Path, seed: int) -> None:
     """As after a power loss: of what was written last, an arbitrary part never reached the disk."""
     chance = random.Random(seed)
-    with Stage(tmp_path, **{"aof-load-truncated": "yes"}) as stage:
-        url = stage.add_api()
-        ledger = Ledger()
-        async with Person(stage.urls, ledger, chance) as person:
+    with Harness(tmp_path, **{"aof-load-truncated": "yes"}) as harness:
+        url = harness.add_api()
+        expected_jobs = ExpectedJobs()
+        async with Person(harness.urls, expected_jobs, chance) as person:
             early = [await person.submit(Order(1_000)) for _ in range(50)]
             # The promise itself is about time: what is older than this has been forced to disk.
             await asyncio.sleep(1.5)
-            forced = tail(stage).stat().st_size
+            forced = tail(harness).stat().st_size
             late = [await person.submit(Order(1_000)) for _ in range(20)]
-            stage.valkey.kill()
-            size = chance.randrange(forced, tail(stage).stat().st_size)
-            os.truncate(tail(stage), size)
-            stage.valkey.start()
-            stage.valkey.ready()
+            harness.valkey.kill()
+            size = chance.randrange(forced, tail(harness).stat().st_size)
+            os.truncate(tail(harness), size)
+            harness.valkey.start()
+            harness.valkey.ready()
             async with httpx.AsyncClient(base_url=url) as client:
                 known = [(await client.get(f"/status/{job_id}")).is_success for job_id in late]
             for job_id, is_known in zip(late, known, strict=True):
                 if not is_known:
-                    del ledger.orders[job_id]
-            stage.add_worker()
-            wrong = await judge(stage, ledger)
+                    del expected_jobs.orders[job_id]
+            harness.add_worker()
+            wrong = await judge(harness, expected_jobs)
     say(f"seed {seed}: cut at byte {size}, {known.count(False)} of {len(late)} jobs of the last second lost")
-    assert set(early) <= set(ledger.orders)
+    assert set(early) <= set(expected_jobs.orders)
     assert wrong == []
     assert known == sorted(known, reverse=True), "a later job survived an earlier one"
 
 
-def tail(stage: Stage) -> Path:
+def tail(harness: Harness) -> Path:
     """The file that Valkey appends to."""
-    [newest] = stage.valkey_folder.glob("appendonlydir/*.incr.aof")
+    [newest] = harness.valkey_folder.glob("appendonlydir/*.incr.aof")
     return newest
 
 
@@ -179,20 +179,20 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 
 async def test_a_full_disk_refuses_jobs_and_keeps_those_it_has(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "valkey"), Stage(tmp_path) as stage:
-        url = stage.add_api()
-        filler = stage.valkey_folder / "filler"
-        ledger = Ledger()
-        async with Person(stage.urls, ledger, random.Random(1)) as person:
+    with small_disk(tmp_path / "valkey"), Harness(tmp_path) as harness:
+        url = harness.add_api()
+        filler = harness.valkey_folder / "filler"
+        expected_jobs = ExpectedJobs()
+        async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
             await person.submit(Order(1_000))
             fill(filler)
             async with httpx.AsyncClient(base_url=url, timeout=10) as client:
 
                 async def is_refused() -> bool:
-                    key = f"filling-{len(ledger.orders)}"
+                    key = f"filling-{len(expected_jobs.orders)}"
                     answer = await client.post("/generate?n=1000", headers={"Idempotency-Key": key})
                     if answer.is_success:
-                        ledger.acknowledged(answer.json()["request_id"], Order(1_000))
+                        expected_jobs.acknowledged(answer.json()["request_id"], Order(1_000))
                     return answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
 
                 await eventually(is_refused, 20)
@@ -201,14 +201,14 @@ async def test_a_full_disk_refuses_jobs_and_keeps_those_it_has(tmp_path: Path) -
                 assert "is its disk full" in unready.json()["checks"]["persistence"]["reason"]
                 assert unready.json()["checks"]["broker"]["reason"] == "the job store can't be written to"
                 # Reading goes on.
-                assert (await client.get(f"/status/{next(iter(ledger.orders))}")).is_success
+                assert (await client.get(f"/status/{next(iter(expected_jobs.orders))}")).is_success
             filler.unlink()
             await person.submit(Order(1_000))
-            await asyncio.to_thread(stage.restart_valkey)
-            stage.add_worker()
-            wrong = await judge(stage, ledger)
+            await asyncio.to_thread(harness.restart_valkey)
+            harness.add_worker()
+            wrong = await judge(harness, expected_jobs)
     assert wrong == []
-    say(f"{len(ledger.orders)} jobs were accepted until the disk was full, and when it no longer was")
+    say(f"{len(expected_jobs.orders)} jobs were accepted until the disk was full, and when it no longer was")
 
 
 def fill(file: Path) -> None:

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from tasks.jobs import SEGMENT_PRIMES
-from tests.e2e.faults.ledger import Ledger, Order
-from tests.e2e.faults.people import STREAMS, Person, ask
-from tests.e2e.faults.scenes import events_are_missed
-from tests.e2e.faults.stage import Stage
+from tests.e2e.faults.expected_jobs import ExpectedJobs, Order
+from tests.e2e.faults.harness import Harness
+from tests.e2e.faults.scenarios import events_are_missed
+from tests.e2e.faults.users import STREAMS, Person, ask
 from tests.e2e.faults.verdict import judge
 from tests.e2e.followers import TRANSPORTS
 from tests.waiting import eventually
@@ -33,28 +33,28 @@ MOST_BYTES_KEPT = 8_000_000
 
 
 async def test_who_stays_connected_is_told_what_its_api_has_missed(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
-        assert await events_are_missed(stage) == []
+    with Harness(tmp_path) as harness:
+        assert await events_are_missed(harness) == []
 
 
 async def test_a_thousand_subscribers_see_the_end_through_a_killed_store(tmp_path: Path) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with Stage(tmp_path) as stage:
-        stage.add_api()
-        ledger = Ledger()
-        async with Person(stage.urls, ledger, random.Random(1)) as person:
+    with Harness(tmp_path) as harness:
+        harness.add_api()
+        expected_jobs = ExpectedJobs()
+        async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
             jobs = [await person.submit(Order(1_000)) for _ in range(JOBS)]
             following = []
             for number in range(0, SUBSCRIBERS, 50):
                 following += [asyncio.create_task(person.follow(jobs[i % JOBS], "websocket")) for i in range(50)]
-                await eventually(lambda many=number + 50: told(ledger, many), 30)  # type: ignore[misc]
-            await asyncio.to_thread(stage.restart_valkey)
-            stage.add_worker()
+                await eventually(lambda many=number + 50: received(expected_jobs, many), 30)  # type: ignore[misc]
+            await asyncio.to_thread(harness.restart_valkey)
+            harness.add_worker()
             await asyncio.gather(*following)
-            assert len(ledger.told) == SUBSCRIBERS
-            assert await judge(stage, ledger) == []
-            await eventually(lambda: none_are_left(stage))
+            assert len(expected_jobs.received) == SUBSCRIBERS
+            assert await judge(harness, expected_jobs) == []
+            await eventually(lambda: none_are_left(harness))
 
 
 @pytest.mark.parametrize("clients", [8, 50, 200])
@@ -62,12 +62,12 @@ async def test_nobody_who_submits_and_then_subscribes_misses_the_end_though_the_
     tmp_path: Path, clients: int
 ) -> None:
     """It is killed when half of them have had their end; the others are still submitting, waiting or following."""
-    with Stage(tmp_path) as stage:
-        stage.add_api()
-        stage.add_worker().ready()
-        ledger = Ledger()
+    with Harness(tmp_path) as harness:
+        harness.add_api()
+        harness.add_worker().ready()
+        expected_jobs = ExpectedJobs()
         chance = random.Random(clients)
-        async with Person(stage.urls, ledger, chance) as person:
+        async with Person(harness.urls, expected_jobs, chance) as person:
 
             async def one(number: int) -> None:
                 await asyncio.sleep(chance.random() * 2)
@@ -75,35 +75,35 @@ async def test_nobody_who_submits_and_then_subscribes_misses_the_end_though_the_
                 await person.follow(job_id, STREAMS[number % len(STREAMS)])
 
             everybody = [asyncio.create_task(one(number)) for number in range(clients)]
-            await eventually(lambda: ended(ledger, clients // 2), 30)
-            await asyncio.to_thread(stage.restart_valkey)
+            await eventually(lambda: ended(expected_jobs, clients // 2), 30)
+            await asyncio.to_thread(harness.restart_valkey)
             await asyncio.gather(*everybody)
-            assert len(ledger.told) == len(ledger.orders) == clients
-            assert await judge(stage, ledger) == []
+            assert len(expected_jobs.received) == len(expected_jobs.orders) == clients
+            assert await judge(harness, expected_jobs) == []
 
 
-async def ended(ledger: Ledger, many: int) -> bool:
+async def ended(expected_jobs: ExpectedJobs, many: int) -> bool:
     """So many subscribers have seen the end."""
-    return sum(bool(states) and states[-1]["isFinal"] for _, states in ledger.told) >= many
+    return sum(bool(states) and states[-1]["isFinal"] for _, states in expected_jobs.received) >= many
 
 
-async def told(ledger: Ledger, many: int) -> bool:
+async def received(expected_jobs: ExpectedJobs, many: int) -> bool:
     """So many subscribers have seen the state as it was."""
-    return sum(bool(states) for _, states in ledger.told) >= many
+    return sum(bool(states) for _, states in expected_jobs.received) >= many
 
 
-async def none_are_left(stage: Stage) -> bool:
-    async with httpx.AsyncClient(base_url=stage.urls[0]) as client:
+async def none_are_left(harness: Harness) -> bool:
+    async with httpx.AsyncClient(base_url=harness.urls[0]) as client:
         return bool((await ask(client, "{ system { subscribers } }"))["system"]["subscribers"] == 0)
 
 
 async def test_a_hundred_reconnects_of_one_subscriber_go_back_in_nothing(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
-        url = stage.add_api()
-        ledger = Ledger()
-        async with Person(stage.urls, ledger, random.Random(1)) as person:
+    with Harness(tmp_path) as harness:
+        url = harness.add_api()
+        expected_jobs = ExpectedJobs()
+        async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
             job_id = await person.submit(Order(10 * SEGMENT_PRIMES, 8 * 10**15))
-            api = psutil.Process(stage.apis[0].pid)
+            api = psutil.Process(harness.apis[0].pid)
             versions = []
             for number in range(RECONNECTS):
                 # What any first connections of a process cost once is not counted.
@@ -112,10 +112,10 @@ async def test_a_hundred_reconnects_of_one_subscriber_go_back_in_nothing(tmp_pat
                 async with aclosing(TRANSPORTS[STREAMS[number % len(STREAMS)]](url, job_id)) as states:
                     versions.append((await anext(states))["version"])
                 if number == RECONNECTS // 5:
-                    stage.add_worker()
+                    harness.add_worker()
             await person.follow(job_id)
             kept = api.memory_info().rss - before
             assert versions == sorted(versions)
-            assert await judge(stage, ledger) == []
-            await eventually(lambda: none_are_left(stage))
+            assert await judge(harness, expected_jobs) == []
+            await eventually(lambda: none_are_left(harness))
             assert kept < MOST_BYTES_KEPT, f"{kept / 1e6:.0f} MB"

@@ -19,13 +19,13 @@ from tasks import engine
 from tasks.jobs import JobStatus
 from tasks.storage.records import QUEUES
 from tests.conftest import PERMANENT_KEYS
-from tests.e2e.faults.people import ask
-from tests.e2e.faults.stage import PREFIX
+from tests.e2e.faults.harness import PREFIX
+from tests.e2e.faults.users import ask
 from tests.tasks.engine.sieve import primes_below
 
 if TYPE_CHECKING:
-    from tests.e2e.faults.ledger import Ledger, Order
-    from tests.e2e.faults.stage import Stage
+    from tests.e2e.faults.expected_jobs import ExpectedJobs, Order
+    from tests.e2e.faults.harness import Harness
 
 DRAIN_SECONDS = 30
 
@@ -44,7 +44,7 @@ OPEN = "{ system { queue { queued running } } }"
 
 
 async def judge(
-    stage: Stage, ledger: Ledger, drain_seconds: float = DRAIN_SECONDS, strangers_allowed: int = 0
+    harness: Harness, expected_jobs: ExpectedJobs, drain_seconds: float = DRAIN_SECONDS, strangers_allowed: int = 0
 ) -> list[str]:
     """What is wrong, a sentence each; nothing when all rules hold.
 
@@ -54,25 +54,25 @@ async def judge(
         drain_seconds: how long open jobs may take to end.
         strangers_allowed: how many jobs there may be of people who went away without an answer.
     """
-    found = list(ledger.faults)
-    async with httpx.AsyncClient(base_url=stage.urls[0], timeout=30) as client:
-        found += await _not_drained(client, stage, drain_seconds)
-        finals = {job_id: (await ask(client, JOB, id=job_id))["job"] for job_id in ledger.orders}
-        for job_id, order in ledger.orders.items():
+    found = list(expected_jobs.faults)
+    async with httpx.AsyncClient(base_url=harness.urls[0], timeout=30) as client:
+        found += await _not_drained(client, harness, drain_seconds)
+        finals = {job_id: (await ask(client, JOB, id=job_id))["job"] for job_id in expected_jobs.orders}
+        for job_id, order in expected_jobs.orders.items():
             found += [f"{job_id}: {flaw}" for flaw in _flaws(order, finals[job_id])]
         whole = [known for known, job in finals.items() if job and job["status"] == "SUCCEEDED"]
-        for job_id in [known for known in whole if ledger.orders[known].count <= SAMPLE_COUNT][-SAMPLES:]:
+        for job_id in [known for known in whole if expected_jobs.orders[known].count <= SAMPLE_COUNT][-SAMPLES:]:
             answer = (await client.get(f"/status/{job_id}")).json()
             if answer["result"] is None or digest(np.array(answer["result"], dtype=np.uint64)) != expected(
-                ledger.orders[job_id].count, ledger.orders[job_id].start
+                expected_jobs.orders[job_id].count, expected_jobs.orders[job_id].start
             ):
                 found.append(f"{job_id}: REST gives other primes")
-    for job_id, states in ledger.told:
+    for job_id, states in expected_jobs.received:
         found += [f"{job_id}: {flaw}" for flaw in _misled(states, finals[job_id])]
-    strangers = stage.keys.statuses().keys() - ledger.orders.keys()
+    strangers = harness.keys.statuses().keys() - expected_jobs.orders.keys()
     if len(strangers) > strangers_allowed:
         found.append(f"made for nobody, or twice: {sorted(strangers)}")
-    return found + await asyncio.to_thread(_left_behind, stage, ledger)
+    return found + await asyncio.to_thread(_left_behind, harness, expected_jobs)
 
 
 @cache
@@ -88,12 +88,12 @@ def digest(primes: np.ndarray[Any, np.dtype[np.uint64]]) -> str:
     return hashlib.sha256(primes.astype("<u8").tobytes()).hexdigest()
 
 
-async def _not_drained(client: httpx.AsyncClient, stage: Stage, seconds: float) -> list[str]:
+async def _not_drained(client: httpx.AsyncClient, harness: Harness, seconds: float) -> list[str]:
     """Waits for the end of all open jobs, and of messages that were sent twice."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         queue = (await ask(client, OPEN))["system"]["queue"]
-        waiting = {name: stage.client.llen(f"{PREFIX}{name}") for name in QUEUES}
+        waiting = {name: harness.client.llen(f"{PREFIX}{name}") for name in QUEUES}
         if not queue["queued"] + queue["running"] + sum(int(length) for length in waiting.values()):
             return []
         if asyncio.get_running_loop().time() > deadline:
@@ -129,9 +129,9 @@ def _misled(states: list[dict[str, Any]], job: dict[str, Any] | None) -> list[st
     return []
 
 
-def _left_behind(stage: Stage, ledger: Ledger) -> list[str]:
+def _left_behind(harness: Harness, expected_jobs: ExpectedJobs) -> list[str]:
     """What should not be in the store any more, or not for ever."""
-    keys = stage.keys
+    keys = harness.keys
     left: dict[str, object] = {"leases": keys.leases(), "deadlines": keys.deadlines()}
     left |= {f"messages in {queue}": keys.waiting(queue) for queue in QUEUES}
     left |= {f"sent to {queue}": keys.sent(queue) for queue in QUEUES}
@@ -139,12 +139,14 @@ def _left_behind(stage: Stage, ledger: Ledger) -> list[str]:
     found = [f"{what}: {things}" for what, things in left.items() if things]
     listed = keys.statuses()
     found += [
-        f"{job_id} is listed as {listed.get(job_id)}" for job_id in ledger.orders if len(listed.get(job_id, [])) != 1
+        f"{job_id} is listed as {listed.get(job_id)}"
+        for job_id in expected_jobs.orders
+        if len(listed.get(job_id, [])) != 1
     ]
-    names = [key.decode().removeprefix(PREFIX) for key in stage.client.scan_iter(f"{PREFIX}*", count=1000)]
+    names = [key.decode().removeprefix(PREFIX) for key in harness.client.scan_iter(f"{PREFIX}*", count=1000)]
     lasting = [name for name in names if keys.milliseconds_left(name) == -1 and not name.startswith(PERMANENT_KEYS)]
     if lasting:
         found.append(f"without a time-to-live: {lasting}")
-    used = stage.memory()
-    bound = FIXED_BYTES + sum(JOB_BYTES + 2 * order.count for order in ledger.orders.values())
+    used = harness.memory()
+    bound = FIXED_BYTES + sum(JOB_BYTES + 2 * order.count for order in expected_jobs.orders.values())
     return [*found, f"{used} bytes are used, at most {bound} expected"] if used > bound else found

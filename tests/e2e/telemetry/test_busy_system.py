@@ -91,8 +91,8 @@ def test_series_are_bounded(counted: Counted) -> None:
 
 def test_every_rule_is_evaluated_and_no_alert_fires_without_a_cause(counted: Counted) -> None:
     # Alerts of silence fire, and are right to, until each process has told something once.
-    for told in ("job_capacity", "otelcol_exporter_queue_capacity"):
-        equals(counted.stack, f"count({told}) > bool 0", 1)
+    for received in ("job_capacity", "otelcol_exporter_queue_capacity"):
+        equals(counted.stack, f"count({received}) > bool 0", 1)
     equals(counted.stack, "prime_computed_total", counted.load.primes)
     for rule in every_rule():
         found = counted.stack.query(rule.expression)

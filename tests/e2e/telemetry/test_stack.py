@@ -238,6 +238,6 @@ def test_what_is_sent_while_the_stores_are_down_arrives_when_they_are_back(tmp_p
 
 def waits(stack: Stack) -> set[str]:
     """The collector's exporters that have something to send."""
-    told = httpx.get(f"{stack.collector_metrics}/metrics").text
-    queues = re.findall(r'^otelcol_exporter_queue_size\{.*?exporter="([^"]+)".*\} (\S+)$', told, re.MULTILINE)
+    received = httpx.get(f"{stack.collector_metrics}/metrics").text
+    queues = re.findall(r'^otelcol_exporter_queue_size\{.*?exporter="([^"]+)".*\} (\S+)$', received, re.MULTILINE)
     return {exporter for exporter, size in queues if float(size) > 0}

@@ -31,14 +31,14 @@ def test_a_job_is_one_trace_though_a_worker_is_killed(
         programs.valkey(folder) as valkey,
         programs.api(folder, valkey.url, "killed:", **options) as (url, _),
         programs.worker(folder, valkey.url, "killed:", 1, **options),
-        programs.worker(folder, valkey.url, "killed:", 1, **options) as victim,
+        programs.worker(folder, valkey.url, "killed:", 1, **options) as target,
     ):
         body: dict[str, Any] = {"query": SUBMIT, "variables": {"input": {"count": count, "start": start}, "ms": 0}}
         job = httpx.post(f"{url}/graphql", json=body).json()["data"]["generatePrimes"]["job"]
-        child = psutil.Process(victim.process.pid).children()[0]
+        child = psutil.Process(target.process.pid).children()[0]
         before = child.cpu_times().user
         wait_until(lambda: child.cpu_times().user > before + 0.05)
-        victim.kill()
+        target.kill()
         answer = httpx.get(f"{url}/status/{job['id']}", headers={"Prefer": "wait=60"}, timeout=70)
         assert answer.json()["status"] == "complete"
 

@@ -91,12 +91,12 @@ def as_told(answer: httpx.Response, job_id: str) -> tuple[int, dict[str, str], s
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 def test_a_query_for_another_s_job_is_that_for_none(guarded: Guarded, alices: str, open_job: str, query: str) -> None:
     with guarded.client(guarded.bob) as bob:
-        told = [
+        received = [
             as_told(bob.post("/graphql", json={"query": query, "variables": {"id": job_id}}), job_id)
             for job_id in (UNKNOWN, alices, open_job)
         ]
-    assert told[1] == told[0]
-    assert told[2] == told[0]
+    assert received[1] == received[0]
+    assert received[2] == received[0]
     with guarded.client(guarded.alice) as alice:
         mine = alice.post("/graphql", json={"query": QUERIES["job"], "variables": {"id": alices}}).json()
     assert mine == {"data": {"job": {"id": alices, "status": "SUCCEEDED"}}}
@@ -106,30 +106,30 @@ def test_a_query_for_another_s_job_is_that_for_none(guarded: Guarded, alices: st
 @pytest.mark.parametrize("query", SUBSCRIPTIONS.values(), ids=SUBSCRIPTIONS)
 def test_a_stream_of_another_s_job_is_that_of_none(guarded: Guarded, alices: str, query: str, accept: str) -> None:
     with guarded.client(guarded.bob) as bob:
-        told = []
+        received = []
         for job_id in (UNKNOWN, alices):
             body = {"query": query, "variables": {"id": job_id}}
             answer = bob.post("/graphql", json=body, headers={"Accept": accept})
             status, headers, text = as_told(answer, job_id)
             # A sign of life may or may not come first.
-            told.append((status, headers, re.sub(r"Content-Length: \d+", "", text)))
-    assert "JobNotFound" in told[0][2]
-    assert told[1] == told[0]
+            received.append((status, headers, re.sub(r"Content-Length: \d+", "", text)))
+    assert "JobNotFound" in received[0][2]
+    assert received[1] == received[0]
 
 
 @pytest.mark.parametrize("query", [*QUERIES.values(), *SUBSCRIPTIONS.values()], ids=[*QUERIES, *SUBSCRIPTIONS])
 async def test_so_it_is_on_a_websocket(guarded: Guarded, alices: str, query: str) -> None:
     async with connected(guarded, {"Authorization": f"Bearer {guarded.bob}"}) as socket:
         assert await said(socket) == {"type": "connection_ack"}
-        told = []
+        received = []
         for job_id in (UNKNOWN, alices):
             payload = {"query": query, "variables": {"id": job_id}}
             await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
             messages = [await said(socket)]
             while messages[-1]["type"] not in {"complete", "error"}:
                 messages.append(await said(socket))
-            told.append(json.dumps(messages).replace(job_id, "ID"))
-    assert told[1] == told[0]
+            received.append(json.dumps(messages).replace(job_id, "ID"))
+    assert received[1] == received[0]
 
 
 @pytest.mark.parametrize("headers", HEADERS, ids=str)
@@ -139,13 +139,13 @@ def test_so_it_is_at_the_rest_doors(
 ) -> None:
     method, path = door
     with guarded.client(guarded.bob) as bob:
-        told = [
+        received = [
             as_told(bob.request(method, path.format(id=job_id), headers=headers), job_id)
             for job_id in (UNKNOWN, alices, open_job)
         ]
-    assert told[0][0] == 404
-    assert told[1] == told[0]
-    assert told[2] == told[0]
+    assert received[0][0] == 404
+    assert received[1] == received[0]
+    assert received[2] == received[0]
     with guarded.client(guarded.alice) as alice:
         assert alice.request(method, path.format(id=alices)).status_code == 200
 

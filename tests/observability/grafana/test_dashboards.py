@@ -102,9 +102,9 @@ def test_a_query_asks_for_what_is_told(panel: dict[str, Any]) -> None:
 def test_results_are_kept_apart_by_labels_that_there_are(panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
         names = [selector.name for selector in selectors(target["expr"]) if selector.name != ALERTS]
-        told = {label for name in names for label in contract.metrics()[name].labels}
+        received = {label for name in names for label in contract.metrics()[name].labels}
         kept = grouped_by(target["expr"])
-        assert kept <= told | {"le", "service_instance_id"}
+        assert kept <= received | {"le", "service_instance_id"}
         assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= kept
 
 

@@ -93,14 +93,14 @@ def test_without_the_store_there_are_no_figures_rather_than_wrong_ones(
     gauges = StoreMetrics.connect(nowhere)
     gauges.observe()
     data = reader.get_metrics_data()
-    told = [
+    received = [
         point
         for of_resource in (data.resource_metrics if data else ())
         for scope in of_resource.scope_metrics
         for metric in scope.metrics
         for point in metric.data.data_points
     ]
-    assert told == []
+    assert received == []
     with pytest.raises(redis.ConnectionError):
         gauges.read()
     gauges.close()
@@ -128,11 +128,11 @@ def test_random_load_makes_no_more_series_than_there_are_words(traced: TracedSys
             case _:
                 query = name
         post(traced.system, query)
-    told = traced.told
-    told.catch_up()
-    wait_until(lambda: told.total("graphql.server.operation.duration") >= 150)
-    by_metric = {name: len(told.series_of(name)) for _, name, _ in told.series}
+    received = traced.received
+    received.catch_up()
+    wait_until(lambda: received.total("graphql.server.operation.duration") >= 150)
+    by_metric = {name: len(received.series_of(name)) for _, name, _ in received.series}
     assert {name: count for name, count in by_metric.items() if count > MOST_SERIES_OF_ONE_METRIC} == {}
-    texts = {text for _, _, labels in told.series for _, text in labels}
+    texts = {text for _, _, labels in received.series for _, text in labels}
     assert not [text for text in texts if text.startswith(("Op", "field", "a1"))]
     assert not [text for text in texts if len(text) == 36]

@@ -206,9 +206,9 @@ async def test_how_a_bucket_fails_is_told_in_words_without_its_name(
     objects = ObjectStore.connect(f"s3://{buckets.NAME}", timedelta(seconds=2))
     bucket.failure = failure
     for ask in (lambda: objects.put("job/0", DATA), objects.check, objects.folders):
-        with pytest.raises(BackendUnavailable, match=words) as told:
+        with pytest.raises(BackendUnavailable, match=words) as received:
             await ask()
-        assert str(bucket.port) not in str(told.value)
+        assert str(bucket.port) not in str(received.value)
 
 
 async def test_a_bucket_that_is_silent_is_given_up(bucket: Bucket) -> None:

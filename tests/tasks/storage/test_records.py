@@ -114,7 +114,7 @@ async def test_each_segment_has_a_message_of_its_own(store: JobStore, keys: Keys
 
 def test_every_process_writes_the_same_message() -> None:
     """Or one process could not take back what another has sent."""
-    command = [sys.executable, "-c", "from tasks import records; print(records.message_template(), end='')"]
+    command = [sys.executable, "-c", "from tasks.storage import records; print(records.message_template(), end='')"]
     for seed in ("1", "2"):
         other = subprocess.run(
             command, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True

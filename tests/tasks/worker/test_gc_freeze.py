@@ -19,14 +19,14 @@ MEBIBYTE = 2**20
 
 
 def test_a_round_of_the_collector_copies_nothing_that_was_forked(valkey: Valkey, tmp_path: Path) -> None:
-    def told() -> list[Path]:
+    def received() -> list[Path]:
         return sorted(tmp_path.glob("*.cost"))
 
     more = ["--include", "tests.tasks.worker.collecting"]
     environment = {FOLDER: str(tmp_path)}
     with programs.worker(tmp_path, valkey.url, "forking:", PROCESSES, more, **environment):
-        wait_until(lambda: len(told()) == PROCESSES, 15, lambda: str(told()))
-    for file in told():
+        wait_until(lambda: len(received()) == PROCESSES, 15, lambda: str(received()))
+    for file in received():
         frozen, unfrozen = (int(cost) for cost in file.read_text(encoding="utf-8").split())
         assert frozen < 2 * MEBIBYTE, (frozen, unfrozen)
         # Without it, a process would pay several times as much.

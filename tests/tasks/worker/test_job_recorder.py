@@ -235,7 +235,7 @@ async def test_each_version_is_told_exactly_once_and_in_order(
         recorder.extend(claim)
         recorder.finish(claim, made_up())
         recorder.finish(claim, made_up())
-        assert [event.rpartition(" ")[0] for event in told(events)] == [f"{job.id} {n}" for n in (1, 2, 3, 4, 5)]
+        assert [event.rpartition(" ")[0] for event in received(events)] == [f"{job.id} {n}" for n in (1, 2, 3, 4, 5)]
     assert (await now(store, job)).version == 5
 
 
@@ -247,7 +247,7 @@ def test_a_store_that_is_back_soon_is_waited_for(settings: JobSettings, job: Job
     assert recorder.finish(claim, made_up()) is Finish.DONE
 
 
-def told(events: PubSub) -> list[str]:
+def received(events: PubSub) -> list[str]:
     found = []
     while (event := events.get_message(timeout=0.2)) is not None:
         found.append(event["data"].decode())

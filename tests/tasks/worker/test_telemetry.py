@@ -14,7 +14,7 @@ from tasks.jobs import JobStatus, PrimesRequest
 from tasks.worker.job_recorder import JobRecorder
 from tests import programs
 from tests.clients import data, finished_job
-from tests.conftest import TELLING_OFTEN
+from tests.conftest import FREQUENT_EXPORT
 from tests.otlp import receiver
 from tests.waiting import eventually, wait_until
 
@@ -36,7 +36,7 @@ DELTAS: dict[str, Any] = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "
 
 def test_a_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) -> None:
     trace_id = finished_trace(traced, 20_000)
-    told = traced.told
+    received = traced.received
     names = {
         "mutation generatePrimes": 1,
         "send large": 1,
@@ -47,8 +47,8 @@ def test_a_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) ->
         "complete_segment": 1,
         "job": 1,
     }
-    wait_until(lambda: Counter({name: n for name, n in told.names(trace_id).items() if name != "deliver"}) == names)
-    spans = {span.name: span for span in told.trace(trace_id)}
+    wait_until(lambda: Counter({name: n for name, n in received.names(trace_id).items() if name != "deliver"}) == names)
+    spans = {span.name: span for span in received.trace(trace_id)}
     parents = {
         "send large": "mutation generatePrimes",
         "process large": "send large",
@@ -73,12 +73,12 @@ def finished_trace(traced: TracedSystem, count: int) -> str:
 
 def test_durations_have_their_buckets_and_units(traced: TracedSystem) -> None:
     finished_job(traced.system, 100)
-    told = traced.told
-    wait_until(lambda: told.total(TASKS, prime_size_class="1e2") >= 1)
-    assert (told.bounds[TASKS], told.units[TASKS]) == (MILLISECONDS, "ms")
+    received = traced.received
+    wait_until(lambda: received.total(TASKS, prime_size_class="1e2") >= 1)
+    assert (received.bounds[TASKS], received.units[TASKS]) == (MILLISECONDS, "ms")
     for name in ("job.duration", "job.run.duration", "job.queue.duration", "messaging.process.duration"):
-        assert told.units[name] == "s"
-        assert told.total(name) >= 1
+        assert received.units[name] == "s"
+        assert received.total(name) >= 1
 
 
 # However a process ends
@@ -88,15 +88,15 @@ def test_durations_have_their_buckets_and_units(traced: TracedSystem) -> None:
 async def test_counts_are_exact_after_a_shutdown(
     valkey: Valkey, settings: JobSettings, tmp_path: Path, ending: signal.Signals
 ) -> None:
-    with receiver() as told:
-        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+    with receiver() as received:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
             await run_jobs(settings, JOBS)
             worker.send(ending)
             worker.process.wait(15)
-        assert told.total(TASKS) == JOBS
-        assert told.total("job.duration", job_status="SUCCEEDED") == JOBS
-        assert told.total("prime.computed") == JOBS * 10
+        assert received.total(TASKS) == JOBS
+        assert received.total("job.duration", job_status="SUCCEEDED") == JOBS
+        assert received.total("prime.computed") == JOBS * 10
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGQUIT], ids=["warm", "cold"])
@@ -112,8 +112,8 @@ async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
     async def some_are_done() -> bool:
         return await done() >= 4
 
-    with receiver() as told:
-        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+    with receiver() as received:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
             # Up there each takes a while.
             ids = [(await store.submit(PrimesRequest(100_000, 10**15))).job.id for _ in range(JOBS)]
@@ -121,8 +121,8 @@ async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
             worker.send(ending)
             worker.process.wait(15)
         assert 4 <= await done() < JOBS
-        assert told.total(TASKS) == told.total("job.duration", job_status="SUCCEEDED") == await done()
-        assert told.total("prime.computed") == await done() * 100_000
+        assert received.total(TASKS) == received.total("job.duration", job_status="SUCCEEDED") == await done()
+        assert received.total("prime.computed") == await done() * 100_000
     await store.close()
 
 
@@ -130,24 +130,24 @@ async def test_counts_are_exact_with_children_that_live_for_a_few_tasks(
     valkey: Valkey, settings: JobSettings, recorder: JobRecorder, tmp_path: Path
 ) -> None:
     """And a child continues the series of the one it replaces, so that there are no ever more of them."""
-    with receiver() as told:
-        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint, **DELTAS}
+    with receiver() as received:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, **DELTAS}
         short = ["--max-tasks-per-child", "5"]
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, more=short, **options):
             await run_jobs(settings, JOBS)
-        assert told.total(TASKS) == JOBS
-        assert told.total("job.duration") == JOBS
-        assert len(told.instances("primes-worker")) == 2
+        assert received.total(TASKS) == JOBS
+        assert received.total("job.duration") == JOBS
+        assert len(received.instances("primes-worker")) == 2
     # A message that was sent twice, for want of children to take it, is put back by the worker that ends.
     recorder.reconcile()
 
 
 async def test_a_pool_that_does_not_fork_counts_too(valkey: Valkey, settings: JobSettings, tmp_path: Path) -> None:
-    with receiver() as told:
-        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint}
+    with receiver() as received:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, more=["--pool", "threads"], **options):
             await run_jobs(settings, JOBS)
-        assert told.total(TASKS) == JOBS
+        assert received.total(TASKS) == JOBS
 
 
 # What killed workers could not tell
@@ -157,9 +157,9 @@ async def test_attempts_that_were_lost_are_in_the_trace(
     valkey: Valkey, settings: JobSettings, keys: Keys, tmp_path: Path
 ) -> None:
     quick = settings.model_copy(update={"lease_seconds": 0.5, "max_attempts": 2})
-    with receiver() as told:
-        options = TELLING_OFTEN | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint,
+    with receiver() as received:
+        options = FREQUENT_EXPORT | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
             "LEASE_SECONDS": "0.5",
         }
         store = JobStore.connect(quick)
@@ -172,7 +172,7 @@ async def test_attempts_that_were_lost_are_in_the_trace(
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
             await ended(store, [job])
         await store.close()
-        assert told.names(trace_id) == Counter(
+        assert received.names(trace_id) == Counter(
             {"attempt lost": 1, "process small": 1, "claim_segment": 1, "compute": 1, "complete_segment": 1, "job": 1}
         )
 
@@ -181,8 +181,8 @@ async def test_a_job_without_attempts_left_ends_its_trace(
     valkey: Valkey, settings: JobSettings, keys: Keys, tmp_path: Path
 ) -> None:
     quick = settings.model_copy(update={"lease_seconds": 0.5, "max_attempts": 1})
-    with receiver() as told:
-        options = TELLING_OFTEN | {"OTEL_EXPORTER_OTLP_ENDPOINT": told.endpoint, "LEASE_SECONDS": "0.5"}
+    with receiver() as received:
+        options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, "LEASE_SECONDS": "0.5"}
         store = JobStore.connect(quick)
         trace_id = "0af7651916cd43dd8448eb211c80319c"
         job = (await store.submit(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
@@ -190,9 +190,9 @@ async def test_a_job_without_attempts_left_ends_its_trace(
         assert JobRecorder.connect(quick).claim(job.id, 0) is not None
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
             await ended(store, [job])
-            wait_until(lambda: told.names(trace_id) == Counter({"attempt lost": 1, "job": 1}))
+            wait_until(lambda: received.names(trace_id) == Counter({"attempt lost": 1, "job": 1}))
         await store.close()
-    [end] = [span for span in told.spans if span.name == "job"]
+    [end] = [span for span in received.spans if span.name == "job"]
     assert (end.is_error, end.attributes["error.type"]) == (True, "WORKER_LOST")
 
 

@@ -33,8 +33,8 @@ async def main(url: str) -> None:
         assert isinstance(refused, SubmitGeneratePrimesValidationError)
         bounds: tuple[int | None, int | None] = (refused.issues[0].min, refused.issues[0].max)
     age: timedelta = datetime.now(job.created_at.tzinfo) - job.created_at
-    told = {"statuses": statuses, "values": values, "bounds": bounds, "is_young": age < timedelta(minutes=5)}
-    sys.stdout.write(json.dumps(told))
+    received = {"statuses": statuses, "values": values, "bounds": bounds, "is_young": age < timedelta(minutes=5)}
+    sys.stdout.write(json.dumps(received))
 
 
 async def submitted(client: PrimesClient, request: GeneratePrimesInput) -> JobState:

@@ -29,7 +29,7 @@ JSON = "application/json"
 STREAM = "text/event-stream"
 
 
-class Victim:
+class TargetProcess:
     """The API under attack."""
 
     def __init__(self, url: str, process_id: int) -> None:
@@ -64,10 +64,10 @@ class Victim:
 
 
 @contextmanager
-def attacked(folder: Path, valkey: Valkey, prefix: str, **environment: Any) -> Iterator[Victim]:
+def attacked(folder: Path, valkey: Valkey, prefix: str, **environment: Any) -> Iterator[TargetProcess]:
     """An API of its own, warm; it must not have had a fault when the block ends."""
     with programs.api(folder, valkey.url, prefix, **environment) as (url, program):
-        found = Victim(url, program.process.pid)
+        found = TargetProcess(url, program.process.pid)
         # What is loaded at the first request of each kind is not the attack's.
         for accept in (JSON, STREAM):
             for query in ("{ limits { maxCount } }", "{ nothing }", "{", "{ a: jobs(first: 1000) { totalCount } }"):

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 from locust import task
 
 from loadtest import operations, sizes
-from loadtest.finals import FinalAccount, Violation
+from loadtest.final_events import FinalAccount, Violation
 from loadtest.kinds import Kind
 from loadtest.operations import OperationFailed
-from loadtest.person import GIVE_UP_SECONDS, Person, body
 from loadtest.primes import wrong_page
 from loadtest.streams import Socket, StreamBroken, event_stream
+from loadtest.user import GIVE_UP_SECONDS, SimulatedUser, body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from locust.env import Environment
 
-    from loadtest.finals import Update
+    from loadtest.final_events import Update
 
 CANCELLING_SHARE = 0.05
 
@@ -33,7 +33,7 @@ MOST_STREAMS = 4
 EVENT_GRACE_SECONDS = 3
 
 
-class GraphqlPerson(Person):
+class GraphqlUser(SimulatedUser):
     """Knows the journey; how to follow is left to the two kinds below."""
 
     abstract = True
@@ -164,7 +164,7 @@ class GraphqlPerson(Person):
             return found
 
 
-class GraphqlOverWebSocket(GraphqlPerson):
+class GraphqlOverWebSocket(GraphqlUser):
     """Keeps one socket for all jobs."""
 
     weight = 4
@@ -183,7 +183,7 @@ class GraphqlOverWebSocket(GraphqlPerson):
         self.socket.close()
 
 
-class GraphqlOverEventStream(GraphqlPerson):
+class GraphqlOverEventStream(GraphqlUser):
     """Follows each job over a response of its own."""
 
     weight = 3

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from locust.env import Environment
 
-    from loadtest.finals import Violation
+    from loadtest.final_events import Violation
 
 
 # A job that is not final after so long has failed, as far as its user is concerned.
 GIVE_UP_SECONDS = 120
 
 
-class Person(FastHttpUser):
+class SimulatedUser(FastHttpUser):
     """What all have in common: patience, a taste for sizes, and knowledge of the right primes."""
 
     abstract = True
@@ -48,7 +48,7 @@ class Person(FastHttpUser):
         options = environment.parsed_options
         keys = [key for key in (options.keys.split(",") if options else []) if key]
         # Whoever has none says nothing of it.
-        self.authorization = f"Bearer {keys[next(Person._turns) % len(keys)]}" if keys else None
+        self.authorization = f"Bearer {keys[next(SimulatedUser._turns) % len(keys)]}" if keys else None
         self.default_headers = {"Authorization": self.authorization} if self.authorization else None
         super().__init__(environment)
         self.wants_huge = bool(options and options.huge)
@@ -58,14 +58,14 @@ class Person(FastHttpUser):
     def learn(cls, *, huge: bool) -> None:
         """Find the right primes, before the first job: it takes a moment, which would count as waiting."""
         bound = sizes.KNOWN_BOUND_WITH_HUGE if huge else sizes.KNOWN_BOUND
-        if Person.known is None or Person.known.bound < bound:
-            Person.known = KnownPrimes(bound)
+        if SimulatedUser.known is None or SimulatedUser.known.bound < bound:
+            SimulatedUser.known = KnownPrimes(bound)
 
     def right(self, count: int, start: int) -> Sequence[int]:
         """What a job must find."""
-        if Person.known is None:
+        if SimulatedUser.known is None:
             raise RuntimeError("the right primes were not learned when the test began")
-        return Person.known.first(count, start)
+        return SimulatedUser.known.first(count, start)
 
     def told(self, kind: str, name: str, seconds: float | None, failure: Exception | None = None) -> None:
         """Report to Locust."""

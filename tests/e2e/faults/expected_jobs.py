@@ -24,11 +24,11 @@ class Order:
 
 
 @dataclass
-class Ledger:
+class ExpectedJobs:
     """Kept outside of the system, so that nothing which dies takes it along."""
 
     orders: dict[str, Order] = field(default_factory=dict)
-    told: list[tuple[str, list[State]]] = field(default_factory=list)
+    received: list[tuple[str, list[State]]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     def acknowledged(self, job_id: str, order: Order) -> None:
@@ -39,5 +39,5 @@ class Ledger:
     def begin(self, job_id: str) -> list[State]:
         """The list for what a new subscriber is told, in its order."""
         states: list[State] = []
-        self.told.append((job_id, states))
+        self.received.append((job_id, states))
         return states

@@ -1,4 +1,4 @@
-"""The pictures of the README, taken from a system that runs: `python -m tests.e2e.tour` writes docs/images anew.
+"""The pictures of the README, taken from a system that runs: `python -m tests.e2e.screenshots` writes docs/images anew.
 
 `make run` with the telemetry programs behind it, and Locust with people in the system, each on a free port; a browser
 looks at their pages as a person does. To find what is broken is the tests' work: this only shows.
@@ -41,10 +41,10 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         telemetry = stack.enter_context(telemetry_stack(folder / "telemetry"))
-        told = {"OTEL_EXPORTER_OTLP_ENDPOINT": telemetry.otlp_endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
+        received = {"OTEL_EXPORTER_OTLP_ENDPOINT": telemetry.otlp_endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
         port = free_port()
-        stack.enter_context(local_run(folder, port, **told, METRICS_URL=telemetry.metrics_url))
-        locust = stack.enter_context(people(folder, url(port), told))
+        stack.enter_context(local_run(folder, port, **received, METRICS_URL=telemetry.metrics_url))
+        locust = stack.enter_context(people(folder, url(port), received))
         browser = stack.enter_context(chromium())
         page = browser.new_context(viewport={"width": SIZE[0], "height": SIZE[1]}).new_page()
         page.set_default_timeout(20_000)

@@ -48,7 +48,7 @@ class Step:
 
 
 @dataclass
-class Climb:
+class StepLoad:
     """Asked every second how many users there should be. Ends by itself when a step does not hold."""
 
     most_users: int | None = None

@@ -12,44 +12,44 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from tests.e2e.faults.ledger import Ledger, Order
-from tests.e2e.faults.people import Person
+from tests.e2e.faults.expected_jobs import ExpectedJobs, Order
 from tests.e2e.faults.proxy import proxy
+from tests.e2e.faults.users import Person
 from tests.e2e.faults.verdict import judge
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.faults.stage import Part, Stage
+    from tests.e2e.faults.harness import Harness, Part
 
 # Far out: the better part of a worker's time goes into segments.
 LONG = Order(1_000_000, 8 * 10**15)
 
 
-async def a_zombie_writes(stage: Stage, launcher: str = "celery") -> list[str]:
+async def a_zombie_writes(harness: Harness, launcher: str = "celery") -> list[str]:
     """A worker is stopped in the middle of a segment until another has done it, and goes on."""
-    stage.add_api()
-    zombie = stage.add_worker(launcher, processes=1).ready()
-    ledger = Ledger()
-    async with Person(stage.urls, ledger, random.Random(1)) as person:
+    harness.add_api()
+    zombie = harness.add_worker(launcher, processes=1).ready()
+    expected_jobs = ExpectedJobs()
+    async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
         for _ in range(10):
             await person.submit(Order(LONG.count, LONG.start))
-        await asyncio.to_thread(stop_in_the_middle, stage, zombie)
-        [held] = [member[:36] for member in stage.keys.leases()]
-        healthy = stage.add_worker(launcher, processes=1)
+        await asyncio.to_thread(stop_in_the_middle, harness, zombie)
+        [held] = [member[:36] for member in harness.keys.leases()]
+        healthy = harness.add_worker(launcher, processes=1)
         await person.follow(held)
         zombie.send(signal.SIGCONT)
         await eventually(lambda: said(zombie, f"job {held} segment 0"))
-        wrong = await judge(stage, ledger)
+        wrong = await judge(harness, expected_jobs)
         assert f"job {held} segment 0: done" in healthy.output()
     return wrong
 
 
-def stop_in_the_middle(stage: Stage, worker: Part) -> None:
+def stop_in_the_middle(harness: Harness, worker: Part) -> None:
     """Stop a worker while it holds a lease."""
 
     def stopped_with_a_lease() -> bool:
         worker.send(signal.SIGSTOP)
-        if stage.keys.leases():
+        if harness.keys.leases():
             return True
         worker.send(signal.SIGCONT)
         return False
@@ -62,52 +62,52 @@ async def said(worker: Part, text: str) -> bool:
 
 
 async def messages_are_lost(
-    stage: Stage, count: int, launcher: str = "celery", seconds: float = 5
+    harness: Harness, count: int, launcher: str = "celery", seconds: float = 5
 ) -> tuple[float, list[str]]:
     """The queue's list is deleted, with workers that have done nothing for a while. Also returns when that was."""
-    stage.add_api()
-    worker = stage.add_worker(launcher).ready()
-    ledger = Ledger()
-    async with Person(stage.urls, ledger, random.Random(1)) as person:
+    harness.add_api()
+    worker = harness.add_worker(launcher).ready()
+    expected_jobs = ExpectedJobs()
+    async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
         worker.send(signal.SIGSTOP)
         # What the paused worker's pending pop may have got is one of the messages that are lost.
         await asyncio.gather(*(person.submit(Order(1_000)) for _ in range(count)))
-        stage.keys.lose_messages()
+        harness.keys.lose_messages()
         began = time.monotonic()
         worker.send(signal.SIGCONT)
-        wrong = await judge(stage, ledger, seconds)
+        wrong = await judge(harness, expected_jobs, seconds)
     return began, wrong
 
 
-async def the_store_is_killed(stage: Stage) -> list[str]:
+async def the_store_is_killed(harness: Harness) -> list[str]:
     """It is killed with jobs in the queue, and started on what it has on disk."""
-    stage.add_api()
-    ledger = Ledger()
-    async with Person(stage.urls, ledger, random.Random(1)) as person:
+    harness.add_api()
+    expected_jobs = ExpectedJobs()
+    async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
         for _ in range(20):
             await person.submit(Order(1_000))
-        await asyncio.to_thread(stage.restart_valkey)
-        stage.add_worker()
+        await asyncio.to_thread(harness.restart_valkey)
+        harness.add_worker()
         await person.submit(Order(1_000))
-        return await judge(stage, ledger, 10)
+        return await judge(harness, expected_jobs, 10)
 
 
-async def events_are_missed(stage: Stage, launcher: str = "uvicorn", seconds: float = 5) -> list[str]:
+async def events_are_missed(harness: Harness, launcher: str = "uvicorn", seconds: float = 5) -> list[str]:
     """All jobs end while an API's connections to the store are broken off; its subscribers stay connected."""
-    async with proxy(stage.port) as line:
-        await asyncio.to_thread(stage.add_api, launcher, line.redis_url)
-        ledger = Ledger()
-        async with Person(stage.urls, ledger, random.Random(1)) as person:
+    async with proxy(harness.port) as line:
+        await asyncio.to_thread(harness.add_api, launcher, line.redis_url)
+        expected_jobs = ExpectedJobs()
+        async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
             jobs = [await person.submit(Order(1_000)) for _ in range(10)]
             following = [asyncio.create_task(person.follow(job_id, "websocket")) for job_id in jobs]
-            await eventually(lambda: all_told(ledger, len(jobs)))
+            await eventually(lambda: all_told(expected_jobs, len(jobs)))
             line.refusing = True
             await line.cut()
-            worker = stage.add_worker()
-            await eventually(lambda: ended(stage, len(jobs)), 20)
+            worker = harness.add_worker()
+            await eventually(lambda: ended(harness, len(jobs)), 20)
             line.refusing = False
             await asyncio.wait(following, timeout=seconds)
-            wrong = await judge(stage, ledger)
+            wrong = await judge(harness, expected_jobs)
             for task in following:
                 task.cancel()
             await asyncio.gather(*following, return_exceptions=True)
@@ -115,24 +115,24 @@ async def events_are_missed(stage: Stage, launcher: str = "uvicorn", seconds: fl
     return wrong
 
 
-async def a_worker_goes_deaf(stage: Stage, within: float, **environment: str) -> list[str]:
+async def a_worker_goes_deaf(harness: Harness, within: float, **environment: str) -> list[str]:
     """It lives, but is given no messages any more, without an error: as after some reconnections."""
-    stage.add_api()
-    worker = stage.add_worker("tests.e2e.faults.worker_that_goes_deaf", 2, None, **environment).ready()
-    ledger = Ledger()
-    async with Person(stage.urls, ledger, random.Random(1)) as person:
+    harness.add_api()
+    worker = harness.add_worker("tests.e2e.faults.worker_that_goes_deaf", 2, None, **environment).ready()
+    expected_jobs = ExpectedJobs()
+    async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
         await person.follow(await person.submit(Order(1_000)))
         os.kill(worker.pid, signal.SIGUSR2)
         # What its last question to the broker is answered with, it still gets.
         for _ in range(10):
             await person.submit(Order(1_000))
-        return await judge(stage, ledger, within)
+        return await judge(harness, expected_jobs, within)
 
 
-async def all_told(ledger: Ledger, count: int) -> bool:
-    return sum(bool(states) for _, states in ledger.told) == count
+async def all_told(expected_jobs: ExpectedJobs, count: int) -> bool:
+    return sum(bool(states) for _, states in expected_jobs.received) == count
 
 
-async def ended(stage: Stage, count: int) -> bool:
-    statuses = stage.keys.statuses()
+async def ended(harness: Harness, count: int) -> bool:
+    statuses = harness.keys.statuses()
     return len(statuses) == count and all(found[0].is_final for found in statuses.values())

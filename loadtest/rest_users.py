@@ -9,9 +9,9 @@ from typing import Any
 from locust import task
 
 from loadtest import sizes
-from loadtest.finals import Violation
-from loadtest.person import GIVE_UP_SECONDS, Person, body
+from loadtest.final_events import Violation
 from loadtest.primes import wrong_list
+from loadtest.user import GIVE_UP_SECONDS, SimulatedUser, body
 
 # Between two looks; the last one again and again. What is measured is at most this much too long.
 POLL_SECONDS = (0.025, 0.05, 0.1)
@@ -19,7 +19,7 @@ POLL_SECONDS = (0.025, 0.05, 0.1)
 _STATUS = {"complete": "SUCCEEDED", "failed": "FAILED", "cancelled": "CANCELLED"}
 
 
-class RestPerson(Person):
+class RestUser(SimulatedUser):
     """Never asks for a huge job: its status would be a text of megabytes."""
 
     weight = 3

@@ -9,7 +9,7 @@ from observability.grafana import queries, sources
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Annotation:
     """An annotation: where its query has values, from the first to the last of them."""
 
     name: str
@@ -31,12 +31,12 @@ class Mark:
         }
 
 
-MARKS = (
-    Mark(
+ANNOTATIONS = (
+    Annotation(
         "Load test",
         f"{queries.gauge_sum('loadtest_users', 'loadtest_scenario')} > 0",
         "Load test: {{loadtest_scenario}}",
         "blue",
     ),
-    Mark("Alerts", 'ALERTS{alertstate="firing"}', "{{alertname}}", "red"),
+    Annotation("Alerts", 'ALERTS{alertstate="firing"}', "{{alertname}}", "red"),
 )

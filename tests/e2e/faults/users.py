@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from tests.e2e.faults.ledger import Ledger, Order
+    from tests.e2e.faults.expected_jobs import ExpectedJobs, Order
 
 SUBMIT = """mutation ($input: GeneratePrimesInput!) { generatePrimes(input: $input) {
     __typename ... on GeneratePrimesAccepted { job { id } } ... on UserError { message retryable }
@@ -49,9 +49,9 @@ async def ask(client: httpx.AsyncClient, query: str, **variables: Any) -> dict[s
 class Person:
     """Asks any of the APIs, and the next one when there is no answer. What was acknowledged goes into the ledger."""
 
-    def __init__(self, urls: Sequence[str], ledger: Ledger, chance: random.Random) -> None:
+    def __init__(self, urls: Sequence[str], expected_jobs: ExpectedJobs, chance: random.Random) -> None:
         self._urls = urls
-        self._ledger = ledger
+        self._expected_jobs = expected_jobs
         self._chance = chance
         self._client = httpx.AsyncClient(timeout=ANSWER_SECONDS)
 
@@ -66,25 +66,25 @@ class Person:
         key = uuid.UUID(int=self._chance.getrandbits(128)).hex
         by_rest = order.start == 2 and self._chance.random() < 0.5
         job_id = str(await self._insist(self._by_rest if by_rest else self._by_graphql, order, key))
-        self._ledger.acknowledged(job_id, order)
+        self._expected_jobs.acknowledged(job_id, order)
         return job_id
 
     async def cancel(self, job_id: str) -> None:
         """Cancel, unless the job is final already. Until it is acknowledged, both may be what has happened."""
-        order = self._ledger.orders[job_id]
+        order = self._expected_jobs.orders[job_id]
         order.may_end |= {"CANCELLED"}
         outcome = await self._insist(self._cancel, job_id)
         order.may_end = frozenset({outcome})
 
     async def follow(self, job_id: str, transport: str | None = None) -> None:
         """To the end, on one transport or on any, resuming after what was seen. What is told goes into the ledger."""
-        told = self._ledger.begin(job_id)
+        received = self._expected_jobs.begin(job_id)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not (told and told[-1]["isFinal"]):
+            while not (received and received[-1]["isFinal"]):
                 stream = TRANSPORTS[transport or self._chance.choice(STREAMS)]
                 try:
-                    async for state in stream(self._url(), job_id, told[-1]["version"] if told else None):
-                        told.append(state)
+                    async for state in stream(self._url(), job_id, received[-1]["version"] if received else None):
+                        received.append(state)
                 except BROKEN:
                     await asyncio.sleep(PAUSE_SECONDS)
                 except AssertionError as error:

@@ -100,7 +100,7 @@ class Part:
         return True
 
 
-class Stage(ExitStack):
+class Harness(ExitStack):
     """Valkey at first; APIs and workers as they are asked for. All are gone when the block ends."""
 
     def __init__(self, folder: Path, **valkey_options: str) -> None:
