@@ -14,7 +14,7 @@ import redis
 
 from tasks.settings import JobSettings
 from tests import programs
-from tests.guarded import Guarded, created
+from tests.authenticated import AuthenticatedSystem, create_key
 from tests.otlp import receiver
 
 if TYPE_CHECKING:
@@ -125,13 +125,13 @@ def system(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def guarded(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    folder = tmp_path_factory.mktemp("guarded")
-    prefix = f"guarded-{uuid.uuid4().hex}:"
+def authenticated(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthenticatedSystem]:
+    folder = tmp_path_factory.mktemp("authenticated")
+    prefix = f"authenticated-{uuid.uuid4().hex}:"
     settings = JobSettings(redis_url=valkey.url, key_prefix=prefix)
     with (
         programs.worker(folder, valkey.url, prefix) as worker,
         programs.api(folder, valkey.url, prefix, AUTHENTICATION="keys") as (url, api),
     ):
         system = System(url, valkey, prefix, api, worker)
-        yield Guarded(system, created(settings, "alice"), created(settings, "bob"))
+        yield AuthenticatedSystem(system, create_key(settings, "alice"), create_key(settings, "bob"))

@@ -16,7 +16,7 @@ from tests.programs import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.guarded import Guarded
+    from tests.authenticated import AuthenticatedSystem
 
 EXAMPLES = ROOT / "examples"
 MANUAL = ROOT / "docs/clients.md"
@@ -51,13 +51,13 @@ class Server:
     key: str | None
 
 
-@pytest.fixture(params=["open", "guarded"])
+@pytest.fixture(params=["open", "authenticated"])
 def server(request: pytest.FixtureRequest) -> Server:
     """One that asks nobody who is there, and one that does."""
     if request.param == "open":
         return Server(request.getfixturevalue("system").url, None)
-    guarded: Guarded = request.getfixturevalue("guarded")
-    return Server(guarded.system.url, guarded.alice)
+    authenticated: AuthenticatedSystem = request.getfixturevalue("authenticated")
+    return Server(authenticated.system.url, authenticated.alice)
 
 
 def run(command: list[str], folder: Path, server: Server) -> list[str]:

@@ -21,8 +21,8 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.authenticated import AuthenticatedSystem
     from tests.conftest import System
-    from tests.guarded import Guarded
 
 
 def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -39,13 +39,15 @@ def test_it_tells_what_was_found(system: System) -> None:
     assert done.stdout.startswith("10 primes from 2 to 29, sha256 ")
 
 
-def test_it_shows_its_key_where_it_is_asked(guarded: Guarded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    refused = run(guarded.system.url, "10")
+def test_it_shows_its_key_where_it_is_asked(
+    authenticated: AuthenticatedSystem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    refused = run(authenticated.system.url, "10")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "show a key" in refused.stderr
-    monkeypatch.setenv("PRIMES_KEY", guarded.alice)
+    monkeypatch.setenv("PRIMES_KEY", authenticated.alice)
     file = tmp_path / "primes.csv"
-    assert run(guarded.system.url, "10", "--output", str(file)).returncode == 0
+    assert run(authenticated.system.url, "10", "--output", str(file)).returncode == 0
     assert file.exists()
 
 

@@ -16,7 +16,7 @@ from gql.auth.authenticator import Authenticator, NotAuthenticated
 from tasks.errors import BackendUnavailable, RateLimited
 from tasks.settings import JobSettings
 from tests import programs
-from tests.guarded import bearing, created, revoked
+from tests.authenticated import bearer_header, create_key, revoke_key
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from tests.guarded import Guarded
+    from tests.authenticated import AuthenticatedSystem
     from tests.programs import Valkey
 
 SSE = "text/event-stream"
@@ -37,24 +37,27 @@ SECONDS = 10
 
 
 @pytest.mark.parametrize("accept", [SSE, MULTIPART])
-def test_a_revoked_key_ends_its_event_streams(guarded: Guarded, accept: str) -> None:
-    key = created(guarded.job_settings, "carol")
+def test_a_revoked_key_ends_its_event_streams(authenticated: AuthenticatedSystem, accept: str) -> None:
+    key = create_key(authenticated.job_settings, "carol")
     text = ""
-    with guarded.client(key) as client, client.stream("POST", "/graphql", json=STATS, headers={"Accept": accept}) as it:
+    with (
+        authenticated.client(key) as client,
+        client.stream("POST", "/graphql", json=STATS, headers={"Accept": accept}) as it,
+    ):
         for piece in it.iter_text():
             text += piece
             if '"at"' in text and key:
-                revoked(guarded.job_settings, key)
+                revoke_key(authenticated.job_settings, key)
                 key = ""
     assert '"UNAUTHENTICATED"' in text
     assert text.rstrip().endswith("--graphql--" if accept == MULTIPART else "event: complete\ndata:")
 
 
-async def test_a_revoked_key_closes_its_websockets_and_no_others(guarded: Guarded) -> None:
-    key = await asyncio.to_thread(created, guarded.job_settings, "carol")
-    other = await asyncio.to_thread(created, guarded.job_settings, "carol")
-    async with subscribed(guarded, key) as ending, subscribed(guarded, other) as going_on:
-        await asyncio.to_thread(revoked, guarded.job_settings, key)
+async def test_a_revoked_key_closes_its_websockets_and_no_others(authenticated: AuthenticatedSystem) -> None:
+    key = await asyncio.to_thread(create_key, authenticated.job_settings, "carol")
+    other = await asyncio.to_thread(create_key, authenticated.job_settings, "carol")
+    async with subscribed(authenticated, key) as ending, subscribed(authenticated, other) as going_on:
+        await asyncio.to_thread(revoke_key, authenticated.job_settings, key)
         with pytest.raises(websockets.ConnectionClosedError):
             await closed(ending)
         assert ending.close_code == 4403
@@ -62,17 +65,17 @@ async def test_a_revoked_key_closes_its_websockets_and_no_others(guarded: Guarde
         assert json.loads(await asyncio.wait_for(going_on.recv(), SECONDS))["type"] == "pong"
 
 
-def test_a_revoked_key_opens_nothing_any_more(guarded: Guarded) -> None:
-    key = created(guarded.job_settings, "carol")
-    with guarded.client(key) as client:
+def test_a_revoked_key_opens_nothing_any_more(authenticated: AuthenticatedSystem) -> None:
+    key = create_key(authenticated.job_settings, "carol")
+    with authenticated.client(key) as client:
         assert client.post("/generate?n=1").status_code == 200
-        revoked(guarded.job_settings, key)
+        revoke_key(authenticated.job_settings, key)
         wait_until(lambda: client.post("/generate?n=1").status_code == 401, SECONDS)
 
 
-def test_a_revoked_key_s_download_goes_no_further(guarded: Guarded) -> None:
-    key = created(guarded.job_settings, "carol")
-    with guarded.client(key) as client:
+def test_a_revoked_key_s_download_goes_no_further(authenticated: AuthenticatedSystem) -> None:
+    key = create_key(authenticated.job_settings, "carol")
+    with authenticated.client(key) as client:
         # 27 MB as text: more than the connection takes in on its way.
         job_id = client.post("/generate?n=3000000").json()["request_id"]
         query = f'{{ job(id: "{job_id}", waitMs: 20000) {{ status }} }}'
@@ -81,22 +84,22 @@ def test_a_revoked_key_s_download_goes_no_further(guarded: Guarded) -> None:
         with client.stream("GET", f"/jobs/{job_id}/primes.csv", headers={"Accept-Encoding": "identity"}) as download:
             pieces = download.iter_raw()
             assert next(pieces).startswith(b"prime")
-            revoked(guarded.job_settings, key)
+            revoke_key(authenticated.job_settings, key)
             wait_until(
-                lambda: f"key {key.split('_')[1]} was revoked" in guarded.system.api.output(),
+                lambda: f"key {key.split('_')[1]} was revoked" in authenticated.system.api.output(),
                 SECONDS,
-                lambda: guarded.system.api.output()[-3000:],
+                lambda: authenticated.system.api.output()[-3000:],
             )
             with pytest.raises(httpx.RemoteProtocolError):
                 for _ in pieces:
                     pass
 
 
-def test_a_new_key_of_the_same_caller_reaches_the_same_jobs(guarded: Guarded) -> None:
-    old, new = (created(guarded.job_settings, "dave") for _ in range(2))
-    with guarded.client(old) as before, guarded.client(new) as after:
+def test_a_new_key_of_the_same_caller_reaches_the_same_jobs(authenticated: AuthenticatedSystem) -> None:
+    old, new = (create_key(authenticated.job_settings, "dave") for _ in range(2))
+    with authenticated.client(old) as before, authenticated.client(new) as after:
         job_id = before.post("/generate?n=1").json()["request_id"]
-        revoked(guarded.job_settings, old)
+        revoke_key(authenticated.job_settings, old)
         assert after.get(f"/status/{job_id}").status_code == 200
 
 
@@ -130,8 +133,8 @@ def test_one_stream_too_many_is_an_error_in_it(valkey: Valkey, prefix: str, tmp_
         url,
         _,
     ):
-        key = created(job_settings(valkey, prefix), "carol")
-        headers = bearing(key) | {"Accept": accept}
+        key = create_key(job_settings(valkey, prefix), "carol")
+        headers = bearer_header(key) | {"Accept": accept}
         with httpx.stream("POST", f"{url}/graphql", json=STATS, headers=headers) as first:
             lines = first.iter_lines()
             assert any('"at"' in line for line in lines)
@@ -184,10 +187,12 @@ async def test_during_an_outage_those_inside_stay_and_nobody_new_comes_in(tmp_pa
 @pytest.mark.parametrize(("path", "detail"), [("/generate?n=1", "detail"), ("/graphql", "errors")])
 def test_an_outage_is_503_within_the_promise(tmp_path: Path, path: str, detail: str) -> None:
     with programs.valkey(tmp_path) as server:
-        key = created(job_settings(server, "outage:"), "carol")
+        key = create_key(job_settings(server, "outage:"), "carol")
         with programs.api(tmp_path, server.url, "outage:", AUTHENTICATION="keys") as (url, _):
             server.freeze()
-            answer = httpx.post(f"{url}{path}", json={"query": "{ __typename }"}, headers=bearing(key), timeout=20)
+            answer = httpx.post(
+                f"{url}{path}", json={"query": "{ __typename }"}, headers=bearer_header(key), timeout=20
+            )
             assert httpx.get(f"{url}/livez").is_success
             server.thaw()
     assert answer.elapsed.total_seconds() < 3.5
@@ -210,10 +215,10 @@ def commands(client: redis.Redis) -> int:
 
 
 @asynccontextmanager
-async def subscribed(guarded: Guarded, key: str) -> AsyncIterator[websockets.ClientConnection]:
+async def subscribed(authenticated: AuthenticatedSystem, key: str) -> AsyncIterator[websockets.ClientConnection]:
     """A socket on which a subscription has begun."""
     protocols = [websockets.Subprotocol("graphql-transport-ws")]
-    async with websockets.connect(guarded.system.websocket, subprotocols=protocols) as socket:
+    async with websockets.connect(authenticated.system.websocket, subprotocols=protocols) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": {"Authorization": f"Bearer {key}"}}))
         assert json.loads(await socket.recv()) == {"type": "connection_ack"}
         await socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": STATS}))

@@ -21,7 +21,7 @@ from gql.auth.tokens import TokenReader, TokenSettings
 from gql.settings import ApiSettings
 from tasks.errors import BackendUnavailable
 from tests import programs
-from tests.guarded import bearing, created
+from tests.authenticated import bearer_header, create_key
 from tests.programs import free_port
 
 if TYPE_CHECKING:
@@ -260,22 +260,22 @@ def test_tokens_and_keys_get_in_by_the_same_doors(
 ) -> None:
     environment: dict[str, Any] = {"AUTHENTICATION": "keys,jwt", "JWT_ISSUER": provider.url, "JWT_AUDIENCE": AUDIENCE}
     with programs.api(tmp_path, valkey.url, settings.key_prefix, **environment) as (url, api):
-        key, token = created(settings, "alice"), provider.token()
+        key, token = create_key(settings, "alice"), provider.token()
         ids = {}
         for shown in (key, token):
-            answer = httpx.post(f"{url}/generate?n=1", headers=bearing(shown))
+            answer = httpx.post(f"{url}/generate?n=1", headers=bearer_header(shown))
             ids[shown] = answer.json()["request_id"]
         found = [
-            httpx.get(f"{url}/status/{ids[job]}", headers=bearing(shown)).status_code
+            httpx.get(f"{url}/status/{ids[job]}", headers=bearer_header(shown)).status_code
             for shown in (key, token, provider.token(sub="bob"))
             for job in (key, token)
         ]
         # A key's caller and a token's are never one, whatever their names.
         assert found == [200, 404, 404, 200, 404, 404]
-        assert httpx.post(f"{url}/generate?n=1", headers=bearing(provider.token(exp=1))).status_code == 401
+        assert httpx.post(f"{url}/generate?n=1", headers=bearer_header(provider.token(exp=1))).status_code == 401
         short = provider.token(exp=int(time.time()) - tokens._LEEWAY_SECONDS + 2)  # noqa: SLF001 - soon over
         body = {"query": "subscription { systemStats(intervalMs: 3600000) { at } }"}
-        headers = bearing(short) | {"Accept": "text/event-stream"}
+        headers = bearer_header(short) | {"Accept": "text/event-stream"}
         answer = httpx.post(f"{url}/graphql", json=body, headers=headers, timeout=30)
     assert '"UNAUTHENTICATED"' in answer.text
     assert token not in api.output()

@@ -10,8 +10,8 @@ from gql.local import answers
 from gql.local.errors import CannotRun
 
 if TYPE_CHECKING:
+    from tests.authenticated import AuthenticatedSystem
     from tests.conftest import System
-    from tests.guarded import Guarded
 
 
 async def test_a_worker_of_another_name_is_not_the_one(system: System) -> None:
@@ -19,5 +19,5 @@ async def test_a_worker_of_another_name_is_not_the_one(system: System) -> None:
         await answers.system(system.url, "another", seconds=0)
 
 
-async def test_where_keys_are_asked_for_a_worker_was_seen(guarded: Guarded) -> None:
-    await answers.system(guarded.system.url, "any", seconds=0)
+async def test_where_keys_are_asked_for_a_worker_was_seen(authenticated: AuthenticatedSystem) -> None:
+    await answers.system(authenticated.system.url, "any", seconds=0)

@@ -16,14 +16,14 @@ import websockets
 
 from tasks.settings import JobSettings
 from tests import programs
-from tests.guarded import bearing, created
+from tests.authenticated import bearer_header, create_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from tests.authenticated import AuthenticatedSystem
     from tests.conftest import System
-    from tests.guarded import Guarded
     from tests.programs import Valkey
 
 UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
@@ -63,23 +63,23 @@ PATHS = [
 HEADERS: list[dict[str, str]] = [{}, {"If-None-Match": "*"}, {"Prefer": "wait=1"}, {"Range": "bytes=0-9"}]
 
 
-def submitted(guarded: Guarded, key: str, count: int = 10) -> str:
-    with guarded.client(key) as client:
+def submitted(authenticated: AuthenticatedSystem, key: str, count: int = 10) -> str:
+    with authenticated.client(key) as client:
         answer = client.post("/graphql", json={"query": SUBMIT, "variables": {"n": count}}).json()
     job_id: str = answer["data"]["generatePrimes"]["job"]["id"]
     return job_id
 
 
 @pytest.fixture(scope="module")
-def alices(guarded: Guarded) -> str:
+def alices(authenticated: AuthenticatedSystem) -> str:
     """A job that has succeeded."""
-    return submitted(guarded, guarded.alice)
+    return submitted(authenticated, authenticated.alice)
 
 
 @pytest.fixture(scope="module")
-def open_job(guarded: Guarded) -> str:
+def open_job(authenticated: AuthenticatedSystem) -> str:
     """One that takes a while: too large for a small queue, and cancelled by nobody but its owner."""
-    return submitted(guarded, guarded.alice, 3_000_000)
+    return submitted(authenticated, authenticated.alice, 3_000_000)
 
 
 def as_told(answer: httpx.Response, job_id: str) -> tuple[int, dict[str, str], str]:
@@ -89,23 +89,27 @@ def as_told(answer: httpx.Response, job_id: str) -> tuple[int, dict[str, str], s
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
-def test_a_query_for_another_s_job_is_that_for_none(guarded: Guarded, alices: str, open_job: str, query: str) -> None:
-    with guarded.client(guarded.bob) as bob:
+def test_a_query_for_another_s_job_is_that_for_none(
+    authenticated: AuthenticatedSystem, alices: str, open_job: str, query: str
+) -> None:
+    with authenticated.client(authenticated.bob) as bob:
         received = [
             as_told(bob.post("/graphql", json={"query": query, "variables": {"id": job_id}}), job_id)
             for job_id in (UNKNOWN, alices, open_job)
         ]
     assert received[1] == received[0]
     assert received[2] == received[0]
-    with guarded.client(guarded.alice) as alice:
+    with authenticated.client(authenticated.alice) as alice:
         mine = alice.post("/graphql", json={"query": QUERIES["job"], "variables": {"id": alices}}).json()
     assert mine == {"data": {"job": {"id": alices, "status": "SUCCEEDED"}}}
 
 
 @pytest.mark.parametrize("accept", [SSE, MULTIPART])
 @pytest.mark.parametrize("query", SUBSCRIPTIONS.values(), ids=SUBSCRIPTIONS)
-def test_a_stream_of_another_s_job_is_that_of_none(guarded: Guarded, alices: str, query: str, accept: str) -> None:
-    with guarded.client(guarded.bob) as bob:
+def test_a_stream_of_another_s_job_is_that_of_none(
+    authenticated: AuthenticatedSystem, alices: str, query: str, accept: str
+) -> None:
+    with authenticated.client(authenticated.bob) as bob:
         received = []
         for job_id in (UNKNOWN, alices):
             body = {"query": query, "variables": {"id": job_id}}
@@ -118,8 +122,8 @@ def test_a_stream_of_another_s_job_is_that_of_none(guarded: Guarded, alices: str
 
 
 @pytest.mark.parametrize("query", [*QUERIES.values(), *SUBSCRIPTIONS.values()], ids=[*QUERIES, *SUBSCRIPTIONS])
-async def test_so_it_is_on_a_websocket(guarded: Guarded, alices: str, query: str) -> None:
-    async with connected(guarded, {"Authorization": f"Bearer {guarded.bob}"}) as socket:
+async def test_so_it_is_on_a_websocket(authenticated: AuthenticatedSystem, alices: str, query: str) -> None:
+    async with connected(authenticated, {"Authorization": f"Bearer {authenticated.bob}"}) as socket:
         assert await said(socket) == {"type": "connection_ack"}
         received = []
         for job_id in (UNKNOWN, alices):
@@ -135,10 +139,10 @@ async def test_so_it_is_on_a_websocket(guarded: Guarded, alices: str, query: str
 @pytest.mark.parametrize("headers", HEADERS, ids=str)
 @pytest.mark.parametrize("door", PATHS, ids=" ".join)
 def test_so_it_is_at_the_rest_doors(
-    guarded: Guarded, alices: str, open_job: str, door: tuple[str, str], headers: dict[str, str]
+    authenticated: AuthenticatedSystem, alices: str, open_job: str, door: tuple[str, str], headers: dict[str, str]
 ) -> None:
     method, path = door
-    with guarded.client(guarded.bob) as bob:
+    with authenticated.client(authenticated.bob) as bob:
         received = [
             as_told(bob.request(method, path.format(id=job_id), headers=headers), job_id)
             for job_id in (UNKNOWN, alices, open_job)
@@ -146,14 +150,16 @@ def test_so_it_is_at_the_rest_doors(
     assert received[0][0] == 404
     assert received[1] == received[0]
     assert received[2] == received[0]
-    with guarded.client(guarded.alice) as alice:
+    with authenticated.client(authenticated.alice) as alice:
         assert alice.request(method, path.format(id=alices)).status_code == 200
 
 
-def test_lists_and_their_counts_have_the_caller_s_own_jobs_alone(guarded: Guarded, alices: str) -> None:
-    mine = submitted(guarded, guarded.bob)
+def test_lists_and_their_counts_have_the_caller_s_own_jobs_alone(
+    authenticated: AuthenticatedSystem, alices: str
+) -> None:
+    mine = submitted(authenticated, authenticated.bob)
     query = "{ jobs(first: 100) { totalCount edges { node { id } } pageInfo { hasNextPage hasPreviousPage } } }"
-    with guarded.client(guarded.bob) as bob, guarded.client(guarded.alice) as alice:
+    with authenticated.client(authenticated.bob) as bob, authenticated.client(authenticated.alice) as alice:
         bobs = bob.post("/graphql", json={"query": query}).json()["data"]["jobs"]
         theirs = alice.post("/graphql", json={"query": query}).json()["data"]["jobs"]
     listed = [edge["node"]["id"] for edge in bobs["edges"]]
@@ -163,9 +169,9 @@ def test_lists_and_their_counts_have_the_caller_s_own_jobs_alone(guarded: Guarde
     assert not set(listed) & {edge["node"]["id"] for edge in theirs["edges"]}
 
 
-def test_the_same_idempotency_key_makes_each_caller_a_job(guarded: Guarded) -> None:
+def test_the_same_idempotency_key_makes_each_caller_a_job(authenticated: AuthenticatedSystem) -> None:
     headers = {"Idempotency-Key": "both-have-it"}
-    with guarded.client(guarded.bob) as bob, guarded.client(guarded.alice) as alice:
+    with authenticated.client(authenticated.bob) as bob, authenticated.client(authenticated.alice) as alice:
         first = [client.post("/generate?n=10", headers=headers) for client in (alice, bob)]
         again = [client.post("/generate?n=10", headers=headers) for client in (alice, bob)]
         conflict = bob.post("/generate?n=11", headers=headers)
@@ -174,14 +180,14 @@ def test_the_same_idempotency_key_makes_each_caller_a_job(guarded: Guarded) -> N
     assert conflict.json()["request_id"] == first[1].json()["request_id"]
 
 
-def test_another_s_job_takes_as_long_as_none(guarded: Guarded, alices: str) -> None:
+def test_another_s_job_takes_as_long_as_none(authenticated: AuthenticatedSystem, alices: str) -> None:
     """Roughly: the medians of many alternating samples, as a ratio."""
     doors: list[Callable[[httpx.Client, str], httpx.Response]] = [
         lambda bob, job_id: bob.get(f"/status/{job_id}"),
         lambda bob, job_id: bob.post("/graphql", json={"query": QUERIES["job"], "variables": {"id": job_id}}),
         lambda bob, job_id: bob.post("/graphql", json={"query": QUERIES["cancel"], "variables": {"id": job_id}}),
     ]
-    with guarded.client(guarded.bob) as bob:
+    with authenticated.client(authenticated.bob) as bob:
         for door in doors:
             took: dict[str, list[float]] = {UNKNOWN: [], alices: []}
             for _ in range(150):
@@ -206,9 +212,11 @@ def test_another_s_job_takes_as_long_as_none(guarded: Guarded, alices: str) -> N
         ("GET", "/x"),
     ],
 )
-def test_the_rest_doors_are_401_problems(guarded: Guarded, method: str, path: str, shown: str | None) -> None:
+def test_the_rest_doors_are_401_problems(
+    authenticated: AuthenticatedSystem, method: str, path: str, shown: str | None
+) -> None:
     headers = {} if shown is None else {"Authorization": shown}
-    answer = httpx.request(method, f"{guarded.system.url}{path}", headers=headers)
+    answer = httpx.request(method, f"{authenticated.system.url}{path}", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith('Bearer realm="primes"')
     assert ("invalid_token" in answer.headers["www-authenticate"]) == (shown is not None)
@@ -228,9 +236,11 @@ def test_the_rest_doors_are_401_problems(guarded: Guarded, method: str, path: st
 @pytest.mark.parametrize(
     "body", ['{"query": "{ __typename }"}', "nonsense", '{"query": "subscription { systemStats { at } }"}']
 )
-def test_graphql_is_401_with_an_error_of_its_shape(guarded: Guarded, accept: str, media_type: str, body: str) -> None:
+def test_graphql_is_401_with_an_error_of_its_shape(
+    authenticated: AuthenticatedSystem, accept: str, media_type: str, body: str
+) -> None:
     headers = {"Accept": accept, "Content-Type": "application/json"}
-    answer = httpx.post(guarded.system.graphql, content=body, headers=headers)
+    answer = httpx.post(authenticated.system.graphql, content=body, headers=headers)
     assert answer.status_code == 401
     assert answer.headers["content-type"] == media_type
     assert answer.headers["www-authenticate"] == 'Bearer realm="primes"'
@@ -238,19 +248,19 @@ def test_graphql_is_401_with_an_error_of_its_shape(guarded: Guarded, accept: str
     assert error["extensions"] == {"code": "UNAUTHENTICATED"}
 
 
-def test_a_subscription_by_get_needs_a_key_too(guarded: Guarded) -> None:
+def test_a_subscription_by_get_needs_a_key_too(authenticated: AuthenticatedSystem) -> None:
     parameters = {"query": "subscription { systemStats { at } }"}
-    assert httpx.get(guarded.system.graphql, params=parameters, headers={"Accept": SSE}).status_code == 401
+    assert httpx.get(authenticated.system.graphql, params=parameters, headers={"Accept": SSE}).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/docs", "/openapi.json", "/graphql", "/static/style.css"])
-def test_pages_and_probes_need_none(guarded: Guarded, path: str) -> None:
-    answer = httpx.get(f"{guarded.system.url}{path}", headers={"Accept": "text/html"})
+def test_pages_and_probes_need_none(authenticated: AuthenticatedSystem, path: str) -> None:
+    answer = httpx.get(f"{authenticated.system.url}{path}", headers={"Accept": "text/html"})
     assert answer.status_code == 200
 
 
-def test_the_manual_asks_for_the_key(guarded: Guarded, system: System) -> None:
-    manual, open_one = (httpx.get(f"{one.url}/openapi.json").json() for one in (guarded.system, system))
+def test_the_manual_asks_for_the_key(authenticated: AuthenticatedSystem, system: System) -> None:
+    manual, open_one = (httpx.get(f"{one.url}/openapi.json").json() for one in (authenticated.system, system))
     assert manual["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
     for path in ("/generate", "/status/{request_id}", "/jobs/{job_id}/primes.{form}"):
         assert [operation["security"] for operation in manual["paths"][path].values()] == [[{"HTTPBearer": []}]]
@@ -259,26 +269,26 @@ def test_the_manual_asks_for_the_key(guarded: Guarded, system: System) -> None:
 
 
 @pytest.mark.parametrize("payload", [None, {}, {"Authorization": 1}, {"Authorization": "Bearer x"}, {"token": "x"}])
-async def test_a_websocket_is_closed_with_4403(guarded: Guarded, payload: Any) -> None:
-    async with connected(guarded, payload) as socket:
+async def test_a_websocket_is_closed_with_4403(authenticated: AuthenticatedSystem, payload: Any) -> None:
+    async with connected(authenticated, payload) as socket:
         with pytest.raises(websockets.ConnectionClosedError):
             await said(socket)
         assert socket.close_code == 4403
 
 
 @pytest.mark.parametrize("how", ["Authorization", "authorization", "token", "header"])
-async def test_a_websocket_is_opened_with_a_key(guarded: Guarded, how: str) -> None:
-    value = guarded.alice if how == "token" else f"Bearer {guarded.alice}"
-    headers = bearing(guarded.alice) if how == "header" else {}
-    async with connected(guarded, {} if how == "header" else {how: value}, headers) as socket:
+async def test_a_websocket_is_opened_with_a_key(authenticated: AuthenticatedSystem, how: str) -> None:
+    value = authenticated.alice if how == "token" else f"Bearer {authenticated.alice}"
+    headers = bearer_header(authenticated.alice) if how == "header" else {}
+    async with connected(authenticated, {} if how == "header" else {how: value}, headers) as socket:
         assert await said(socket) == {"type": "connection_ack"}
 
 
-def test_no_log_has_a_secret(guarded: Guarded, alices: str) -> None:
-    with guarded.client(guarded.bob) as bob:
+def test_no_log_has_a_secret(authenticated: AuthenticatedSystem, alices: str) -> None:
+    with authenticated.client(authenticated.bob) as bob:
         bob.get(f"/status/{alices}")
-    for program in (guarded.system.api, guarded.system.worker):
-        for key in (guarded.alice, guarded.bob):
+    for program in (authenticated.system.api, authenticated.system.worker):
+        for key in (authenticated.alice, authenticated.bob):
             assert key.split("_", 2)[2] not in program.output()
 
 
@@ -290,9 +300,9 @@ LIMITED = "__typename ... on RateLimited { code retryable retryAfterMs message }
 def test_a_share_that_is_used_up_is_told_at_each_door(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
     settings = JobSettings(redis_url=valkey.url, key_prefix=prefix)
     low: dict[str, Any] = {"AUTHENTICATION": "keys", "MAX_SUBMISSIONS_PER_MINUTE": "4", "MAX_OPEN_JOBS_PER_CALLER": "2"}
-    key = created(settings, "alice")
+    key = create_key(settings, "alice")
     with programs.api(tmp_path, valkey.url, prefix, **low) as (url, _):
-        with httpx.Client(base_url=url, headers=bearing(key), timeout=20) as alice:
+        with httpx.Client(base_url=url, headers=bearer_header(key), timeout=20) as alice:
 
             def does(mutation: str) -> Any:
                 return alice.post("/graphql", json={"query": f"mutation {{ answer: {mutation} }}"}).json()["data"][
@@ -319,17 +329,17 @@ def test_a_share_that_is_used_up_is_told_at_each_door(valkey: Valkey, prefix: st
         assert 1 <= int(answer.headers["retry-after"]) <= 60
         assert answer.json()["detail"] == refused["message"]
         # Others have shares of their own.
-        assert httpx.post(f"{url}/generate?n=10", headers=bearing(created(settings, "bob"))).status_code == 200
+        assert httpx.post(f"{url}/generate?n=10", headers=bearer_header(create_key(settings, "bob"))).status_code == 200
 
 
 @asynccontextmanager
 async def connected(
-    guarded: Guarded, payload: Any, headers: dict[str, str] | None = None
+    authenticated: AuthenticatedSystem, payload: Any, headers: dict[str, str] | None = None
 ) -> AsyncIterator[websockets.ClientConnection]:
     """A socket on which the first message was sent."""
     protocols = [websockets.Subprotocol("graphql-transport-ws")]
     async with websockets.connect(
-        guarded.system.websocket, subprotocols=protocols, additional_headers=headers
+        authenticated.system.websocket, subprotocols=protocols, additional_headers=headers
     ) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": payload}))
         yield socket

@@ -1,4 +1,4 @@
-"""A whole system that asks who is there, two callers who have a key each, and more keys where a test needs them."""
+"""A running system with authentication by API key, keys for two callers, and functions to create and revoke more."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Guarded:
-    """The system, and what gets in."""
+class AuthenticatedSystem:
+    """The system, and the API keys of two callers."""
 
     system: System
     alice: str
@@ -28,15 +28,15 @@ class Guarded:
         return JobSettings(redis_url=self.system.valkey.url, key_prefix=self.system.prefix)
 
     def client(self, key: str | None) -> httpx.Client:
-        headers = {} if key is None else bearing(key)
+        headers = {} if key is None else bearer_header(key)
         return httpx.Client(base_url=self.system.url, headers=headers, timeout=20)
 
 
-def bearing(key: str) -> dict[str, str]:
+def bearer_header(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def created(settings: JobSettings, name: str) -> str:
+def create_key(settings: JobSettings, name: str) -> str:
     async def create() -> str:
         store = KeyStore.connect(settings)
         try:
@@ -47,7 +47,7 @@ def created(settings: JobSettings, name: str) -> str:
     return asyncio.run(create())
 
 
-def revoked(settings: JobSettings, key: str) -> None:
+def revoke_key(settings: JobSettings, key: str) -> None:
     async def revoke() -> None:
         store = KeyStore.connect(settings)
         try:
