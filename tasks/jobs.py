@@ -1,4 +1,4 @@
-"""The words of the domain: a job, its statuses, its segments and its limits. Imports nothing of the project but errors.
+"""The words of the domain: a job, its statuses, its segments and its limits. Imports nothing of the project.
 
              ┌────────────── an attempt is lost ──────────────┐
              ▼                                                │
@@ -15,8 +15,6 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from tasks.errors import FieldIssue, InvalidRequest
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -39,7 +37,6 @@ SPACING_AT_THE_TOP = 40
 SLACK_AT_THE_TOP = 1200
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,128}")
 
 
 class JobStatus(StrEnum):
@@ -86,35 +83,6 @@ class Failure:
     def retryable(self) -> bool:
         """A new try may succeed: nothing is wrong with the arguments, which were checked when they came."""
         return self.reason is not FailureReason.TIMEOUT
-
-
-@dataclass(frozen=True, slots=True)
-class PrimesRequest:
-    """The first `count` primes >= `start`, checked against the limits."""
-
-    count: int
-    start: int = FIRST_PRIME
-    idempotency_key: str | None = None
-
-    def check(self, max_count: int) -> PrimesRequest:
-        """This request, if it is within bounds.
-
-        Raises:
-            InvalidRequest: with one issue per field that is not.
-        """
-        issues = []
-        if not 1 <= self.count <= max_count:
-            issues.append(_out_of_bounds("count", self.count, 1, max_count))
-        max_start = latest_start(min(max(self.count, 1), max_count))
-        if not 0 <= self.start <= max_start:
-            issues.append(_out_of_bounds("start", self.start, 0, max_start))
-        if self.idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(self.idempotency_key):
-            length = len(self.idempotency_key)
-            message = f"idempotencyKey has {length} characters, must have 1 to 128, all visible ASCII (! to ~)"
-            issues.append(FieldIssue(("idempotencyKey",), message))
-        if issues:
-            raise InvalidRequest(issues)
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,26 +179,20 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class JobPageRequest:
-    """Which jobs to list, newest first.
+class SystemState:
+    """Queue and workers at one moment of the store's clock.
 
     Args:
-        size: most jobs in the page.
-        from_oldest: take the page from the old end of what is admitted, not from the new one.
-        older_than: only jobs that come after this id in the list.
-        newer_than: only jobs that come before this id in the list.
-        statuses: only jobs with one of these.
-        created_after: only jobs created later.
-        created_before: only jobs created earlier.
+        at: that moment.
+        queue: how full the system is.
+        workers: those with a recent heartbeat.
+        oldest_due: how long the segment that has waited longest has been due; None when no segment waits.
     """
 
-    size: int
-    from_oldest: bool = False
-    older_than: str | None = None
-    newer_than: str | None = None
-    statuses: frozenset[JobStatus] = frozenset(JobStatus)
-    created_after: datetime | None = None
-    created_before: datetime | None = None
+    at: datetime
+    queue: QueueStats
+    workers: tuple[Worker, ...]
+    oldest_due: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +223,3 @@ def segment_length(count: int, index: int) -> int:
 def latest_start(count: int) -> int:
     """The largest start at which `count` primes are sure to fit below 2^53."""
     return LARGEST_PRIME if count == 1 else LARGEST_PRIME - count * SPACING_AT_THE_TOP - SLACK_AT_THE_TOP
-
-
-def _out_of_bounds(field: str, value: int, minimum: int, maximum: int) -> FieldIssue:
-    return FieldIssue((field,), f"{field} is {value}, must be {minimum} to {maximum}", minimum, maximum)

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from tasks.api.job_store import Submission, SystemState
+    from tasks.api.job_store import Submission
     from tasks.callers import Caller
     from tasks.exports.source import Source
-    from tasks.jobs import Job, JobPage, JobPageRequest, PrimesRequest
+    from tasks.jobs import Job, JobPage, SystemState
+    from tasks.requests import JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
     from tasks.storage.server_info import ServerInfo
 

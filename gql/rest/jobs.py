@@ -20,7 +20,8 @@ from gql.middleware.authentication import caller_of
 from tasks.errors import FieldIssue, InvalidRequest, JobNotFound
 from tasks.exports.formats import ExportFormat
 from tasks.instrumentation import metrics
-from tasks.jobs import JobStatus, PrimesRequest, ResultState
+from tasks.jobs import JobStatus, ResultState
+from tasks.requests import PrimesRequest
 
 if TYPE_CHECKING:
     from gql.settings import ApiSettings

@@ -21,7 +21,7 @@ from schema.errors.types import (
 from schema.types.job import Job
 from schema.types.node import JobId
 from schema.types.scalars import SafeInt
-from tasks import errors, jobs
+from tasks import errors, jobs, requests
 
 
 @strawberry.input(description="Which primes to generate.")
@@ -105,7 +105,7 @@ class Mutation:
     ) -> GeneratePrimesResult:
         """Submit a job."""
         service = info.context.service
-        request = jobs.PrimesRequest(input.count, input.start, input.idempotency_key)
+        request = requests.PrimesRequest(input.count, input.start, input.idempotency_key)
         try:
             wait = info.context.bounds.wait(wait_ms)
         except errors.InvalidRequest as error:

@@ -9,7 +9,7 @@ import strawberry
 
 from schema.types.job import Job
 from schema.types.pagination import PageInfo, cursor_refused, decode_cursor, encode_cursor
-from tasks import jobs
+from tasks import jobs, requests
 from tasks.jobs import JobStatus
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class JobConnection:
 
 async def page_of_jobs(info: Info, arguments: PageArguments, chosen: JobFilter) -> JobConnection:
     """The page that a caller's paging arguments and filter name."""
-    request = jobs.JobPageRequest(
+    request = requests.JobPageRequest(
         size=arguments.size(info.context.bounds.max_page_size),
         from_oldest=arguments.last is not None,
         older_than=None if arguments.after is None else _job_id("after", arguments.after),

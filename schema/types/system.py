@@ -13,7 +13,6 @@ from tasks import jobs
 
 if TYPE_CHECKING:
     from schema.context import Bounds
-    from tasks.api.job_store import SystemState
     from tasks.service import JobService
 
 
@@ -67,7 +66,7 @@ class SystemStats:
     subscribers: int = strawberry.field(description="Job streams open on the API process that answers.")
 
     @classmethod
-    def of(cls, state: SystemState, subscribers: int) -> Self:
+    def of(cls, state: jobs.SystemState, subscribers: int) -> Self:
         """From the domain."""
         return cls(
             at=state.at,

@@ -18,7 +18,7 @@ from redis.exceptions import NoPermissionError
 
 from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, RateLimited, TransitionRefused
-from tasks.jobs import Job, JobPage, is_job_id, segment_count
+from tasks.jobs import Job, JobPage, SystemState, is_job_id, segment_count
 from tasks.storage import records
 from tasks.storage.redis import ANSWER_TIMEOUT, pool, translate_errors
 from tasks.storage.server_info import ServerInfo
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
 
     from tasks.callers import Caller
-    from tasks.jobs import JobPageRequest, PrimesRequest, QueueStats, Worker
+    from tasks.jobs import QueueStats
+    from tasks.requests import JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
 
 # What a caller is told to wait when nothing is known of the pace.
@@ -44,17 +45,6 @@ class Submission:
 
     job: Job
     replayed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SystemState:
-    """The system at a moment of the store's clock."""
-
-    at: datetime
-    queue: QueueStats
-    workers: tuple[Worker, ...]
-    # Since when the segment waits that has waited longest for a worker; None: none waits.
-    oldest_due: timedelta | None = None
 
 
 class JobStore:

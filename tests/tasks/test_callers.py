@@ -11,7 +11,8 @@ import pytest_asyncio
 
 from tasks.callers import ANYONE, Caller
 from tasks.errors import IdempotencyConflict, JobNotFound
-from tasks.jobs import JobPageRequest, JobStatus, PrimesRequest
+from tasks.jobs import JobStatus
+from tasks.requests import JobPageRequest, PrimesRequest
 from tasks.service import JobService
 from tests.tasks.keys import claimed, computed
 

@@ -12,7 +12,8 @@ import pytest
 
 from tasks import engine
 from tasks.api.job_store import JobStore
-from tasks.jobs import SEGMENT_PRIMES, FailureReason, Job, JobStatus, PrimesRequest
+from tasks.jobs import SEGMENT_PRIMES, FailureReason, Job, JobStatus
+from tasks.requests import PrimesRequest
 from tasks.results.delta_codec import sha256
 from tasks.results.reader import ResultReader
 from tasks.results.segments import SegmentReader

@@ -17,13 +17,13 @@ from tasks.jobs import (
     FailureReason,
     Job,
     JobStatus,
-    PrimesRequest,
     ResultState,
     is_job_id,
     latest_start,
     segment_count,
     segment_length,
 )
+from tasks.requests import PrimesRequest
 
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
 ID = "01945b7e-1c2d-7abc-8def-0123456789ab"

@@ -14,7 +14,8 @@ import pytest
 import pytest_asyncio
 
 from tasks.errors import BackendUnavailable, InvalidRequest, ResultStoreUnavailable
-from tasks.jobs import JobStatus, PrimesRequest
+from tasks.jobs import JobStatus
+from tasks.requests import PrimesRequest
 from tasks.results.writer import SegmentWriter
 from tasks.service import JobService
 from tasks.settings import JobSettings

@@ -13,7 +13,8 @@ from tasks.api.feed import JobFeed
 from tasks.api.job_store import JobStore
 from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
-from tasks.jobs import JobStatus, PrimesRequest
+from tasks.jobs import JobStatus
+from tasks.requests import PrimesRequest
 from tasks.settings import JobSettings
 from tasks.worker.job_recorder import Finish, JobRecorder
 from tests import programs

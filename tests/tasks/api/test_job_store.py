@@ -13,7 +13,8 @@ import redis
 
 from tasks.api.job_store import JobStore
 from tasks.errors import IdempotencyConflict, JobNotFound, QueueFull, TransitionRefused
-from tasks.jobs import FailureReason, JobPageRequest, JobStatus, PrimesRequest, QueueStats
+from tasks.jobs import FailureReason, JobStatus, QueueStats
+from tasks.requests import JobPageRequest, PrimesRequest
 from tasks.worker.job_recorder import Finish
 from tests.tasks.keys import claimed, computed
 from tests.waiting import eventually

@@ -12,7 +12,7 @@ import redis
 
 from tasks.api.job_store import JobStore
 from tasks.errors import BackendUnavailable
-from tasks.jobs import JobPageRequest, PrimesRequest
+from tasks.requests import JobPageRequest, PrimesRequest
 from tasks.settings import JobSettings
 from tasks.storage.redis import CONNECTIONS
 from tests import programs

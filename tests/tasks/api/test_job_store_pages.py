@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.jobs import JobPageRequest, JobStatus, PrimesRequest
+from tasks.jobs import JobStatus
+from tasks.requests import JobPageRequest, PrimesRequest
 from tests.tasks.keys import claimed, computed
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from tasks.api.rate_limit import SubmissionRateLimiter
 from tasks.callers import ANYONE, Caller, CallerLimits
 from tasks.errors import BackendUnavailable, InvalidRequest, RateLimited
-from tasks.jobs import JobPageRequest, PrimesRequest
+from tasks.requests import JobPageRequest, PrimesRequest
 from tasks.service import JobService
 from tasks.settings import JobSettings
 from tests import programs

@@ -12,7 +12,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from tasks import errors
 from tasks.api.store_metrics import StoreMetrics
-from tasks.jobs import FailureReason, JobStatus, PrimesRequest
+from tasks.jobs import FailureReason, JobStatus
+from tasks.requests import PrimesRequest
 from tests.clients import post
 from tests.tasks.keys import claimed, made_up, reconciled
 from tests.waiting import wait_until

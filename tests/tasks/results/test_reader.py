@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.jobs import PrimesRequest
+from tasks.requests import PrimesRequest
 from tasks.results.reader import ResultReader
 from tasks.results.segments import SegmentReader
 from tests.tasks.engine.sieve import primes_below

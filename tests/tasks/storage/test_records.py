@@ -16,7 +16,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from tasks.errors import BackendUnavailable
-from tasks.jobs import Failure, FailureReason, JobStatus, PrimesRequest, Worker
+from tasks.jobs import Failure, FailureReason, JobStatus, Worker
+from tasks.requests import PrimesRequest
 from tasks.storage import records
 from tests.programs import ROOT
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.jobs import Failure, FailureReason, JobStatus, PrimesRequest, ResultState
+from tasks.jobs import Failure, FailureReason, JobStatus, ResultState
+from tasks.requests import PrimesRequest
 from tasks.results import delta_codec
 from tasks.storage import records
 from tasks.worker.job_recorder import Finish, JobRecorder

@@ -10,7 +10,8 @@ import pytest
 
 from observability.buckets import MILLISECONDS
 from tasks.api.job_store import JobStore
-from tasks.jobs import JobStatus, PrimesRequest
+from tasks.jobs import JobStatus
+from tasks.requests import PrimesRequest
 from tasks.worker.job_recorder import JobRecorder
 from tests import programs
 from tests.clients import data, finished_job

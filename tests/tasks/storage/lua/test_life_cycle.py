@@ -15,7 +15,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from tasks.api.job_store import JobStore
 from tasks.errors import QueueFull, TransitionRefused
-from tasks.jobs import FailureReason, Job, JobStatus, PrimesRequest
+from tasks.jobs import FailureReason, Job, JobStatus
+from tasks.requests import PrimesRequest
 from tasks.settings import JobSettings
 from tasks.worker.job_recorder import Claim, Finish, JobRecorder
 from tests.tasks.keys import Keys, made_up, reconciled

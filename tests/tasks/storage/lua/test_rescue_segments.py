@@ -5,7 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from tasks.jobs import SEGMENT_PRIMES, Failure, FailureReason, JobStatus, PrimesRequest
+from tasks.jobs import SEGMENT_PRIMES, Failure, FailureReason, JobStatus
+from tasks.requests import PrimesRequest
 from tasks.worker.job_recorder import Finish, JobRecorder
 from tests.tasks.keys import claimed, made_up, reconciled
 

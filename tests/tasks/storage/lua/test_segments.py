@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, PrimesRequest, ResultState
+from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, ResultState
+from tasks.requests import PrimesRequest
 from tasks.worker.job_recorder import Finish
 from tests.tasks.keys import claimed, made_up
 
