@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from loadtest import scenarios
-from loadtest.step_load import OBJECTIVE_MS
+from loadtest.scenarios import definitions
+from loadtest.scenarios.step_load import OBJECTIVE_MS
 
 ROOT = Path(__file__).parents[1]
 REPORTS = Path(".cache/loadtest")
@@ -18,7 +18,7 @@ def main() -> None:
     """Replace this process by Locust, so that signals and exit code are Locust's own."""
     options = _parser().parse_args()
     if options.scenario is None and not options.web:
-        _parser().error(f"name a scenario ({', '.join(scenarios.NAMES)}), or --web")
+        _parser().error(f"name a scenario ({', '.join(definitions.NAMES)}), or --web")
     command = [sys.executable, "-m", "locust", *arguments(options)]
     # Locust imports the locustfile's neighbours from the folder that it is started in.
     os.chdir(ROOT)
@@ -40,15 +40,15 @@ def arguments(options: argparse.Namespace) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    says = "\n".join(f"  {scenario.name:<8}{scenario.says}" for scenario in scenarios.STAGED.values())
-    says += f"\n  {scenarios.STEP:<8}ever more users until p95 submit-to-final > {OBJECTIVE_MS} ms: the capacity"
+    says = "\n".join(f"  {scenario.name:<8}{scenario.says}" for scenario in definitions.STAGED.values())
+    says += f"\n  {definitions.STEP:<8}ever more users until p95 submit-to-final > {OBJECTIVE_MS} ms: the capacity"
     parser = argparse.ArgumentParser(
         "python -m loadtest",
         description="Load the system as people do. Exit code 0: all held; 1: something did not.",
         epilog=f"scenarios:\n{says}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("scenario", nargs="?", choices=scenarios.NAMES)
+    parser.add_argument("scenario", nargs="?", choices=definitions.NAMES)
     parser.add_argument("--host", default="http://127.0.0.1:8000", help="where the API is (%(default)s)")
     parser.add_argument("--huge", action="store_true", help="a few jobs of 100,000 to 1,000,000 primes as well")
     parser.add_argument("--users", type=int, help="another peak; of step: where it ends at the latest")

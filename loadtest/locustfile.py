@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import locust
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtest import report, scenarios, verdict
-from loadtest.graphql_users import GraphqlOverEventStream, GraphqlOverWebSocket
-from loadtest.rest_users import RestUser
-from loadtest.shapes import Light, Medium, Shape, Soak, Spike, StepUntilBroken, Stress
+from loadtest.report import statistics, verdict
+from loadtest.scenarios import definitions
+from loadtest.scenarios.shapes import Light, Medium, Shape, Soak, Spike, StepUntilBroken, Stress
 from loadtest.telemetry import Telemetry, exporting_reader
-from loadtest.user import SimulatedUser
+from loadtest.users.graphql_users import GraphqlOverEventStream, GraphqlOverWebSocket
+from loadtest.users.rest_users import RestUser
+from loadtest.users.user import SimulatedUser
 
 if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
@@ -55,7 +56,7 @@ def add_options(parser: LocustArgumentParser, **_: object) -> None:
     """Options of our own; the master passes them on to its workers."""
     parser.add_argument(
         "--scenario",
-        choices=("", *scenarios.NAMES),
+        choices=("", *definitions.NAMES),
         default="",
         include_in_web_ui=False,
         env_var="LOADTEST_SCENARIO",
@@ -123,17 +124,17 @@ def judge(environment: Environment, **_: object) -> None:
     shape = environment.shape_class
     if not isinstance(shape, Shape) or isinstance(environment.runner, WorkerRunner):
         return
-    entries = report.entries_of(environment.stats)
+    entries = statistics.entries_of(environment.stats)
     step_load = shape.step_load if isinstance(shape, StepUntilBroken) else None
     criteria = verdict.judge(entries, shape.bounds, step_load, to_the_end=shape.is_over)
     parts = [verdict.table(shape.name, shape.measured_seconds, entries, criteria)]
     parts += [verdict.steps_table(step_load)] if step_load else []
-    parts += ["\n".join(errors)] if (errors := report.errors_of(environment.stats)) else []
+    parts += ["\n".join(errors)] if (errors := statistics.errors_of(environment.stats)) else []
     text = "\n\n".join(parts)
     sys.stdout.write(f"\n{text}\n")
     sys.stdout.flush()
     options = environment.parsed_options
-    report.keep(text, options.html_file if options else None)
+    statistics.keep(text, options.html_file if options else None)
     environment.process_exit_code = 0 if all(criterion.holds for criterion in criteria) else 1
 
 

@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
-from loadtest.kinds import Kind
+from loadtest.measurements import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -31,7 +31,7 @@ from observability.buckets import SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from observability.log_sender import LogSender
+    from observability.log_exporter import LogSender
 
 # What a process that ends waits for a collector that does not answer.
 _EXPORT_SECONDS = 3
@@ -136,7 +136,7 @@ def _meter_provider(resource: Resource) -> MeterProvider:
 
 def _log_sender(resource: Resource) -> LogSender:
     # Takes as long to load as all the rest of the SDK, and is seldom wanted.
-    from observability.log_sender import LogSender  # noqa: PLC0415
+    from observability.log_exporter import LogSender  # noqa: PLC0415
 
     return LogSender(resource, _exporter("LOGS"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from observability.grafana import queries, sources
+from observability.grafana import data_sources, queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Annotation:
         """As Grafana reads it."""
         return {
             "name": self.name,
-            "datasource": {"type": "prometheus", "uid": sources.METRICS},
+            "datasource": {"type": "prometheus", "uid": data_sources.METRICS},
             "enable": True,
             "hide": False,
             "iconColor": self.colour,

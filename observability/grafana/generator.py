@@ -10,8 +10,8 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DashboardLinkType
 
-from observability.grafana import jobs_and_queue, load_test, prime_generator, workers
 from observability.grafana.annotations import ANNOTATIONS
+from observability.grafana.boards import jobs_and_queue, load_test, prime_generator, workers
 
 if TYPE_CHECKING:
     from pathlib import Path

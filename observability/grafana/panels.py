@@ -24,14 +24,14 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef, Threshold, Th
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from observability.grafana import sources
+from observability.grafana import data_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from observability.grafana.traces import Traces
+    from observability.grafana.trace_links import Traces
 
-_SOURCE = DataSourceRef("prometheus", sources.METRICS)
+_SOURCE = DataSourceRef("prometheus", data_sources.METRICS)
 _HEIGHT = 8
 _NUMBER_HEIGHT = 4
 

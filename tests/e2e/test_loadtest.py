@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import otlp, programs
-from tests.loadtest.altering import altering, same_length
+from tests.loadtest.tampering_proxy import altering, same_length
 from tests.programs import ROOT
 from tests.waiting import wait_until
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.loadtest.altering import Alter
+    from tests.loadtest.tampering_proxy import Alter
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import programs
-from tests.loadtest.altering import altering
+from tests.loadtest.tampering_proxy import altering
 from tests.programs import ROOT
 from tests.waiting import wait_until
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from loadtest.final_events import Violation
 from loadtest.telemetry import SECONDS, Telemetry, exporting_reader
+from loadtest.users.final_events import Violation
 from tests.programs import ROOT
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ RATE_INTERVAL = "30s"
 OF_TROUBLE = {
     "Requests that broke",
     "Jobs that failed",
-    "Jobs that failed so",
+    "Jobs that failed for this reason",
     "Jobs that were late",
     "Attempts lost",
     "Tasks that failed",

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from loadtest.histogram import percentile, since
+from loadtest.report.histogram import percentile, since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observability.grafana import objectives, traces
+from observability.grafana import objectives, trace_links
 from observability.grafana.panels import Graph, Levels, Number
 from observability.grafana.queries import or_zero, quantiles, saturation, store_increase
 
@@ -17,7 +17,7 @@ OBJECTIVES = (
         "they waited (queue time) or ran long (run time) below.",
         unit="percentunit",
         series={"in time": objectives.jobs_in_time()},
-        traces=traces.SLOW_JOBS,
+        traces=trace_links.SLOW_JOBS,
         levels=_GOOD_SHARE,
     ),
     Number(
@@ -26,7 +26,7 @@ OBJECTIVES = (
         "below says why.",
         unit="percentunit",
         series={"succeeded": f"1 - {objectives.jobs_failed()}"},
-        traces=traces.FAILED_JOBS,
+        traces=trace_links.FAILED_JOBS,
         levels=_GOOD_SHARE,
     ),
     Number(
@@ -35,7 +35,7 @@ OBJECTIVES = (
         "just as long as it should; from 6 on someone is told.",
         unit="none",
         series={"burn": _LATE},
-        traces=traces.SLOW_JOBS,
+        traces=trace_links.SLOW_JOBS,
         levels=_BURN,
     ),
     Number(
@@ -44,7 +44,7 @@ OBJECTIVES = (
         "someone is told; see Failures by reason.",
         unit="none",
         series={"burn": objectives.burn(objectives.jobs_failed("1h"))},
-        traces=traces.FAILED_JOBS,
+        traces=trace_links.FAILED_JOBS,
         levels=_BURN,
     ),
     Number(
@@ -52,7 +52,7 @@ OBJECTIVES = (
         description="Open jobs, of as many as may be open. At 100 % submissions are refused: add workers before that.",
         unit="percentunit",
         series={"open": saturation()},
-        traces=traces.JOBS,
+        traces=trace_links.JOBS,
         levels=Levels.up_to(0.5, 0.8),
     ),
     Number(
@@ -69,7 +69,7 @@ OBJECTIVES = (
         "few; the tail alone: small jobs behind others of their kind, or a busy processor.",
         unit="s",
         series=quantiles("job_duration_seconds", objectives.SMALL_JOBS),
-        traces=traces.SLOW_JOBS,
+        traces=trace_links.SLOW_JOBS,
         levels=Levels.up_to(objectives.JOB_SECONDS, objectives.JOB_SECONDS),
     ),
     Graph(
@@ -78,7 +78,7 @@ OBJECTIVES = (
         "one that stays is worked on.",
         unit="percentunit",
         series={"within 250 ms": objectives.jobs_in_time(), "succeeded": f"1 - {objectives.jobs_failed()}"},
-        traces=traces.SLOW_JOBS,
+        traces=trace_links.SLOW_JOBS,
         levels=_GOOD_SHARE,
     ),
     Graph(
@@ -92,7 +92,7 @@ OBJECTIVES = (
             "failed, 1 h": objectives.burn(objectives.jobs_failed("1h")),
             "failed, 5 min": objectives.burn(objectives.jobs_failed("5m")),
         },
-        traces=traces.FAILED_JOBS,
+        traces=trace_links.FAILED_JOBS,
         levels=Levels.up_to(objectives.SLOW_BURN, objectives.FAST_BURN),
     ),
 )
@@ -104,7 +104,7 @@ NOTHING_IS_LOST = (
         "worker was killed, or is too busy to say that it lives.",
         unit="short",
         series={"expired": or_zero(store_increase("segment_leases_expired_total"))},
-        traces=traces.LOST_ATTEMPTS,
+        traces=trace_links.LOST_ATTEMPTS,
         levels=Levels.up_to(1, 5),
     ),
     Graph(
@@ -113,7 +113,7 @@ NOTHING_IS_LOST = (
         "lost; many without expired leases: the broker loses messages.",
         unit="short",
         series={"resent": or_zero(store_increase("segment_messages_resent_total"))},
-        traces=traces.LOST_ATTEMPTS,
+        traces=trace_links.LOST_ATTEMPTS,
         levels=Levels.up_to(1, 5),
     ),
     Graph(
@@ -126,6 +126,6 @@ NOTHING_IS_LOST = (
                 store_increase("segment_writes_fenced_total", "segment_operation"), segment_operation="none"
             ),
         },
-        traces=traces.LOST_ATTEMPTS,
+        traces=trace_links.LOST_ATTEMPTS,
     ),
 )

@@ -3,7 +3,7 @@
 All that they notice goes through Locust's request event, so that it is counted, also over many machines, in one place:
 
 - requests under their own names, which never hold ids: "GraphQL generatePrimes", "WS jobUpdates", "REST /generate" ...;
-- jobs, lags and violations under the types of `loadtest.kinds`.
+- jobs, lags and violations under the types of `loadtest.measurements`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from locust import FastHttpUser, between
 
-from loadtest import sizes
-from loadtest.kinds import Kind
-from loadtest.primes import KnownPrimes
+from loadtest import job_sizes
+from loadtest.measurements import Kind
+from loadtest.users.expected_primes import KnownPrimes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from locust.env import Environment
 
-    from loadtest.final_events import Violation
+    from loadtest.users.final_events import Violation
 
 
 # A job that is not final after so long has failed, as far as its user is concerned.
@@ -57,7 +57,7 @@ class SimulatedUser(FastHttpUser):
     @classmethod
     def learn(cls, *, huge: bool) -> None:
         """Find the right primes, before the first job: it takes a moment, which would count as waiting."""
-        bound = sizes.KNOWN_BOUND_WITH_HUGE if huge else sizes.KNOWN_BOUND
+        bound = job_sizes.KNOWN_BOUND_WITH_HUGE if huge else job_sizes.KNOWN_BOUND
         if SimulatedUser.known is None or SimulatedUser.known.bound < bound:
             SimulatedUser.known = KnownPrimes(bound)
 
@@ -82,7 +82,7 @@ class SimulatedUser(FastHttpUser):
         """Report what may never happen."""
         self.told(Kind.VIOLATION, violation, None, ViolationSeen(detail))
 
-    def job_done(self, size: sizes.Size, begun: float, arrived: float, status: str, expected: str) -> bool:
+    def job_done(self, size: job_sizes.Size, begun: float, arrived: float, status: str, expected: str) -> bool:
         """Report the end of a job. Returns whether it was the expected one."""
         if status == expected:
             if status == "SUCCEEDED":
@@ -91,7 +91,7 @@ class SimulatedUser(FastHttpUser):
         self.told(Kind.JOB, size.name, arrived - begun, UnexpectedEnd(f"{status}, not {expected}"))
         return False
 
-    def gave_up(self, size: sizes.Size, begun: float) -> None:
+    def gave_up(self, size: job_sizes.Size, begun: float) -> None:
         """Report a job whose end was not seen."""
         self.told(Kind.JOB, size.name, time.perf_counter() - begun, UnexpectedEnd("its end was not seen"))
 

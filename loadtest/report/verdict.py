@@ -6,15 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loadtest.final_events import Violation
-from loadtest.histogram import merged, percentile
-from loadtest.kinds import Kind
-from loadtest.sizes import HUGE
+from loadtest.job_sizes import HUGE
+from loadtest.measurements import Kind
+from loadtest.report.histogram import merged, percentile
+from loadtest.users.final_events import Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from loadtest.step_load import StepLoad
+    from loadtest.scenarios.step_load import StepLoad
 
 
 KINDS = frozenset(Kind)

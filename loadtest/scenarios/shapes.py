@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, ClassVar
 from locust import LoadTestShape
 from locust.runners import MasterRunner
 
-from loadtest import scenarios
-from loadtest.report import entries_of
-from loadtest.step_load import OBJECTIVE_MS, SPAWN_RATE, Counts, StepLoad
-from loadtest.verdict import Bounds, jobs_ms
+from loadtest.report.statistics import entries_of
+from loadtest.report.verdict import Bounds, jobs_ms
+from loadtest.scenarios import definitions
+from loadtest.scenarios.step_load import OBJECTIVE_MS, SPAWN_RATE, Counts, StepLoad
 
 if TYPE_CHECKING:
-    from loadtest.scenarios import Scenario
+    from loadtest.scenarios.definitions import Scenario
 
 # Worker processes report every three seconds.
 REPORTED_SECONDS = 4
@@ -90,31 +90,31 @@ class Staged(Shape):
 class Light(Staged):
     """10 users for 2 minutes."""
 
-    scenario = scenarios.LIGHT
+    scenario = definitions.LIGHT
 
 
 class Medium(Staged):
     """50 users for 5 minutes."""
 
-    scenario = scenarios.MEDIUM
+    scenario = definitions.MEDIUM
 
 
 class Stress(Staged):
     """100 users for 5 minutes."""
 
-    scenario = scenarios.STRESS
+    scenario = definitions.STRESS
 
 
 class Soak(Staged):
     """20 users for 30 minutes."""
 
-    scenario = scenarios.SOAK
+    scenario = definitions.SOAK
 
 
 class Spike(Staged):
     """10 users, of a sudden 100, and 10 again."""
 
-    scenario = scenarios.SPIKE
+    scenario = definitions.SPIKE
 
 
 for _shape in (Light, Medium, Stress, Soak, Spike):
@@ -125,7 +125,7 @@ for _shape in (Light, Medium, Stress, Soak, Spike):
 class StepUntilBroken(Shape):
     """Ever more users, until p95 of submit-to-final is beyond the objective or something fails."""
 
-    name = scenarios.STEP
+    name = definitions.STEP
     # What breaks in the last step is what was looked for; a violation still fails the run.
     bounds = Bounds(p95_ms=None, failures=None)
 

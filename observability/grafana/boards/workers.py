@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observability.grafana import traces
+from observability.grafana import trace_links
 from observability.grafana.panels import Board, Graph, Levels, Number
 from observability.grafana.queries import or_zero, quantile, quantiles, rate, share, store_gauge, store_rate
 
@@ -17,7 +17,7 @@ _NOW = (
         description="Workers seen within the last seconds, by the job store. Fewer than were started: see their logs.",
         unit="none",
         series={"workers": store_gauge("worker_seen")},
-        traces=traces.TASKS,
+        traces=trace_links.TASKS,
         levels=Levels.down_to(1, 1),
     ),
     Number(
@@ -25,7 +25,7 @@ _NOW = (
         description="How many tasks they can do at once, together. None: nothing is done, start a worker.",
         unit="none",
         series={"processes": store_gauge("worker_processes")},
-        traces=traces.TASKS,
+        traces=trace_links.TASKS,
         levels=Levels.down_to(1, 1),
     ),
     Number(
@@ -33,7 +33,7 @@ _NOW = (
         description="The share of their time that processes spend in tasks. Above 90 % jobs wait: add workers.",
         unit="percentunit",
         series={"busy": _UTILISATION},
-        traces=traces.TASKS,
+        traces=trace_links.TASKS,
         levels=_BUSY,
     ),
     Number(
@@ -41,7 +41,7 @@ _NOW = (
         description="Tasks a second, of all outcomes. None while messages wait: workers are stuck or gone.",
         unit="cps",
         series={"tasks": or_zero(rate(f"{_TASK}_count"))},
-        traces=traces.TASKS,
+        traces=trace_links.TASKS,
     ),
     Number(
         title="Tasks failed",
@@ -49,7 +49,7 @@ _NOW = (
         "log has the reason by trace id.",
         unit="percentunit",
         series={"failed": share(f"{_TASK}_count", 'task_outcome="failed"')},
-        traces=traces.Traces("Tasks that failed", traces.WORKER, tags="error=true"),
+        traces=trace_links.Traces("Tasks that failed", trace_links.WORKER, tags="error=true"),
         levels=Levels.up_to(0.01, 0.05),
     ),
     Number(
@@ -57,7 +57,7 @@ _NOW = (
         description="Primes computed and kept, a second, by all workers.",
         unit="cps",
         series={"primes": or_zero(rate("prime_computed_total"))},
-        traces=traces.COMPUTATIONS,
+        traces=trace_links.COMPUTATIONS,
     ),
 )
 
@@ -68,7 +68,7 @@ _TASKS = (
         "Much stale: messages come twice; much late: leases are too short.",
         unit="cps",
         series={"{{task_outcome}}": rate(f"{_TASK}_count", "task_outcome")},
-        traces=traces.TASKS,
+        traces=trace_links.TASKS,
         stacked=True,
     ),
     Graph(
@@ -77,7 +77,7 @@ _TASKS = (
         "jobs wait: workers do not take from that queue.",
         unit="percentunit",
         series={"busy": _UTILISATION},
-        traces=traces.TASKS,
+        traces=trace_links.TASKS,
         levels=_BUSY,
     ),
     Graph(
@@ -86,10 +86,10 @@ _TASKS = (
         "traces.",
         unit="percentunit",
         series={"{{service_instance_id}}": rate(f"{_TASK}_sum", "service_instance_id")},
-        traces=traces.Traces(
+        traces=trace_links.Traces(
             "Tasks of this process",
-            traces.WORKER,
-            tags=f"service.instance.id={traces.label('service_instance_id')}",
+            trace_links.WORKER,
+            tags=f"service.instance.id={trace_links.label('service_instance_id')}",
         ),
     ),
     Graph(
@@ -101,7 +101,7 @@ _TASKS = (
             f"{{{{{_QUEUE}}}}} p50": quantile(0.5, f"{_TASK}", _QUEUE),
             f"{{{{{_QUEUE}}}}} p95": quantile(0.95, f"{_TASK}", _QUEUE),
         },
-        traces=traces.BY_DESTINATION,
+        traces=trace_links.BY_DESTINATION,
     ),
     Graph(
         title="Task duration",
@@ -109,7 +109,7 @@ _TASKS = (
         "that no leases expire.",
         unit="s",
         series=quantiles(_TASK),
-        traces=traces.TASKS,
+        traces=trace_links.TASKS,
     ),
     Graph(
         title="Claims by queue",
@@ -117,7 +117,7 @@ _TASKS = (
         "are lost and made again.",
         unit="cps",
         series={"{{job_queue}}": or_zero(store_rate("segment_claims_total", "job_queue"), job_queue="none")},
-        traces=traces.BY_QUEUE,
+        traces=trace_links.BY_QUEUE,
     ),
 )
 
@@ -127,7 +127,7 @@ _PRIMES = (
         description="Primes computed and kept, a second, by process. Uneven lines: processes of unequal processors.",
         unit="cps",
         series={"{{service_instance_id}}": rate("prime_computed_total", "service_instance_id")},
-        traces=traces.COMPUTATIONS,
+        traces=trace_links.COMPUTATIONS,
         stacked=True,
     ),
     Graph(
@@ -136,14 +136,14 @@ _PRIMES = (
         "needs: compare with its memory.",
         unit="Bps",
         series={"stored": or_zero(rate("prime_stored_bytes_total"))},
-        traces=traces.COMPUTATIONS,
+        traces=trace_links.COMPUTATIONS,
     ),
     Graph(
         title="Bytes a prime",
         description="About one, since gaps are kept and not numbers. More: primes are larger or jobs very small.",
         unit="bytes",
         series={"bytes": f"{rate('prime_stored_bytes_total')} / {rate('prime_computed_total')}"},
-        traces=traces.COMPUTATIONS,
+        traces=trace_links.COMPUTATIONS,
     ),
 )
 

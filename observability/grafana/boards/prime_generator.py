@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observability.grafana import objectives, traces
+from observability.grafana import objectives, trace_links
 from observability.grafana.panels import Board, Graph, HeatMap, Levels, Number
 from observability.grafana.queries import gauge_sum, or_zero, quantile, quantiles, rate, store_rate
 
@@ -23,7 +23,7 @@ _NOW = (
         "(/livez).",
         unit="reqps",
         series={"requests": rate(f"{_HTTP}_count")},
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
     ),
     Number(
         title="API errors",
@@ -31,7 +31,7 @@ _NOW = (
         "Errors below says which, a click leads to traces of them.",
         unit="percentunit",
         series={"errors": objectives.api_errors()},
-        traces=traces.BROKEN_REQUESTS,
+        traces=trace_links.BROKEN_REQUESTS,
         levels=_API_LEVELS,
     ),
     Number(
@@ -40,7 +40,7 @@ _NOW = (
         "(waitMs) belong to it. Rising with the load: more API processes; rising alone: see the job store.",
         unit="s",
         series={"p95": quantile(0.95, _GRAPHQL)},
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
     ),
     Number(
         title="Jobs done",
@@ -48,14 +48,14 @@ _NOW = (
         "queue.",
         unit="cps",
         series={"jobs": or_zero(store_rate('job_finished_total{job_status="SUCCEEDED"}'))},
-        traces=traces.JOBS,
+        traces=trace_links.JOBS,
     ),
     Number(
         title="Primes",
         description="Primes computed and kept, a second. None while jobs wait: see Workers.",
         unit="cps",
         series={"primes": or_zero(rate("prime_computed_total"))},
-        traces=traces.COMPUTATIONS,
+        traces=trace_links.COMPUTATIONS,
     ),
     Number(
         title="Tasks p95",
@@ -63,7 +63,7 @@ _NOW = (
         "below: the job store is slow.",
         unit="s",
         series={"p95": quantile(0.95, _TASK)},
-        traces=traces.TASKS,
+        traces=trace_links.TASKS,
     ),
 )
 
@@ -73,7 +73,7 @@ _API = (
         description="Requests a second by method and route. One route far above its habit: one client in a loop.",
         unit="reqps",
         series={"{{http_request_method}} {{http_route}}": rate(f"{_HTTP}_count", *_ENDPOINT)},
-        traces=traces.BY_ROUTE,
+        traces=trace_links.BY_ROUTE,
     ),
     Graph(
         title="Latency p95 by endpoint",
@@ -81,7 +81,7 @@ _API = (
         "another route that rises has a slow store or a full processor behind it: follow its trace.",
         unit="s",
         series={"{{http_request_method}} {{http_route}}": quantile(0.95, _HTTP, *_ENDPOINT)},
-        traces=traces.BY_ROUTE,
+        traces=trace_links.BY_ROUTE,
     ),
     Graph(
         title="Latency of all requests",
@@ -89,7 +89,7 @@ _API = (
         "panel beside it; if the median moves, the process or the store is busy.",
         unit="s",
         series=quantiles(_HTTP),
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
     ),
     Graph(
         title="Throughput by GraphQL operation",
@@ -97,7 +97,7 @@ _API = (
         "Much _invalid: a client was built for another schema.",
         unit="ops",
         series={"{{graphql_operation_type}} {{graphql_root_field}}": rate(f"{_GRAPHQL}_count", *_OPERATION)},
-        traces=traces.BY_ROOT_FIELD,
+        traces=trace_links.BY_ROOT_FIELD,
     ),
     Graph(
         title="Latency p95 by GraphQL operation",
@@ -105,7 +105,7 @@ _API = (
         "includes the wait that its caller asked for (waitMs).",
         unit="s",
         series={"{{graphql_operation_type}} {{graphql_root_field}}": quantile(0.95, _GRAPHQL, *_OPERATION)},
-        traces=traces.BY_ROOT_FIELD,
+        traces=trace_links.BY_ROOT_FIELD,
     ),
     Graph(
         title="Latency of all GraphQL operations",
@@ -113,7 +113,7 @@ _API = (
         "add API processes.",
         unit="s",
         series=quantiles(_GRAPHQL),
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
     ),
 )
 
@@ -127,7 +127,7 @@ _ERRORS = (
             "4xx": or_zero(rate(f'{_HTTP}_count{{http_response_status_code=~"4.."}}')),
             "5xx": or_zero(rate(f'{_HTTP}_count{{http_response_status_code=~"5.."}}')),
         },
-        traces=traces.BROKEN_REQUESTS,
+        traces=trace_links.BROKEN_REQUESTS,
         width=6,
     ),
     Graph(
@@ -138,7 +138,7 @@ _ERRORS = (
         series={
             "{{error_type}}": or_zero(rate(f'{_GRAPHQL}_count{{error_type!=""}}', "error_type"), error_type="none"),
         },
-        traces=traces.BROKEN_REQUESTS,
+        traces=trace_links.BROKEN_REQUESTS,
         width=6,
     ),
     Graph(
@@ -147,7 +147,7 @@ _ERRORS = (
         "line the budget shrinks faster than it should: see docs/runbook.md, requests failing.",
         unit="percentunit",
         series={"errors": objectives.api_errors()},
-        traces=traces.BROKEN_REQUESTS,
+        traces=trace_links.BROKEN_REQUESTS,
         levels=_API_LEVELS,
         width=6,
     ),
@@ -157,7 +157,7 @@ _ERRORS = (
         "does not answer, most likely the job store.",
         unit="short",
         series={"{{http_request_method}}": gauge_sum("http_server_active_requests", "http_request_method")},
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
         width=6,
     ),
 )
@@ -169,7 +169,7 @@ _TASKS = (
         "unchanged computing time points to the store.",
         unit="s",
         series=quantiles(_TASK),
-        traces=traces.TASKS,
+        traces=trace_links.TASKS,
     ),
     HeatMap(
         title="Computing time",
@@ -177,7 +177,7 @@ _TASKS = (
         "of jobs; a band that drifts upwards is a processor shared with too many.",
         unit="ms",
         series={"{{le}}": f"sum by (le) (increase({_COMPUTING}_bucket[$__rate_interval]))"},
-        traces=traces.COMPUTATIONS,
+        traces=trace_links.COMPUTATIONS,
         width=16,
     ),
     Graph(
@@ -186,7 +186,7 @@ _TASKS = (
         "when it rises for one size class, processes outnumber processors.",
         unit="ms",
         series=quantiles(_COMPUTING),
-        traces=traces.COMPUTATIONS,
+        traces=trace_links.COMPUTATIONS,
     ),
     Graph(
         title="Computing time p95 by size",
@@ -194,7 +194,7 @@ _TASKS = (
         "have fewer processors than processes.",
         unit="ms",
         series={"up to {{prime_size_class}}": quantile(0.95, _COMPUTING, "prime_size_class")},
-        traces=traces.COMPUTATIONS,
+        traces=trace_links.COMPUTATIONS,
     ),
     Graph(
         title="Primes a second",
@@ -205,7 +205,7 @@ _TASKS = (
             "computed": or_zero(rate("prime_computed_total")),
             "served by {{prime_door}}": or_zero(rate("prime_served_total", "prime_door"), prime_door="no door"),
         },
-        traces=traces.COMPUTATIONS,
+        traces=trace_links.COMPUTATIONS,
     ),
 )
 

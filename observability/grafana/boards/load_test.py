@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observability.grafana import traces
+from observability.grafana import trace_links
 from observability.grafana.panels import Board, Graph, Levels, Number
 from observability.grafana.queries import gauge_sum, or_zero, quantile, quantiles, rate, share, store_rate
 
@@ -18,7 +18,7 @@ _NOW = (
         "empty.",
         unit="none",
         series={"users": or_zero(gauge_sum("loadtest_users"))},
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
     ),
     Number(
         title="Requests",
@@ -26,7 +26,7 @@ _NOW = (
         "limit.",
         unit="reqps",
         series={"requests": rate(f"{_REQUEST}_count")},
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
     ),
     Number(
         title="Failed",
@@ -34,7 +34,7 @@ _NOW = (
         "room for are right; others are not.",
         unit="percentunit",
         series={"failed": _FAILED_SHARE},
-        traces=traces.BROKEN_REQUESTS,
+        traces=trace_links.BROKEN_REQUESTS,
         levels=Levels.up_to(0.001, 0.01),
     ),
     Number(
@@ -42,14 +42,14 @@ _NOW = (
         description="19 of 20 requests were answered within this time, network included.",
         unit="s",
         series={"p95": quantile(0.95, _REQUEST)},
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
     ),
     Number(
         title="Event lag p95",
         description="From a job's end to the news of it at the client. The clocks of both machines must agree.",
         unit="s",
         series={"p95": quantile(0.95, "loadtest_event_lag_seconds")},
-        traces=traces.DELIVERIES,
+        traces=trace_links.DELIVERIES,
     ),
     Number(
         title="Violations",
@@ -57,7 +57,7 @@ _NOW = (
         "defect: keep the run's log.",
         unit="none",
         series={"violations": "sum(increase(loadtest_violations_total[$__rate_interval])) or vector(0)"},
-        traces=traces.JOBS,
+        traces=trace_links.JOBS,
         levels=_VIOLATIONS,
     ),
 )
@@ -68,7 +68,7 @@ _LOAD = (
         description="How many there were, when. Steps are the plan; a fall before its end is a test that broke off.",
         unit="short",
         series={"{{loadtest_scenario}}": gauge_sum("loadtest_users", "loadtest_scenario")},
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
         stacked=True,
     ),
     Graph(
@@ -76,7 +76,7 @@ _LOAD = (
         description="A second, ok and failed. Failures that begin at a step of users show where the limit is.",
         unit="reqps",
         series={"{{loadtest_outcome}}": rate(f"{_REQUEST}_count", "loadtest_outcome")},
-        traces=traces.BROKEN_REQUESTS,
+        traces=trace_links.BROKEN_REQUESTS,
         stacked=True,
     ),
     Graph(
@@ -88,7 +88,7 @@ _LOAD = (
             "submitted": or_zero(store_rate('job_submissions_total{job_outcome="created"}')),
             "final": or_zero(store_rate("job_finished_total")),
         },
-        traces=traces.JOBS,
+        traces=trace_links.JOBS,
     ),
 )
 
@@ -99,21 +99,21 @@ _TIMES = (
         "machine is the limit.",
         unit="s",
         series=quantiles(_REQUEST),
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
     ),
     Graph(
         title="Request duration p95 by request",
         description="By the name that the load test gives. The one that rises first is where the system is short.",
         unit="s",
         series={"{{loadtest_request}}": quantile(0.95, _REQUEST, "loadtest_request")},
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
     ),
     Graph(
         title="Requests by name",
         description="A second. The mix of a scenario: it should not change with the load.",
         unit="reqps",
         series={"{{loadtest_request}}": rate(f"{_REQUEST}_count", "loadtest_request")},
-        traces=traces.REQUESTS,
+        traces=trace_links.REQUESTS,
     ),
     Graph(
         title="From submission to final state",
@@ -121,7 +121,7 @@ _TIMES = (
         "The gap is the way to the client.",
         unit="s",
         series={**quantiles(_JOB), "p95 measured by the system": quantile(0.95, "job_duration_seconds")},
-        traces=traces.JOBS,
+        traces=trace_links.JOBS,
     ),
     Graph(
         title="From submission to final state p95 by size",
@@ -129,7 +129,7 @@ _TIMES = (
         "large ones.",
         unit="s",
         series={"{{loadtest_size}}": quantile(0.95, _JOB, "loadtest_size")},
-        traces=traces.JOBS,
+        traces=trace_links.JOBS,
     ),
     Graph(
         title="Event lag",
@@ -139,7 +139,7 @@ _TIMES = (
             **quantiles("loadtest_event_lag_seconds"),
             "p95 measured by the system": quantile(0.95, "job_event_lag_seconds"),
         },
-        traces=traces.DELIVERIES,
+        traces=trace_links.DELIVERIES,
     ),
 )
 
@@ -154,7 +154,7 @@ _PROMISES = (
                 rate("loadtest_violations_total", "loadtest_violation"), loadtest_violation="none"
             ),
         },
-        traces=traces.JOBS,
+        traces=trace_links.JOBS,
         levels=_VIOLATIONS,
         width=12,
     ),
@@ -168,7 +168,7 @@ _PROMISES = (
                 rate(f'{_REQUEST}_count{{loadtest_outcome="failed"}}', "loadtest_request"), loadtest_request="none"
             ),
         },
-        traces=traces.BROKEN_REQUESTS,
+        traces=trace_links.BROKEN_REQUESTS,
         width=12,
     ),
 )

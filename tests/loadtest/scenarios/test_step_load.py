@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from loadtest.step_load import FIRST_USERS, MEASURE_SECONDS, SETTLE_SECONDS, Counts, StepLoad
+from loadtest.scenarios.step_load import FIRST_USERS, MEASURE_SECONDS, SETTLE_SECONDS, Counts, StepLoad
 
 
 def run(step_load: StepLoad, slow_from: int, failing_from: int = 10**9, most_seconds: int = 2_000) -> list[int]:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import websocket
 
-from loadtest import operations
+from loadtest.users import operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from locust.contrib.fasthttp import FastHttpSession, ResponseContextManager
 
-    from loadtest.final_events import Update
+    from loadtest.users.final_events import Update
 
 # So often the caller may look whether the job has ended unnoticed.
 SILENCE_SECONDS = 5

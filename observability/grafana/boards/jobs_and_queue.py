@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from observability.grafana import slo, traces
+from observability.grafana import trace_links
+from observability.grafana.boards import slo_panels
 from observability.grafana.panels import Board, Graph, Levels
 from observability.grafana.queries import (
     gauge_sum,
@@ -26,7 +27,7 @@ _BACKLOG = (
         "more worker processes.",
         unit="short",
         series={"{{job_queue}}": store_gauge("job_queue_depth", "job_queue")},
-        traces=traces.BY_QUEUE,
+        traces=trace_links.BY_QUEUE,
         width=6,
     ),
     Graph(
@@ -35,7 +36,7 @@ _BACKLOG = (
         "workers, and do they take from this queue?",
         unit="s",
         series={"oldest": store_gauge("job_queue_oldest_age_seconds")},
-        traces=traces.JOBS,
+        traces=trace_links.JOBS,
         levels=Levels.up_to(30, 60),
         width=6,
     ),
@@ -48,7 +49,7 @@ _BACKLOG = (
             "{{job_status}}": store_gauge("job_open", "job_status"),
             "capacity": store_gauge("job_capacity"),
         },
-        traces=traces.JOBS,
+        traces=trace_links.JOBS,
         width=6,
     ),
     Graph(
@@ -56,7 +57,7 @@ _BACKLOG = (
         description="Open jobs over capacity. Above the orange line plan for more workers, above the red one add them.",
         unit="percentunit",
         series={"open": saturation()},
-        traces=traces.JOBS,
+        traces=trace_links.JOBS,
         levels=Levels.up_to(0.5, 0.8),
         width=6,
     ),
@@ -69,7 +70,7 @@ _FLOW = (
         "key, other arguments: a client's mistake), full (refused for want of room).",
         unit="cps",
         series={"{{job_outcome}}": or_zero(store_rate("job_submissions_total", "job_outcome"), job_outcome="created")},
-        traces=traces.Traces("Submissions", traces.API, operation="mutation generatePrimes"),
+        traces=trace_links.Traces("Submissions", trace_links.API, operation="mutation generatePrimes"),
     ),
     Graph(
         title="Final by status",
@@ -77,8 +78,11 @@ _FLOW = (
         "backlog.",
         unit="cps",
         series={"{{job_status}}": or_zero(store_rate("job_finished_total", "job_status"), job_status="SUCCEEDED")},
-        traces=traces.Traces(
-            "Jobs that ended so", traces.WORKER, operation="job", tags=f"job.status={traces.label('job_status')}"
+        traces=trace_links.Traces(
+            "Jobs that ended so",
+            trace_links.WORKER,
+            operation="job",
+            tags=f"job.status={trace_links.label('job_status')}",
         ),
         stacked=True,
     ),
@@ -92,11 +96,11 @@ _FLOW = (
                 store_rate('job_finished_total{job_status="FAILED"}', "job_failure_reason"), job_failure_reason="none"
             ),
         },
-        traces=traces.Traces(
-            "Jobs that failed so",
-            traces.WORKER,
+        traces=trace_links.Traces(
+            "Jobs that failed for this reason",
+            trace_links.WORKER,
             operation="job",
-            tags=f"error.type={traces.label('job_failure_reason')}",
+            tags=f"error.type={trace_links.label('job_failure_reason')}",
         ),
     ),
     Graph(
@@ -108,7 +112,7 @@ _FLOW = (
             "{{job_queue}} p50": quantile(0.5, "job_queue_duration_seconds", "job_queue"),
             "{{job_queue}} p95": quantile(0.95, "job_queue_duration_seconds", "job_queue"),
         },
-        traces=traces.BY_QUEUE,
+        traces=trace_links.BY_QUEUE,
     ),
     Graph(
         title="Run time",
@@ -119,7 +123,7 @@ _FLOW = (
             "{{job_queue}} p50": quantile(0.5, _RUN, "job_queue", matchers=_DONE),
             "{{job_queue}} p95": quantile(0.95, _RUN, "job_queue", matchers=_DONE),
         },
-        traces=traces.BY_QUEUE,
+        traces=trace_links.BY_QUEUE,
     ),
     Graph(
         title="From submission to final state, p95",
@@ -127,7 +131,7 @@ _FLOW = (
         "long clients have patience.",
         unit="s",
         series={"{{job_queue}} {{job_status}}": quantile(0.95, _JOB, "job_queue", "job_status")},
-        traces=traces.BY_QUEUE,
+        traces=trace_links.BY_QUEUE,
     ),
 )
 
@@ -142,7 +146,7 @@ _LIVE = (
                 gauge_sum("graphql_server_active_subscriptions", "graphql_root_field"), graphql_root_field="none"
             ),
         },
-        traces=traces.DELIVERIES,
+        traces=trace_links.DELIVERIES,
         width=6,
     ),
     Graph(
@@ -156,7 +160,7 @@ _LIVE = (
                 graphql_root_field="none",
             ),
         },
-        traces=traces.DELIVERIES,
+        traces=trace_links.DELIVERIES,
         width=6,
     ),
     Graph(
@@ -165,7 +169,7 @@ _LIVE = (
         "or subscribers are slow to take; add API processes.",
         unit="s",
         series=quantiles("job_event_lag_seconds"),
-        traces=traces.DELIVERIES,
+        traces=trace_links.DELIVERIES,
         width=6,
     ),
     Graph(
@@ -178,7 +182,7 @@ _LIVE = (
             "folded": or_zero(rate("job_events_folded_total")),
             "reconnects": or_zero(rate("job_feed_reconnects_total")),
         },
-        traces=traces.DELIVERIES,
+        traces=trace_links.DELIVERIES,
         width=6,
     ),
 )
@@ -188,8 +192,8 @@ BOARD = Board(
     "Jobs and queue",
     "Objectives first, then whether anything was lost, what waits, what comes and goes, and who is told.",
     {
-        "Objectives": slo.OBJECTIVES,
-        "Nothing is lost": slo.NOTHING_IS_LOST,
+        "Objectives": slo_panels.OBJECTIVES,
+        "Nothing is lost": slo_panels.NOTHING_IS_LOST,
         "Backlog": _BACKLOG,
         "Flow": _FLOW,
         "Live updates": _LIVE,

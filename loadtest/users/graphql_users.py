@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from locust import task
 
-from loadtest import operations, sizes
-from loadtest.final_events import FinalAccount, Violation
-from loadtest.kinds import Kind
-from loadtest.operations import OperationFailed
-from loadtest.primes import wrong_page
-from loadtest.streams import Socket, StreamBroken, event_stream
-from loadtest.user import GIVE_UP_SECONDS, SimulatedUser, body
+from loadtest import job_sizes
+from loadtest.measurements import Kind
+from loadtest.users import operations
+from loadtest.users.expected_primes import wrong_page
+from loadtest.users.final_events import FinalAccount, Violation
+from loadtest.users.operations import OperationFailed
+from loadtest.users.streams import Socket, StreamBroken, event_stream
+from loadtest.users.user import GIVE_UP_SECONDS, SimulatedUser, body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from locust.env import Environment
 
-    from loadtest.final_events import Update
+    from loadtest.users.final_events import Update
 
 CANCELLING_SHARE = 0.05
 
@@ -46,8 +47,8 @@ class GraphqlUser(SimulatedUser):
     @task
     def ask_for_primes(self) -> None:
         """Submit, perhaps cancel, follow to the end, and read a page."""
-        size = sizes.choose(self.random, huge=self.wants_huge)
-        count, start = size.count(self.random), sizes.start(self.random)
+        size = job_sizes.choose(self.random, huge=self.wants_huge)
+        count, start = size.count(self.random), job_sizes.start(self.random)
         begun = time.perf_counter()
         if (job_id := self.submit(count, start)) is None:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadtest.verdict import Entry
+from loadtest.report.verdict import Entry
 
 if TYPE_CHECKING:
     from locust.stats import RequestStats

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from graphql import build_schema, parse, validate
 
-from loadtest import operations
-from loadtest.operations import OperationFailed, accepted, data, update
+from loadtest.users import operations
+from loadtest.users.operations import OperationFailed, accepted, data, update
 from tests.programs import ROOT
 
 JOB = {"id": "j", "version": 4, "status": "SUCCEEDED", "isFinal": True, "finishedAt": "2026-01-02T03:04:05.678Z"}

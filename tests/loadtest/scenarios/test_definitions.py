@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.scenarios import LIGHT, MEDIUM, MINUTE, SOAK, SPIKE, STAGED, STRESS, Scenario
+from loadtest.scenarios.definitions import LIGHT, MEDIUM, MINUTE, SOAK, SPIKE, STAGED, STRESS, Scenario
 
 
 @pytest.mark.parametrize(

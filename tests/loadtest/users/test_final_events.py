@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from loadtest.final_events import FinalAccount, Update, Violation
+from loadtest.users.final_events import FinalAccount, Update, Violation
 
 
 def event(version: int, status: str, job_id: str = "mine") -> Update:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.primes import KnownPrimes, wrong_list, wrong_page
+from loadtest.users.expected_primes import KnownPrimes, wrong_list, wrong_page
 
 KNOWN = KnownPrimes(1_100_000)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.final_events import Violation
-from loadtest.step_load import Step, StepLoad
-from loadtest.verdict import Bounds, Criterion, Entry, judge, steps_table, table
+from loadtest.report.verdict import Bounds, Criterion, Entry, judge, steps_table, table
+from loadtest.scenarios.step_load import Step, StepLoad
+from loadtest.users.final_events import Violation
 
 
 def entry(kind: str, name: str, times: dict[int, int], failures: int = 0) -> Entry:

@@ -8,10 +8,10 @@ from typing import Any
 
 from locust import task
 
-from loadtest import sizes
-from loadtest.final_events import Violation
-from loadtest.primes import wrong_list
-from loadtest.user import GIVE_UP_SECONDS, SimulatedUser, body
+from loadtest import job_sizes
+from loadtest.users.expected_primes import wrong_list
+from loadtest.users.final_events import Violation
+from loadtest.users.user import GIVE_UP_SECONDS, SimulatedUser, body
 
 # Between two looks; the last one again and again. What is measured is at most this much too long.
 POLL_SECONDS = (0.025, 0.05, 0.1)
@@ -27,7 +27,7 @@ class RestUser(SimulatedUser):
     @task
     def ask_for_primes(self) -> None:
         """Generate, poll, and check all of the result."""
-        size = sizes.choose(self.random, huge=False)
+        size = job_sizes.choose(self.random, huge=False)
         count = size.count(self.random)
         begun = time.perf_counter()
         answer = self.answer("POST", f"/generate?n={count}", "REST /generate")

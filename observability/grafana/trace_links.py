@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
 
-from observability.grafana import sources
+from observability.grafana import data_sources
 
 API = "primes-api"
 WORKER = "primes-worker"
@@ -36,7 +36,7 @@ class Traces:
         """To the search, over the time that the dashboard shows."""
         query = {
             "refId": "A",
-            "datasource": {"type": "jaeger", "uid": sources.TRACES},
+            "datasource": {"type": "jaeger", "uid": data_sources.TRACES},
             "queryType": "search",
             "service": self.service,
             "operation": self.operation,
@@ -45,7 +45,7 @@ class Traces:
             "limit": 20,
         }
         pane = {
-            "datasource": sources.TRACES,
+            "datasource": data_sources.TRACES,
             "queries": [{key: value for key, value in query.items() if value}],
             "range": {"from": "${__from}", "to": "${__to}"},
         }

@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from loadtest.final_events import Update
+from loadtest.users.final_events import Update
 
 SUBMIT = """mutation Submit($input: GeneratePrimesInput!) {
   generatePrimes(input: $input, waitMs: 0) {

@@ -67,6 +67,6 @@ SPIKE = Scenario(
 )
 STAGED = {scenario.name: scenario for scenario in (LIGHT, MEDIUM, STRESS, SOAK, SPIKE)}
 
-# Raises its users itself: see `loadtest.step_load`.
+# Raises its users itself: see `loadtest.scenarios.step_load`.
 STEP = "step"
 NAMES = (*STAGED, STEP)

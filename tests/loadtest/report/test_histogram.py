@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.histogram import merged, percentile, since
+from loadtest.report.histogram import merged, percentile, since
 
 
 @given(st.lists(st.integers(0, 2_000), min_size=1), st.sampled_from([0.01, 0.5, 0.95, 0.99, 1.0]))

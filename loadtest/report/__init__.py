@@ -1,0 +1,1 @@
+"""Evaluation of a run: statistics, percentiles, criteria and the printed summary."""

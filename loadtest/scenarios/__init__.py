@@ -1,0 +1,1 @@
+"""Scenarios: how many users run when, and when a run ends."""
