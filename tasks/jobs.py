@@ -111,8 +111,8 @@ class Job:
     last: int | None = None
     sha256: str | None = None
     result_expires_at: datetime | None = None
-    # Where the result store has it; None: beside the record.
-    folder: str | None = None
+    # Names the result's files in the result store; None: the primes are stored with the record. Retries share it.
+    result_id: str | None = None
 
     @property
     def result_state(self) -> ResultState:

@@ -16,7 +16,7 @@ from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.instrumentation import metrics, tracing
 from tasks.results.reader import ResultReader
-from tasks.results.segments import SegmentReader
+from tasks.results.segments import SegmentStore
 from tasks.storage.records import queue_for
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class JobService:
     Every method raises BackendUnavailable when the store does not answer.
     """
 
-    def __init__(self, store: JobStore, feed: JobFeed, files: SegmentReader, settings: JobSettings) -> None:
+    def __init__(self, store: JobStore, feed: JobFeed, files: SegmentStore, settings: JobSettings) -> None:
         self._store = store
         self._feed = feed
         self._files = files
@@ -64,7 +64,7 @@ class JobService:
     def connect(cls, settings: JobSettings) -> Self:
         """A service with connections of its own."""
         store = JobStore.connect(settings)
-        return cls(store, JobFeed(store), SegmentReader.connect(settings.results), settings)
+        return cls(store, JobFeed(store), SegmentStore.connect(settings.results), settings)
 
     def for_caller(self, caller: Caller) -> Self:
         """This service as the caller sees it. Started and stopped is the first one, which is nobody's in particular."""
@@ -108,7 +108,7 @@ class JobService:
         most = self.settings.max_count if limits is None else min(self.settings.max_count, limits.open_count)
         request = request.check(most)
         await self._rates.count(self._caller)
-        with tracing.sending(queue_for(request.count)) as traceparent:
+        with tracing.send_span(queue_for(request.count)) as traceparent:
             return await self._store.submit(request, traceparent, self._caller)
 
     async def job(self, job_id: str, wait: timedelta = NO_WAIT, after_version: int | None = None) -> Job | None:
@@ -158,7 +158,7 @@ class JobService:
         """
         job = await self._store.cancel(job_id, self._caller)
         metrics.record_ended(job, queue_for(job.count))
-        tracing.job_ended(job)
+        tracing.emit_job_span(job)
         return job
 
     async def retry(self, job_id: str) -> Job:
@@ -171,7 +171,7 @@ class JobService:
             RateLimited: the caller submits more often, or has more open, than one may.
         """
         await self._rates.count(self._caller)
-        with tracing.sending() as traceparent:
+        with tracing.send_span() as traceparent:
             return (await self._store.retry(job_id, traceparent, self._caller)).job
 
     async def primes(self, job: Job, offset: int, count: int) -> npt.NDArray[np.uint64]:
@@ -192,7 +192,7 @@ class JobService:
 
     async def sweep(self) -> Sequence[str]:
         """Delete files of results that have expired, and of jobs that ended without. Returns their folders."""
-        return await self._files.sweep(self._store.kept_folders, SWEEP_OLDER_THAN)
+        return await self._files.sweep(self._store.live_result_ids, SWEEP_OLDER_THAN)
 
     async def _sweep_again_and_again(self) -> None:
         while True:

@@ -181,7 +181,7 @@ class JobFeed:
                 # A store that lost its last moments tells the end under a version that was seen before they were lost.
                 lost = job.status.is_final and (told or job.version < seen)
                 if job.version > seen or lost:
-                    delivery = tracing.delivering(job)
+                    delivery = tracing.start_delivery_span(job)
                     yield job
                     delivery.end()
                     _count(topic, job, seen)

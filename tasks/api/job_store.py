@@ -173,9 +173,9 @@ class JobStore:
         )
         return JobPage(tuple(records.parse_job(snapshot) for snapshot in snapshots), newer, older, total)
 
-    async def kept_folders(self, folders: Sequence[str]) -> set[str]:
-        """Which of some folders of the result store belong to results that are kept, or may still be written."""
-        return {folder.decode() for folder in await self._run("live_results", folders=folders)}
+    async def live_result_ids(self, result_ids: Sequence[str]) -> set[str]:
+        """Returns those of the result ids whose results are live: kept, or possibly still being written."""
+        return {found.decode() for found in await self._run("live_results", folders=result_ids)}
 
     async def result(self, job_id: str) -> bytes | None:
         """The delta-coded primes of a job; None when there are none, or no longer."""

@@ -20,7 +20,7 @@ PRIMECOUNT_ERROR = -1
 UINT64_PRIMES = 13
 
 
-class EngineUnavailable(ImportError):
+class EngineLoadError(ImportError):
     """The libraries are not installed for this platform, or do not load."""
 
 
@@ -56,7 +56,7 @@ def load(name: str) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(path)
     except OSError as error:
-        raise EngineUnavailable(f"lib{name} does not load from {path}: {error}") from error
+        raise EngineLoadError(f"lib{name} does not load from {path}: {error}") from error
 
 
 def find(name: str) -> str:
@@ -68,12 +68,12 @@ def find(name: str) -> str:
     try:
         files = importlib.metadata.files(DISTRIBUTION) or ()
     except importlib.metadata.PackageNotFoundError as error:
-        raise EngineUnavailable(f"{DISTRIBUTION} is not installed") from error
+        raise EngineLoadError(f"{DISTRIBUTION} is not installed") from error
     file_name = re.compile(rf"lib{name}\b.*\.(so|dylib)\b.*")
     for file in files:
         if file_name.fullmatch(file.name):
             return str(file.locate())
-    raise EngineUnavailable(f"{DISTRIBUTION} has no lib{name} for {sys.platform}")
+    raise EngineLoadError(f"{DISTRIBUTION} has no lib{name} for {sys.platform}")
 
 
 def use_one_thread(set_num_threads: ctypes._NamedFuncPointer) -> None:

@@ -26,7 +26,7 @@ MAX_COUNT = 2**24
 COUNTING_UNITS_PER_SIEVED_PRIME = 32
 
 
-class PrimeOutOfRange(ValueError):
+class PrimeOutOfRangeError(ValueError):
     """A prime of the answer would exceed MAX_PRIME."""
 
 
@@ -38,7 +38,7 @@ def primes_from(start: int, count: int) -> npt.NDArray[np.uint64]:
         count: how many, 1 <= count <= MAX_COUNT.
 
     Raises:
-        PrimeOutOfRange: the last prime would exceed MAX_PRIME.
+        PrimeOutOfRangeError: the last prime would exceed MAX_PRIME.
         ValueError: an argument is outside its limits.
         MemoryError: no room for the primes.
     """
@@ -63,7 +63,7 @@ def segment_start(start: int, rank: int) -> int:
         rank: zero-based index in the sequence; 0 is the first prime >= start.
 
     Raises:
-        PrimeOutOfRange: the prime would exceed MAX_PRIME.
+        PrimeOutOfRangeError: the prime would exceed MAX_PRIME.
         ValueError: an argument is outside its limits.
 
     Source: Gourdon's variant of Meissel-Lehmer, as implemented by libprimecount; the segmented sieve of libprimesieve.
@@ -134,6 +134,6 @@ def require(name: str, value: int, low: int, high: int) -> None:
         raise ValueError(f"{name} is {value}, must be {low} to {high}")
 
 
-def out_of_range(start: int, rank: int) -> PrimeOutOfRange:
+def out_of_range(start: int, rank: int) -> PrimeOutOfRangeError:
     """The error for a sequence that leaves the range before or at `rank`."""
-    return PrimeOutOfRange(f"the prime at rank {rank} from {start} exceeds {MAX_PRIME}")
+    return PrimeOutOfRangeError(f"the prime at rank {rank} from {start} exceeds {MAX_PRIME}")

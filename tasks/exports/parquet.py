@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 async def lay_out(source: Source) -> ParquetExport:
     """The file of a result: reads the footers of its segments."""
-    starts, footer = await asyncio.to_thread(parquet.join, await source.layouts())
+    starts, footer = await asyncio.to_thread(parquet.join_layouts, await source.layouts())
     return ParquetExport(source, starts, footer)
 
 
@@ -45,7 +45,7 @@ class ParquetExport:
         if start < min(stop, DATA_START):
             yield MAGIC[start:stop]
         if pieces := self._pieces(start, stop):
-            async for data in self._source.packed(pieces):
+            async for data in self._source.read_ranges(pieces):
                 yield data
         if stop > (end := self._starts[-1]):
             yield self._footer[max(start - end, 0) : stop - end]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tasks.results.parquet import Layout
-    from tasks.results.segments import SegmentReader
+    from tasks.results.segments import SegmentStore
 
 
 class Source(Protocol):
@@ -38,7 +38,7 @@ class Source(Protocol):
         """Of the Parquet files that the result is kept in, or could be."""
         ...
 
-    def packed(self, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
+    def read_ranges(self, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
         """Bytes of these files, for each (index of the file, start, stop)."""
         ...
 
@@ -46,26 +46,26 @@ class Source(Protocol):
 class StoredSource:
     """A result in the result store."""
 
-    def __init__(self, store: SegmentReader, job_id: str, count: int) -> None:
+    def __init__(self, store: SegmentStore, result_id: str, count: int) -> None:
         self._store = store
-        self._job_id = job_id
+        self._result_id = result_id
         self.count = count
 
     def blocks(self, offset: int) -> AsyncIterator[npt.NDArray[np.uint64]]:
         """As Source says."""
-        return self._store.blocks(self._job_id, offset, self.count - offset)
+        return self._store.blocks(self._result_id, offset, self.count - offset)
 
     async def index_of(self, value: int) -> int | None:
         """As Source says."""
-        return await self._store.index_of(self._job_id, value, self.count)
+        return await self._store.index_of(self._result_id, value, self.count)
 
     async def layouts(self) -> Sequence[Layout]:
         """As Source says."""
-        return await self._store.layouts(self._job_id, self.count)
+        return await self._store.layouts(self._result_id, self.count)
 
-    def packed(self, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
+    def read_ranges(self, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
         """As Source says."""
-        return self._store.packed(self._job_id, pieces)
+        return self._store.read_ranges(self._result_id, pieces)
 
 
 class ArraySource:
@@ -88,10 +88,10 @@ class ArraySource:
 
     async def layouts(self) -> Sequence[Layout]:
         """As Source says: one file, packed now."""
-        self._file = await asyncio.to_thread(parquet.pack, self._primes)
+        self._file = await asyncio.to_thread(parquet.encode, self._primes)
         return [parquet.read_layout(self._file)]
 
-    async def packed(self, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
+    async def read_ranges(self, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
         """As Source says, after `layouts`."""
         for _, start, stop in pieces:
             yield self._file[start:stop]

@@ -35,7 +35,7 @@ _STORE = {"db.system.name": "redis", "db.operation.name": "EVALSHA"}
 
 
 @contextmanager
-def sending(queue: str | None = None) -> Iterator[str | None]:
+def send_span(queue: str | None = None) -> Iterator[str | None]:
     """The span in which a job is submitted; gives the trace context to keep, None while nobody traces.
 
     Which queue a retried job goes to is for its record to say.
@@ -58,7 +58,7 @@ def sending(queue: str | None = None) -> Iterator[str | None]:
 
 
 @contextmanager
-def processing(traceparent: str | None, queue: str, job_id: str, index: int) -> Iterator[Span]:
+def process_span(traceparent: str | None, queue: str, job_id: str, index: int) -> Iterator[Span]:
     """The span of one attempt, in the trace of its job."""
     attributes: Mapping[str, str | int] = {
         **_MESSAGING,
@@ -74,14 +74,14 @@ def processing(traceparent: str | None, queue: str, job_id: str, index: int) -> 
 
 
 @contextmanager
-def step(name: str) -> Iterator[None]:
+def step_span(name: str) -> Iterator[None]:
     """The span of one step of an attempt."""
     with _tracer.start_as_current_span(name):
         yield
 
 
 @contextmanager
-def storing(script: str) -> Iterator[None]:
+def script_span(script: str) -> Iterator[None]:
     """The span of one step in the store. Not for those that belong to no trace, such as heartbeats."""
     if not trace.get_current_span().get_span_context().is_valid:
         yield
@@ -91,7 +91,7 @@ def storing(script: str) -> Iterator[None]:
         yield
 
 
-def attempt_lost(lost: LostAttempt, tracer: trace.Tracer = _tracer) -> None:
+def emit_lost_attempt_span(lost: LostAttempt, tracer: trace.Tracer = _tracer) -> None:
     """Tell of an attempt whose worker is gone, from its claim to the moment at which it was given up."""
     attributes: Mapping[str, str | int] = {
         "job.id": lost.job_id,
@@ -105,7 +105,7 @@ def attempt_lost(lost: LostAttempt, tracer: trace.Tracer = _tracer) -> None:
     span.end(_nanoseconds(lost.lost_ms))
 
 
-def job_ended(job: Job, tracer: trace.Tracer = _tracer) -> None:
+def emit_job_span(job: Job, tracer: trace.Tracer = _tracer) -> None:
     """Tell of a job that is final now, from its submission on."""
     span = tracer.start_span(
         "job",
@@ -126,7 +126,7 @@ def job_ended(job: Job, tracer: trace.Tracer = _tracer) -> None:
     span.end(_nanoseconds((job.finished_at or job.read_at).timestamp() * 1000))
 
 
-def delivering(job: Job) -> Span:
+def start_delivery_span(job: Job) -> Span:
     """The span of one delivery to a subscriber, with a link to the job's trace; to be ended when it was taken."""
     if not trace.get_current_span().is_recording():
         return trace.INVALID_SPAN

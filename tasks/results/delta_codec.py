@@ -30,7 +30,7 @@ GAP_TYPES: dict[int, np.dtype[np.unsignedinteger]] = {1: np.dtype("<u1"), 2: np.
 PRIME_TYPE = np.dtype("<u8")
 
 
-def pack(primes: npt.NDArray[np.uint64]) -> bytes:
+def encode(primes: npt.NDArray[np.uint64]) -> bytes:
     """Code ascending primes.
 
     Raises:
@@ -42,7 +42,7 @@ def pack(primes: npt.NDArray[np.uint64]) -> bytes:
     return HEADER.pack(VERSION, width, primes.size, first) + gaps.astype(GAP_TYPES[width]).tobytes()
 
 
-def unpack(data: bytes) -> npt.NDArray[np.uint64]:
+def decode(data: bytes) -> npt.NDArray[np.uint64]:
     """The primes that were packed.
 
     Raises:
@@ -52,8 +52,8 @@ def unpack(data: bytes) -> npt.NDArray[np.uint64]:
     return add_up(first, gaps) if count else np.empty(0, dtype=np.uint64)
 
 
-def unpack_slice(data: bytes, offset: int, count: int) -> npt.NDArray[np.uint64]:
-    """As `unpack(data)[offset : offset + count]`, without expanding what lies outside.
+def decode_slice(data: bytes, offset: int, count: int) -> npt.NDArray[np.uint64]:
+    """As `decode(data)[offset : offset + count]`, without expanding what lies outside.
 
     Raises:
         ValueError: the data is malformed, or `offset` or `count` is negative.
@@ -84,7 +84,7 @@ def gap_width(gaps: npt.NDArray[np.uint64]) -> int:
 
 
 def parse(data: bytes) -> tuple[int, int, npt.NDArray[np.unsignedinteger]]:
-    """Count, first prime and gaps, the latter in place; refuses what `pack` does not write."""
+    """Count, first prime and gaps, the latter in place; refuses what `encode` does not write."""
     if len(data) < HEADER.size:
         raise ValueError(f"packed primes are truncated: {len(data)} bytes, the header alone has {HEADER.size}")
     version, width, count, first = HEADER.unpack_from(data)

@@ -122,7 +122,7 @@ class ObjectStore:
             found = await obstore.get_async(self._backend, name, options={"range": {"suffix": size}})
             return bytes(await found.bytes_async())
 
-    async def folders(self) -> Sequence[str]:
+    async def list_folders(self) -> Sequence[str]:
         """The names of all folders at the top, empty ones too where a store has such."""
         async with self._answering(SWEEP_LIMIT):
             return (await obstore.list_with_delimiter_async(self._backend))["common_prefixes"]

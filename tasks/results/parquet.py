@@ -1,7 +1,7 @@
 """Primes as Parquet: one file a segment, cut into row groups that can be read and moved one by one.
 
 The column is a signed integer: every prime is below 2^53, not every reader has unsigned ones, and numpy turns a sum of
-both kinds into floating point. Delta-coded, a prime takes 0.8 to 1.4 bytes, and a million of them 2 ms to unpack.
+both kinds into floating point. Delta-coded, a prime takes 0.8 to 1.4 bytes, and a million of them 2 ms to decode.
 Compressing that once more would save a sixth, double the time, and is left out. Each page carries a checksum.
 
 Needs pyarrow only. Where files are kept belongs to result_store; the tail of a file is written by parquet_footer.
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.results.parquet_footer import COLUMN, MAGIC, Chunk, write_footer
+from tasks.results.parquet_footer import COLUMN, MAGIC, RowGroup, write_footer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,7 @@ _SCHEMA = pa.schema([pa.field(COLUMN, pa.int64(), nullable=False)])
 class Layout:
     """Where the row groups of a file are, and what is in them."""
 
-    groups: tuple[Chunk, ...]
+    groups: tuple[RowGroup, ...]
 
     @property
     def primes(self) -> int:
@@ -57,7 +57,7 @@ class Layout:
         return 256 * len(self.groups)
 
 
-def pack(primes: npt.NDArray[np.uint64]) -> bytes:
+def encode(primes: npt.NDArray[np.uint64]) -> bytes:
     """A file of ascending primes, at least one. The same primes give the same bytes."""
     column = pa.Array.from_buffers(pa.int64(), primes.size, [None, pa.py_buffer(np.ascontiguousarray(primes).data)])
     table = pa.Table.from_arrays([column], schema=_SCHEMA)
@@ -76,7 +76,7 @@ def pack(primes: npt.NDArray[np.uint64]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def unpack(file: bytes, out: npt.NDArray[np.uint64] | None = None) -> npt.NDArray[np.uint64]:
+def decode(file: bytes, out: npt.NDArray[np.uint64] | None = None) -> npt.NDArray[np.uint64]:
     """The primes of a whole file; read-only.
 
     They are put into the beginning of `out`, where one is given: then the next file needs no other memory.
@@ -106,7 +106,7 @@ def unpack(file: bytes, out: npt.NDArray[np.uint64] | None = None) -> npt.NDArra
     return primes
 
 
-def unpack_group(group: Chunk, data: bytes) -> npt.NDArray[np.uint64]:
+def decode_row_group(group: RowGroup, data: bytes) -> npt.NDArray[np.uint64]:
     """The primes of one row group, from its bytes alone.
 
     Raises:
@@ -114,13 +114,13 @@ def unpack_group(group: Chunk, data: bytes) -> npt.NDArray[np.uint64]:
     """
     if len(data) != group.size:
         raise ValueError(f"a row group has {group.size} bytes, got {len(data)}")
-    primes = unpack(b"".join([MAGIC, data, write_footer([group.moved_to(DATA_START)])]))
+    primes = decode(b"".join([MAGIC, data, write_footer([group.moved_to(DATA_START)])]))
     if (primes[0], primes[-1]) != (group.first, group.last):
         raise ValueError(f"a row group is {primes[0]} to {primes[-1]}, must be {group.first} to {group.last}")
     return primes
 
 
-def footer_bytes(tail: bytes) -> int:
+def footer_size(tail: bytes) -> int:
     """How many bytes from the end of a file `read_layout` needs, told by any part of its end.
 
     Raises:
@@ -135,7 +135,7 @@ def read_layout(tail: bytes) -> Layout:
     """The layout of a file, from its last `footer_bytes` or more.
 
     Raises:
-        ValueError: it is damaged, or was not written by `pack`.
+        ValueError: it is damaged, or was not written by `encode`.
     """
     try:
         metadata = pq.read_metadata(pa.BufferReader(tail))
@@ -148,7 +148,7 @@ def read_layout(tail: bytes) -> Layout:
     return Layout(groups)
 
 
-def join(layouts: Iterable[Layout]) -> tuple[list[int], bytes]:
+def join_layouts(layouts: Iterable[Layout]) -> tuple[list[int], bytes]:
     """How files become one without unpacking them.
 
     Returns:
@@ -163,7 +163,7 @@ def join(layouts: Iterable[Layout]) -> tuple[list[int], bytes]:
     return starts, write_footer(moved)
 
 
-def _chunk(group: pq.RowGroupMetaData) -> Chunk:
+def _chunk(group: pq.RowGroupMetaData) -> RowGroup:
     column = group.column(0)
     if group.num_columns != 1 or (column.path_in_schema, column.physical_type) != (COLUMN, "INT64"):
         raise ValueError(f"a Parquet file has other columns than {COLUMN}")
@@ -171,7 +171,7 @@ def _chunk(group: pq.RowGroupMetaData) -> Chunk:
         raise ValueError("a Parquet file is compressed, which none of ours is")
     if (statistics := column.statistics) is None or statistics.min is None or statistics.max is None:
         raise ValueError("a Parquet file does not say which primes its row groups begin and end with")
-    return Chunk(
+    return RowGroup(
         primes=group.num_rows,
         start=column.data_page_offset,
         size=column.total_compressed_size,

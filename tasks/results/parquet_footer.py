@@ -33,7 +33,7 @@ _UNCOMPRESSED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class RowGroup:
     """A row group: how many primes, from which byte of the file on, in how many bytes, and the outermost of them."""
 
     primes: int
@@ -47,12 +47,12 @@ class Chunk:
         """Where the next one may begin."""
         return self.start + self.size
 
-    def moved_to(self, start: int) -> Chunk:
+    def moved_to(self, start: int) -> RowGroup:
         """The same row group at another place."""
-        return Chunk(self.primes, start, self.size, self.first, self.last)
+        return RowGroup(self.primes, start, self.size, self.first, self.last)
 
 
-def write_footer(chunks: Sequence[Chunk]) -> bytes:
+def write_footer(chunks: Sequence[RowGroup]) -> bytes:
     """All that follows the last row group: the FileMetaData, its length, and the magic bytes."""
     metadata = b"".join(
         [
@@ -68,7 +68,7 @@ def write_footer(chunks: Sequence[Chunk]) -> bytes:
     return metadata + struct.pack("<I", len(metadata)) + MAGIC
 
 
-def _row_group(chunk: Chunk) -> bytes:
+def _row_group(chunk: RowGroup) -> bytes:
     size, primes = _integer(chunk.size), _integer(chunk.primes)
     return b"".join(
         [
@@ -87,7 +87,7 @@ def _row_group(chunk: Chunk) -> bytes:
     )
 
 
-def _statistics(chunk: Chunk) -> bytes:
+def _statistics(chunk: RowGroup) -> bytes:
     return b"".join(
         [
             _field(3, 0, _I64, _integer(0)),  # null_count

@@ -13,7 +13,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-async def one_ahead(keys: Iterable[K], read: Callable[[K], Coroutine[Any, Any, V]]) -> AsyncGenerator[V]:
+async def prefetch(keys: Iterable[K], read: Callable[[K], Coroutine[Any, Any, V]]) -> AsyncGenerator[V]:
     """What `read` gives for each key, in order; never more than the one in use and the next."""
     waiting: deque[asyncio.Task[V]] = deque()
     try:

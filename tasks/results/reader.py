@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.api.job_store import JobStore
     from tasks.exports.source import Source
     from tasks.jobs import Job
-    from tasks.results.segments import SegmentReader
+    from tasks.results.segments import SegmentStore
 
 NO_PRIMES: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
@@ -27,7 +27,7 @@ NO_PRIMES: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 class ResultReader:
     """What can be read of jobs' results now: always a prefix, whole when the job succeeded."""
 
-    def __init__(self, store: JobStore, files: SegmentReader) -> None:
+    def __init__(self, store: JobStore, files: SegmentStore) -> None:
         self._store = store
         self._files = files
 
@@ -36,27 +36,27 @@ class ResultReader:
         count = min(count, job.readable - offset)
         if offset < 0 or count <= 0:
             return NO_PRIMES
-        if job.folder is not None:
-            return await self._files.read(job.folder, offset, count)
+        if job.result_id is not None:
+            return await self._files.read(job.result_id, offset, count)
         packed = await self._store.result(job.id)
-        return NO_PRIMES if packed is None else delta_codec.unpack_slice(packed, offset, count)
+        return NO_PRIMES if packed is None else delta_codec.decode_slice(packed, offset, count)
 
     async def index_of(self, job: Job, value: int) -> int | None:
         """The index of the first readable prime >= value; None when there is none."""
         if not job.readable or value > (job.last or value):
             return None
-        if job.folder is not None:
-            return await self._files.index_of(job.folder, value, job.readable)
+        if job.result_id is not None:
+            return await self._files.index_of(job.result_id, value, job.readable)
         packed = await self._store.result(job.id)
-        return None if packed is None else int(np.searchsorted(delta_codec.unpack(packed), max(value, 0)))
+        return None if packed is None else int(np.searchsorted(delta_codec.decode(packed), max(value, 0)))
 
     async def source(self, job: Job) -> Source | None:
         """All primes of a job that has succeeded, for a file of them; None when they have expired meanwhile."""
-        if job.folder is None:
+        if job.result_id is None:
             found = await self.primes(job, 0, job.count)
             return ArraySource(found) if found.size == job.count else None
         try:
-            await self._files.layout(job.folder, 0)
+            await self._files.layout(job.result_id, 0)
         except SegmentMissing:
             return None
-        return StoredSource(self._files, job.folder, job.count)
+        return StoredSource(self._files, job.result_id, job.count)

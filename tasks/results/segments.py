@@ -20,7 +20,7 @@ from tasks.jobs import SEGMENT_PRIMES, is_job_id, segment_count
 from tasks.results import parquet
 from tasks.results.cache import BlockCache
 from tasks.results.object_store import ObjectStore
-from tasks.results.prefetch import one_ahead
+from tasks.results.prefetch import prefetch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tasks.results.parquet import Layout
-    from tasks.results.parquet_footer import Chunk
+    from tasks.results.parquet_footer import RowGroup
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,7 +48,7 @@ _TAIL_BYTES = 8 * 1024
 _NO_PRIMES: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
 
-class SegmentReader:
+class SegmentStore:
     """Reading, deleting and sweeping results.
 
     Every method raises ResultStoreUnavailable when the store fails, and SegmentMissing when a part that is asked for
@@ -74,7 +74,7 @@ class SegmentReader:
         """Memory taken by what was read lately."""
         return self._layouts.nbytes + self._groups.nbytes
 
-    async def read(self, job_id: str, offset: int, count: int) -> npt.NDArray[np.uint64]:
+    async def read(self, result_id: str, offset: int, count: int) -> npt.NDArray[np.uint64]:
         """The primes from the zero-based index `offset` on, `count` of them unless a segment among them is shorter.
 
         Holds `count` primes in memory: see `blocks` for many.
@@ -82,7 +82,7 @@ class SegmentReader:
         found = []
         while count > 0:
             index, within = divmod(offset, SEGMENT_PRIMES)
-            block = await self._from(job_id, index, within)
+            block = await self._from(result_id, index, within)
             if not block.size:
                 break
             found.append(block[:count])
@@ -90,63 +90,63 @@ class SegmentReader:
         # A copy in any case: what is remembered can be forgotten while a page of it is in use.
         return np.concatenate(found) if found else _NO_PRIMES
 
-    async def blocks(self, job_id: str, offset: int, count: int) -> AsyncIterator[npt.NDArray[np.uint64]]:
+    async def blocks(self, result_id: str, offset: int, count: int) -> AsyncIterator[npt.NDArray[np.uint64]]:
         """As `read`, a row group at a time, the next segment being read meanwhile; nothing of it is remembered."""
         stop = offset + count
         first, last = offset // SEGMENT_PRIMES, (stop - 1) // SEGMENT_PRIMES
-        names = [segment_name(job_id, index) for index in range(first, last + 1)]
+        names = [segment_name(result_id, index) for index in range(first, last + 1)]
         start = first * SEGMENT_PRIMES
-        async for file in one_ahead(names, self._objects.get):
-            for group in undamaged(parquet.read_layout, file).groups:
+        async for file in prefetch(names, self._objects.get):
+            for group in parse_segment(parquet.read_layout, file).groups:
                 low, high = max(offset - start, 0), min(stop - start, group.primes)
                 start += group.primes
                 if low < high:
                     data = file[group.start : group.end]
-                    block = await asyncio.to_thread(undamaged, parquet.unpack_group, group, data)
+                    block = await asyncio.to_thread(parse_segment, parquet.decode_row_group, group, data)
                     yield block[low:high]
 
-    async def index_of(self, job_id: str, value: int, count: int) -> int | None:
+    async def index_of(self, result_id: str, value: int, count: int) -> int | None:
         """The index of the first prime >= value among the first `count`; None when there is none."""
         # The last segment whose first prime is not above the value, or the first one of all: between two segments the
         # answer is the beginning of the later one.
         low, high = 0, segment_count(count) - 1
         while low < high:
             middle = (low + high + 1) // 2
-            if (await self.layout(job_id, middle)).groups[0].first <= value:
+            if (await self.layout(result_id, middle)).groups[0].first <= value:
                 low = middle
             else:
                 high = middle - 1
         found = low * SEGMENT_PRIMES
-        for group in (await self.layout(job_id, low)).groups:
+        for group in (await self.layout(result_id, low)).groups:
             if value <= group.last:
-                within = await self._from(job_id, low, found - low * SEGMENT_PRIMES)
+                within = await self._from(result_id, low, found - low * SEGMENT_PRIMES)
                 found += int(np.searchsorted(within, max(value, 0)))
                 break
             found += group.primes
         return found if found < count else None
 
-    async def layout(self, job_id: str, index: int) -> Layout:
+    async def layout(self, result_id: str, index: int) -> Layout:
         """Where the row groups of a segment are in its file."""
-        name = segment_name(job_id, index)
+        name = segment_name(result_id, index)
         return await self._layouts.get(name, lambda: self._read_layout(name))
 
-    async def layouts(self, job_id: str, count: int) -> Sequence[Layout]:
+    async def layouts(self, result_id: str, count: int) -> Sequence[Layout]:
         """Those of all segments of a result of `count` primes."""
-        return await asyncio.gather(*(self.layout(job_id, index) for index in range(segment_count(count))))
+        return await asyncio.gather(*(self.layout(result_id, index) for index in range(segment_count(count))))
 
-    async def packed(self, job_id: str, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
+    async def read_ranges(self, result_id: str, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
         """Bytes of segments as they are kept: for each (index, start, stop), in this order, one read ahead."""
 
         async def read(piece: tuple[int, int, int]) -> bytes:
             index, start, stop = piece
-            return await self._objects.get_range(segment_name(job_id, index), start, stop)
+            return await self._objects.get_range(segment_name(result_id, index), start, stop)
 
-        async for data in one_ahead(pieces, read):
+        async for data in prefetch(pieces, read):
             yield data
 
-    async def delete_job(self, job_id: str) -> None:
+    async def delete_result(self, result_id: str) -> None:
         """Delete all of a result; none is no failure."""
-        await self._objects.delete_folder(job_id)
+        await self._objects.delete_folder(result_id)
 
     async def sweep(
         self, known: Callable[[Sequence[str]], Awaitable[Collection[str]]], older_than: timedelta
@@ -165,22 +165,22 @@ class SegmentReader:
         """
         until = datetime.now(UTC) - older_than
         # Whatever else is kept there is not ours to delete.
-        found = [name for name in await self._objects.folders() if is_job_id(name) and _created_at(name) < until]
+        found = [name for name in await self._objects.list_folders() if is_job_id(name) and _created_at(name) < until]
         if not found:
             return []
         kept = await known(found)
-        orphans = [job_id for job_id in found if job_id not in kept]
-        for job_id in orphans:
-            await self.delete_job(job_id)
+        orphans = [result_id for result_id in found if result_id not in kept]
+        for result_id in orphans:
+            await self.delete_result(result_id)
         return orphans
 
     async def check(self) -> None:
         """Fail as writing a result would: for those who ask whether the system is ready."""
         await self._objects.check()
 
-    async def _from(self, job_id: str, index: int, within: int) -> npt.NDArray[np.uint64]:
+    async def _from(self, result_id: str, index: int, within: int) -> npt.NDArray[np.uint64]:
         """The primes of one row group from a place in a segment on; none past its end."""
-        name = segment_name(job_id, index)
+        name = segment_name(result_id, index)
         try:
             return await self._find(name, within)
         except SegmentDamaged:
@@ -199,21 +199,21 @@ class SegmentReader:
 
     async def _read_layout(self, name: str) -> Layout:
         tail = await self._objects.get_tail(name, _TAIL_BYTES)
-        if (needed := undamaged(parquet.footer_bytes, tail)) > len(tail):
+        if (needed := parse_segment(parquet.footer_size, tail)) > len(tail):
             tail = await self._objects.get_tail(name, needed)
-        return undamaged(parquet.read_layout, tail)
+        return parse_segment(parquet.read_layout, tail)
 
-    async def _read_group(self, name: str, group: Chunk) -> npt.NDArray[np.uint64]:
+    async def _read_group(self, name: str, group: RowGroup) -> npt.NDArray[np.uint64]:
         data = await self._objects.get_range(name, group.start, group.end)
-        return await asyncio.to_thread(undamaged, parquet.unpack_group, group, data)
+        return await asyncio.to_thread(parse_segment, parquet.decode_row_group, group, data)
 
 
-def segment_name(job_id: str, index: int) -> str:
+def segment_name(result_id: str, index: int) -> str:
     """Where a segment is kept. Sorts as the segments do, for whoever reads the folder with another program."""
-    return f"{job_id}/{index:05d}.parquet"
+    return f"{result_id}/{index:05d}.parquet"
 
 
-def undamaged(parse: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+def parse_segment(parse: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """What `parse` makes of bytes from the store.
 
     Raises:
@@ -225,5 +225,5 @@ def undamaged(parse: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T
         raise SegmentDamaged from error
 
 
-def _created_at(job_id: str) -> datetime:
-    return datetime.fromtimestamp((uuid.UUID(job_id).int >> 80) / 1000, tz=UTC)
+def _created_at(result_id: str) -> datetime:
+    return datetime.fromtimestamp((uuid.UUID(result_id).int >> 80) / 1000, tz=UTC)

@@ -18,8 +18,8 @@ from tasks.jobs import SEGMENT_PRIMES, segment_count, segment_length
 from tasks.results import parquet
 from tasks.results.delta_codec import PRIME_TYPE
 from tasks.results.object_store import ObjectStore
-from tasks.results.prefetch import one_ahead
-from tasks.results.segments import segment_name, undamaged
+from tasks.results.prefetch import prefetch
+from tasks.results.segments import parse_segment, segment_name
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -43,18 +43,18 @@ class SegmentWriter:
         """
         return cls(ObjectStore.connect(url))
 
-    def put_segment(self, job_id: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
+    def put_segment(self, result_id: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
         """Keep a segment, whole or not at all. Returns its size in bytes.
 
         The name says job and index but not the attempt: two attempts have the same primes, and so the same bytes, so
         whichever is later changes nothing. One that was made by another version may cut them otherwise; a reader
         that holds the older footer then finds that the checksums of its pages don't fit, and reads the newer one.
         """
-        file = parquet.pack(primes)
-        asyncio.run(self._objects.put(segment_name(job_id, index), file))
+        file = parquet.encode(primes)
+        asyncio.run(self._objects.put(segment_name(result_id, index), file))
         return len(file)
 
-    def sha256(self, job_id: str, count: int) -> str:
+    def sha256(self, result_id: str, count: int) -> str:
         """Hex digest of all `count` primes as little-endian unsigned 64-bit integers, in order.
 
         Once every segment is kept: they are read again, in order, in the memory of two. A
@@ -64,25 +64,25 @@ class SegmentWriter:
             SegmentMissing: a segment is not there.
             SegmentDamaged: a segment has not the primes that it should, or too many or few.
         """
-        return asyncio.run(self._sha256(job_id, count))
+        return asyncio.run(self._sha256(result_id, count))
 
-    async def _sha256(self, job_id: str, count: int) -> str:
+    async def _sha256(self, result_id: str, count: int) -> str:
         digest = hashlib.sha256()
         # The one in use and the next, by turns.
         buffers = [np.empty(SEGMENT_PRIMES, dtype=PRIME_TYPE) for _ in range(2)]
 
         async def read(index: int) -> npt.NDArray[np.uint64]:
-            file = await self._objects.get(segment_name(job_id, index))
+            file = await self._objects.get(segment_name(result_id, index))
             return await asyncio.to_thread(_unpack, file, segment_length(count, index), buffers[index % 2])
 
         # Unpacking takes as long as hashing, and both run beside one another: neither holds the interpreter lock.
-        async for primes in one_ahead(range(segment_count(count)), read):
+        async for primes in prefetch(range(segment_count(count)), read):
             await asyncio.to_thread(digest.update, primes.data)
         return digest.hexdigest()
 
 
 def _unpack(file: bytes, length: int, buffer: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    primes = undamaged(parquet.unpack, file, buffer)
+    primes = parse_segment(parquet.decode, file, buffer)
     if primes.size != length:
         raise SegmentDamaged
     return primes

@@ -159,7 +159,7 @@ def parse_job(snapshot: Sequence[Any]) -> Job:
         first=number.get("first"),
         last=number.get("last"),
         sha256=record.get("sha256"),
-        folder=record.get("folder"),
+        result_id=record.get("folder"),
         result_expires_at=_moment_or_none(number.get("result_expires_at")),
     )
 

@@ -37,7 +37,7 @@ _PUT_AGAIN_SECONDS = (0.2, 1.0)
 def generate_segment(self: Task[..., None], job_id: str, index: int) -> None:
     """Compute one segment of a job. Safe to run twice: a stale claim or a late write is refused."""
     queue = str((self.request.delivery_info or {}).get("routing_key"))
-    with tracing.processing(self.request.get("traceparent"), queue, job_id, index) as span:
+    with tracing.process_span(self.request.get("traceparent"), queue, job_id, index) as span:
         started = time.perf_counter()
         outcome = attempt(job_id, index, self.request.hostname or "")
         seconds = time.perf_counter() - started
@@ -78,7 +78,7 @@ def attempt(job_id: str, index: int, worker: str) -> str:
 
 def compute(claim: Claim) -> npt.NDArray[np.uint64]:
     """The primes of a claimed segment."""
-    with tracing.step("compute"):
+    with tracing.step_span("compute"):
         started = time.perf_counter()
         primes = engine.primes_from(engine.segment_start(claim.floor, claim.rank), claim.length)
         elapsed_ms = (time.perf_counter() - started) * 1000
@@ -94,20 +94,20 @@ def keep(claim: Claim, primes: npt.NDArray[np.uint64]) -> Finish:
     """
     is_whole = claim.length == claim.count
     result = SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes) if is_whole else None)
-    if claim.folder is None:
-        result = replace(result, deltas=delta_codec.pack(primes))
+    if claim.result_id is None:
+        result = replace(result, deltas=delta_codec.encode(primes))
         metrics.BYTES_STORED.add(len(result.deltas))
     else:
-        metrics.BYTES_STORED.add(put(claim.folder, claim.index, primes))
+        metrics.BYTES_STORED.add(put(claim.result_id, claim.index, primes))
     finish = recorder().finish(claim, result)
-    if finish is Finish.UNSEALED and claim.folder is not None:
-        with tracing.step("seal"):
-            result = replace(result, sha256=writer().sha256(claim.folder, claim.count))
+    if finish is Finish.UNSEALED and claim.result_id is not None:
+        with tracing.step_span("seal"):
+            result = replace(result, sha256=writer().sha256(claim.result_id, claim.count))
         finish = recorder().finish(claim, result)
     return finish
 
 
-def put(folder: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
+def put(result_id: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
     """Keep a segment's file, through the short outages that a store over a network has. Returns its size in bytes.
 
     Raises:
@@ -115,8 +115,8 @@ def put(folder: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
     """
     for pause in (*_PUT_AGAIN_SECONDS, None):
         try:
-            with tracing.step("keep"):
-                return writer().put_segment(folder, index, primes)
+            with tracing.step_span("keep"):
+                return writer().put_segment(result_id, index, primes)
         except ResultStoreUnavailable:
             if pause is None:
                 raise

@@ -48,8 +48,8 @@ class Claim:
     """The right to compute one segment until the lease runs out: `length` primes from rank `index * 2^20` on.
 
     The first of them is at `rank` in the sequence that begins at `floor`: behind the nearest segment that is done, or
-    at the `start` of the job, which may be far away. `count` is the whole job's. `folder` is where its files are kept;
-    None: its primes are kept beside the record.
+    at the `start` of the job, which may be far away. `count` is the whole job's. `result_id` names its files
+    in the result store; None: its primes are stored with the record.
     """
 
     job_id: str
@@ -61,7 +61,7 @@ class Claim:
     length: int
     attempt: int
     count: int
-    folder: str | None
+    result_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +137,17 @@ class JobRecorder:
         reply = self._run("claim_segment", b"", job=job_id, index=index, claim=nonce, worker=worker, **limits)
         claim, lost, ended = reply
         for attempt_lost in records.parse_lost(lost):
-            tracing.attempt_lost(attempt_lost)
+            tracing.emit_lost_attempt_span(attempt_lost)
         _tell_ended(ended)
         if claim is None:
             return None
         token, count, start, attempt, waited_ms = (int(value) for value in claim[:5])
-        folder, near, last = claim[5].decode() or None, int(claim[6]), claim[7].decode()
+        result_id, near, last = claim[5].decode() or None, int(claim[6]), claim[7].decode()
         floor = int(last) + 1 if last else start
         if waited_ms >= 0:
             metrics.JOB_QUEUE_DURATION.record(waited_ms / 1000, {"job.queue": records.queue_for(count)})
         rank, length = (index - near - 1) * SEGMENT_PRIMES, segment_length(count, index)
-        return Claim(job_id, index, token, start, floor, rank, length, attempt, count, folder)
+        return Claim(job_id, index, token, start, floor, rank, length, attempt, count, result_id)
 
     def extend(self, claim: Claim) -> bool:
         """Heartbeat. False: the segment is no longer this worker's."""
@@ -229,7 +229,7 @@ class JobRecorder:
 
     def _run(self, script: str, blob: bytes = b"", **arguments: object) -> Any:  # noqa: ANN401 - a script's reply
         packed = records.script_arguments(self._settings, arguments)
-        with tracing.storing(script):
+        with tracing.script_span(script):
             return self._scripts[script](keys=[self._settings.key_prefix], args=[packed, blob])
 
 
@@ -241,5 +241,5 @@ def _tell_ended(reply: Iterable[Any] | None) -> bool:
     """Telemetry of the jobs that a write ended. False: it was refused."""
     for job in _parse_ended(reply or ()):
         metrics.record_ended(job, records.queue_for(job.count))
-        tracing.job_ended(job)
+        tracing.emit_job_span(job)
     return reply is not None

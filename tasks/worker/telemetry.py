@@ -80,9 +80,9 @@ def _tell(done: Reconciled) -> None:
     with telemetry.briefly(SERVICE) as tracer:
         if tracer is not None:
             for lost in done.lost:
-                tracing.attempt_lost(lost, tracer)
+                tracing.emit_lost_attempt_span(lost, tracer)
             for job in done.ended:
-                tracing.job_ended(job, tracer)
+                tracing.emit_job_span(job, tracer)
 
 
 def _start(**_: Any) -> None:  # noqa: ANN401 - signals pass what they like

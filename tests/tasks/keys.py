@@ -99,13 +99,13 @@ class Keys:
 def computed(claim: Claim) -> SegmentResult:
     """The true result of a claimed segment of a small job."""
     primes = engine.primes_from(claim.start, claim.length)
-    return SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes), delta_codec.pack(primes))
+    return SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes), delta_codec.encode(primes))
 
 
 def made_up(last: int = 3) -> SegmentResult:
     """A result for tests in which the primes do not matter."""
     primes = np.array([2, last], dtype=np.uint64)
-    return SegmentResult(2, last, delta_codec.sha256(primes), delta_codec.pack(primes))
+    return SegmentResult(2, last, delta_codec.sha256(primes), delta_codec.encode(primes))
 
 
 def claimed(recorder: JobRecorder, job: Job, index: int = 0) -> Claim:

@@ -16,7 +16,7 @@ from tasks.jobs import SEGMENT_PRIMES, FailureReason, Job, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.results.delta_codec import sha256
 from tasks.results.reader import ResultReader
-from tasks.results.segments import SegmentReader
+from tasks.results.segments import SegmentStore
 from tasks.worker.job_recorder import Finish, JobRecorder
 from tests import programs
 from tests.tasks.engine.sieve import primes_below
@@ -69,7 +69,7 @@ async def ended(store: JobStore, job: Job, seconds: float = 15) -> Job:
 async def test_a_worker_computes_what_was_asked_for(served: JobSettings, count: int) -> None:
     store = JobStore.connect(served)
     job = await ended(store, (await store.submit(PrimesRequest(count))).job)
-    found = await ResultReader(store, SegmentReader.connect(served.results_url)).primes(job, 0, count)
+    found = await ResultReader(store, SegmentStore.connect(served.results_url)).primes(job, 0, count)
     await store.close()
     assert (job.status, job.done, job.attempt) == (JobStatus.SUCCEEDED, count, 1)
     assert found.tolist() == primes_below(230_000).tolist()[:count]
@@ -84,7 +84,7 @@ async def test_a_job_of_several_segments_is_computed_by_all_and_sealed_by_the_la
     store = JobStore.connect(served)
     job = await ended(store, (await store.submit(PrimesRequest(count, start))).job)
     expected = engine.primes_from(start, count)
-    results = ResultReader(store, SegmentReader.connect(served.results_url))
+    results = ResultReader(store, SegmentStore.connect(served.results_url))
     assert (job.status, job.done, job.available, job.attempt) == (JobStatus.SUCCEEDED, count, count, 1)
     assert (job.first, job.last, job.sha256) == (int(expected[0]), int(expected[-1]), sha256(expected))
     for index in (0, SEGMENT_PRIMES - 2, SEGMENT_PRIMES, 2 * SEGMENT_PRIMES - 1, count - 3):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.engine import PrimeOutOfRange, primes_from
+from tasks.engine import PrimeOutOfRangeError, primes_from
 from tasks.errors import FieldIssue, InvalidRequest
 from tasks.jobs import (
     LARGEST_PRIME,
@@ -96,7 +96,7 @@ def test_a_request_one_beyond_its_bounds_is_refused() -> None:
 
 def test_the_largest_prime_is_the_last_below_2_to_the_53() -> None:
     assert primes_from(LARGEST_PRIME, 1).tolist() == [LARGEST_PRIME]
-    with pytest.raises(PrimeOutOfRange):
+    with pytest.raises(PrimeOutOfRangeError):
         primes_from(LARGEST_PRIME + 1, 1)
 
 
@@ -114,7 +114,7 @@ def test_for_every_small_count_the_primes_fit_above_the_latest_start() -> None:
         middle = (fitting + too_many) // 2
         try:
             primes_from(low, middle)
-        except PrimeOutOfRange:
+        except PrimeOutOfRangeError:
             too_many = middle
         else:
             fitting = middle

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.engine import EngineUnavailable, libraries
+from tasks.engine import EngineLoadError, libraries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,14 +40,14 @@ def test_a_library_is_known_by_its_file_name(
     if found:
         assert libraries.find("primesieve") == str(tmp_path / installed)
     else:
-        with pytest.raises(EngineUnavailable, match=f"no libprimesieve for {sys.platform}"):
+        with pytest.raises(EngineLoadError, match=f"no libprimesieve for {sys.platform}"):
             libraries.find("primesieve")
 
 
 def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
 
-    with pytest.raises(EngineUnavailable, match="passagemath-primesieve-primecount is not installed"):
+    with pytest.raises(EngineLoadError, match="passagemath-primesieve-primecount is not installed"):
         libraries.find("primesieve")
 
 
@@ -56,7 +56,7 @@ def test_a_library_that_does_not_load_is_named(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "libprimesieve.so").write_bytes(b"not a library")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
 
-    with pytest.raises(EngineUnavailable, match=r"libprimesieve does not load from .*libprimesieve\.so"):
+    with pytest.raises(EngineLoadError, match=r"libprimesieve does not load from .*libprimesieve\.so"):
         libraries.load("primesieve")
 
 

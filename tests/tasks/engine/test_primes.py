@@ -89,7 +89,9 @@ class TestPrimesFrom:
     def test_the_last_primes_of_the_range_are_reached_and_not_passed(self) -> None:
         assert primes_between(LAST_PRIMES[0], 2**53) == LAST_PRIMES
         assert engine.primes_from(LAST_PRIMES[0], 2).tolist() == LAST_PRIMES
-        with pytest.raises(engine.PrimeOutOfRange, match=f"rank 2 from {LAST_PRIMES[0]} exceeds {engine.MAX_PRIME}"):
+        with pytest.raises(
+            engine.PrimeOutOfRangeError, match=f"rank 2 from {LAST_PRIMES[0]} exceeds {engine.MAX_PRIME}"
+        ):
             engine.primes_from(LAST_PRIMES[0], 3)
 
     @pytest.mark.parametrize(
@@ -214,7 +216,7 @@ class TestSegmentStart:
         ],
     )
     def test_a_rank_beyond_the_last_prime_is_refused(self, start: int, rank: int) -> None:
-        with pytest.raises(engine.PrimeOutOfRange, match=f"rank {rank} from {start} exceeds"):
+        with pytest.raises(engine.PrimeOutOfRangeError, match=f"rank {rank} from {start} exceeds"):
             engine.segment_start(start, rank)
 
     @pytest.mark.parametrize(("start", "rank"), [(-1, 0), (2**53, 0), (0, -1)])

@@ -19,7 +19,7 @@ from tasks.errors import SegmentMissing
 from tasks.exports.formats import ExportFormat, export
 from tasks.exports.source import ArraySource, StoredSource
 from tasks.jobs import SEGMENT_PRIMES
-from tasks.results.segments import SegmentReader
+from tasks.results.segments import SegmentStore
 from tasks.results.writer import SegmentWriter
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(params=["memory", "store"])
 def source(request: pytest.FixtureRequest, url: str) -> Source:
-    return ArraySource(PRIMES) if request.param == "memory" else StoredSource(SegmentReader.connect(url), JOB, COUNT)
+    return ArraySource(PRIMES) if request.param == "memory" else StoredSource(SegmentStore.connect(url), JOB, COUNT)
 
 
 async def content(file: ExportFile, start: int = 0, stop: int | None = None) -> bytes:
@@ -127,6 +127,6 @@ async def test_a_file_can_be_small(primes: list[int], form: ExportFormat) -> Non
 @pytest.mark.parametrize("form", FORMATS)
 async def test_a_result_that_vanishes_is_no_shorter_file(url: str, form: ExportFormat) -> None:
     """One segment more is said to be there than there is."""
-    store = SegmentReader.connect(url)
+    store = SegmentStore.connect(url)
     with pytest.raises(SegmentMissing):
         await content(await export(StoredSource(store, JOB, 3 * SEGMENT_PRIMES), form))

@@ -80,17 +80,17 @@ async def test_what_is_not_there_is_missing(objects: ObjectStore) -> None:
 async def test_a_folder_is_deleted_with_all_that_is_in_it_and_no_other(objects: ObjectStore) -> None:
     for name in ("job/0", "job/1", "job/2", "job-2/0", "other/0"):
         await objects.put(name, DATA)
-    assert sorted(await objects.folders()) == ["job", "job-2", "other"]
+    assert sorted(await objects.list_folders()) == ["job", "job-2", "other"]
     await objects.delete_folder("job")
     await objects.delete_folder("never")
-    assert sorted(await objects.folders()) == ["job-2", "other"]
+    assert sorted(await objects.list_folders()) == ["job-2", "other"]
     assert await objects.get("job-2/0") == DATA
 
 
 async def test_where_files_can_be_written_the_check_passes(objects: ObjectStore) -> None:
     await objects.check()
     await objects.check()
-    assert list(await objects.folders()) == []
+    assert list(await objects.list_folders()) == []
 
 
 @pytest.mark.parametrize("url", ["", "results", "/results", "http://127.0.0.1/x", "ftp://x", "az://container/path"])
@@ -106,7 +106,7 @@ async def test_half_written_files_of_the_killed_go_with_their_folder(tmp_path: P
     objects = ObjectStore.connect(f"file://{tmp_path}")
     (tmp_path / "job").mkdir()
     (tmp_path / "job/00000.parquet#1").write_bytes(DATA)
-    assert list(await objects.folders()) == ["job"]
+    assert list(await objects.list_folders()) == ["job"]
     await objects.delete_folder("job")
     assert names_in(tmp_path) == []
 
@@ -205,7 +205,7 @@ async def test_how_a_bucket_fails_is_told_in_words_without_its_name(
 ) -> None:
     objects = ObjectStore.connect(f"s3://{buckets.NAME}", timedelta(seconds=2))
     bucket.failure = failure
-    for ask in (lambda: objects.put("job/0", DATA), objects.check, objects.folders):
+    for ask in (lambda: objects.put("job/0", DATA), objects.check, objects.list_folders):
         with pytest.raises(BackendUnavailable, match=words) as received:
             await ask()
         assert str(bucket.port) not in str(received.value)

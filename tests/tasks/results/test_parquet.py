@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 PRIMES = engine.primes_from(2, 3 * ROW_GROUP_PRIMES + 7)
-FILE = parquet.pack(PRIMES)
+FILE = parquet.encode(PRIMES)
 LAYOUT = parquet.read_layout(FILE)
 
 
 def unpacked(file: bytes) -> npt.NDArray[np.uint64]:
     layout = parquet.read_layout(file)
-    return np.concatenate([parquet.unpack_group(group, file[group.start : group.end]) for group in layout.groups])
+    return np.concatenate([parquet.decode_row_group(group, file[group.start : group.end]) for group in layout.groups])
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(min_value=0, max_value=2**53), min_size=1, max_size=50, unique=True).map(sorted))
 def test_what_is_unpacked_is_what_was_packed(numbers: list[int]) -> None:
-    file = parquet.pack(np.array(numbers, dtype=np.uint64))
-    assert parquet.unpack(file).tolist() == numbers
+    file = parquet.encode(np.array(numbers, dtype=np.uint64))
+    assert parquet.decode(file).tolist() == numbers
     assert unpacked(file).tolist() == numbers
 
 
@@ -44,13 +44,13 @@ def test_row_groups_joined_are_the_whole() -> None:
 
 
 def test_the_same_primes_give_the_same_bytes() -> None:
-    assert parquet.pack(PRIMES.copy()) == FILE
+    assert parquet.encode(PRIMES.copy()) == FILE
 
 
 def test_a_prime_takes_about_a_byte() -> None:
     assert len(FILE) < PRIMES.size
     high = engine.primes_from(2**53 - 10**8, ROW_GROUP_PRIMES)
-    assert len(parquet.pack(high)) < 1.4 * high.size
+    assert len(parquet.encode(high)) < 1.4 * high.size
 
 
 def test_the_column_is_delta_coded_signed_and_never_null() -> None:
@@ -64,14 +64,14 @@ def test_the_column_is_delta_coded_signed_and_never_null() -> None:
 
 @pytest.mark.parametrize("more", [0, 1, 10**9])
 def test_the_end_of_a_file_tells_where_all_is(more: int) -> None:
-    needed = parquet.footer_bytes(FILE[-8:])
+    needed = parquet.footer_size(FILE[-8:])
     assert parquet.read_layout(FILE[-min(needed + more, len(FILE)) :]) == LAYOUT
 
 
 @pytest.mark.parametrize("tail", [b"", b"PAR1", b"0000PAR2", FILE[:-1]])
 def test_what_is_not_the_end_of_a_file_is_refused(tail: bytes) -> None:
     with pytest.raises(ValueError, match="not the end"):
-        parquet.footer_bytes(tail)
+        parquet.footer_size(tail)
 
 
 @pytest.mark.parametrize("column", [{"number": [2, 3]}, {"prime": [2.0, 3.0]}, {"prime": [2], "rank": [0]}])
@@ -95,20 +95,20 @@ def test_a_damaged_row_group_is_refused(place: int) -> None:
     data = bytearray(FILE[group.start : group.end])
     data[place] ^= 1
     with pytest.raises(ValueError, match=r"damaged|must be"):
-        parquet.unpack_group(group, bytes(data))
+        parquet.decode_row_group(group, bytes(data))
 
 
 @pytest.mark.parametrize("moved", [-1, 1, 1000])
 def test_bytes_of_another_place_are_refused(moved: int) -> None:
     group = LAYOUT.groups[1]
     with pytest.raises(ValueError, match=r"row group|damaged"):
-        parquet.unpack_group(group, FILE[group.start + moved : group.end + moved])
+        parquet.decode_row_group(group, FILE[group.start + moved : group.end + moved])
     with pytest.raises(ValueError, match="row group has"):
-        parquet.unpack_group(group, FILE[group.start : group.end - 1])
+        parquet.decode_row_group(group, FILE[group.start : group.end - 1])
     other = LAYOUT.groups[2]
     impostor = other.moved_to(0)
     with pytest.raises(ValueError, match="must be"):
-        parquet.unpack_group(
+        parquet.decode_row_group(
             type(impostor)(other.primes, 0, other.size, group.first, group.last), FILE[other.start : other.end]
         )
 
@@ -116,27 +116,27 @@ def test_bytes_of_another_place_are_refused(moved: int) -> None:
 @pytest.mark.parametrize("cut", [1, 100, 5000])
 def test_a_truncated_file_is_refused(cut: int) -> None:
     with pytest.raises(ValueError, match="damaged"):
-        parquet.unpack(FILE[:-cut])
+        parquet.decode(FILE[:-cut])
 
 
 def test_files_are_unpacked_one_after_the_other_in_the_same_memory() -> None:
     memory = np.empty(300, dtype=np.uint64)
     for start, stop in ((0, 200), (100, 400), (7, 8)):
-        primes = parquet.unpack(parquet.pack(PRIMES[start:stop]), memory)
+        primes = parquet.decode(parquet.encode(PRIMES[start:stop]), memory)
         assert primes.tolist() == PRIMES[start:stop].tolist()
         assert np.shares_memory(primes, memory)
 
 
 def test_a_file_that_has_more_than_there_is_memory_for_is_refused() -> None:
     with pytest.raises(ValueError, match="has 200 primes, must have at most 199"):
-        parquet.unpack(parquet.pack(PRIMES[:200]), np.empty(199, dtype=np.uint64))
+        parquet.decode(parquet.encode(PRIMES[:200]), np.empty(199, dtype=np.uint64))
 
 
 def test_joined_files_are_one_file_with_the_primes_of_all() -> None:
     parts = [PRIMES[:100_000], PRIMES[100_000:100_001], PRIMES[100_001:]]
-    files = [parquet.pack(part) for part in parts]
+    files = [parquet.encode(part) for part in parts]
     layouts = [parquet.read_layout(file) for file in files]
-    starts, footer = parquet.join(layouts)
+    starts, footer = parquet.join_layouts(layouts)
     data = [file[DATA_START : layout.data_end] for file, layout in zip(files, layouts, strict=True)]
     joined = b"PAR1" + b"".join(data) + footer
     assert len(joined) == starts[-1] + len(footer)
@@ -147,7 +147,7 @@ def test_joined_files_are_one_file_with_the_primes_of_all() -> None:
 
 
 def test_statistics_of_a_joined_file_let_readers_skip_row_groups() -> None:
-    _, footer = parquet.join([LAYOUT])
+    _, footer = parquet.join_layouts([LAYOUT])
     joined = FILE[: LAYOUT.data_end] + footer
     found = pq.read_table(io.BytesIO(joined), filters=[("prime", ">=", int(PRIMES[-3]))])
     assert found["prime"].to_pylist() == PRIMES[-3:].tolist()

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.results.parquet_footer import Chunk, write_footer
+from tasks.results.parquet_footer import RowGroup, write_footer
 
 
 @pytest.mark.parametrize("count", [1, 14, 15, 16, 127, 128, 2000])
 def test_all_row_groups_are_named(count: int) -> None:
-    chunks = [Chunk(65_536, 4 + 70_000 * i, 70_000, 10**6 * i + 1, 10**6 * i + 999_999) for i in range(count)]
+    chunks = [RowGroup(65_536, 4 + 70_000 * i, 70_000, 10**6 * i + 1, 10**6 * i + 999_999) for i in range(count)]
     metadata = pq.read_metadata(pa.BufferReader(write_footer(chunks)))
     assert (metadata.num_row_groups, metadata.num_rows) == (count, 65_536 * count)
     assert metadata.created_by == "async-prime-generator"
@@ -25,7 +25,7 @@ def test_all_row_groups_are_named(count: int) -> None:
 
 @pytest.mark.parametrize("value", [0, 1, 63, 64, 127, 128, 2**31, 2**53 - 111, 2**62])
 def test_numbers_of_any_size_are_kept(value: int) -> None:
-    metadata = pq.read_metadata(pa.BufferReader(write_footer([Chunk(value, value, value, value, value)])))
+    metadata = pq.read_metadata(pa.BufferReader(write_footer([RowGroup(value, value, value, value, value)])))
     column = metadata.row_group(0).column(0)
     assert (metadata.num_rows, column.data_page_offset, column.total_compressed_size) == (value, value, value)
     assert column.statistics is not None

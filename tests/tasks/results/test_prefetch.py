@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from tasks.results.prefetch import one_ahead
+from tasks.results.prefetch import prefetch
 
 
 class Pieces:
@@ -33,12 +33,12 @@ class Pieces:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 10])
 async def test_all_come_in_order(count: int) -> None:
-    assert [piece async for piece in one_ahead(range(count), Pieces().read)] == list(range(count))
+    assert [piece async for piece in prefetch(range(count), Pieces().read)] == list(range(count))
 
 
 async def test_never_more_than_the_next_one_is_on_its_way() -> None:
     pieces = Pieces()
-    async for piece in one_ahead(range(10), pieces.read):
+    async for piece in prefetch(range(10), pieces.read):
         await asyncio.sleep(0.001)
         assert pieces.begun[-1] <= piece + 1
     assert pieces.begun == list(range(10))
@@ -46,7 +46,7 @@ async def test_never_more_than_the_next_one_is_on_its_way() -> None:
 
 async def test_a_failure_stops_the_next_one() -> None:
     pieces = Pieces(bad=2, slow=3)
-    numbers = one_ahead(range(10), pieces.read)
+    numbers = prefetch(range(10), pieces.read)
     assert [await anext(numbers), await anext(numbers)] == [0, 1]
     with pytest.raises(OSError, match="2"):
         await anext(numbers)
@@ -55,7 +55,7 @@ async def test_a_failure_stops_the_next_one() -> None:
 
 async def test_who_stops_listening_stops_the_next_one() -> None:
     pieces = Pieces(slow=2)
-    async with aclosing(one_ahead(range(10), pieces.read)) as numbers:
+    async with aclosing(prefetch(range(10), pieces.read)) as numbers:
         await anext(numbers)
         await anext(numbers)
         await asyncio.sleep(0)

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.requests import PrimesRequest
 from tasks.results.reader import ResultReader
-from tasks.results.segments import SegmentReader
+from tasks.results.segments import SegmentStore
 from tests.tasks.engine.sieve import primes_below
 from tests.tasks.keys import claimed, computed
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tasks.worker.job_recorder import JobRecorder
     from tests.tasks.keys import Keys
 
-FILES = SegmentReader.connect("memory://")
+FILES = SegmentStore.connect("memory://")
 PRIMES = primes_below(8000).tolist()[:1000]
 
 

@@ -18,7 +18,7 @@ from tasks.jobs import SEGMENT_PRIMES
 from tasks.results import parquet
 from tasks.results.object_store import ObjectStore
 from tasks.results.parquet import ROW_GROUP_PRIMES
-from tasks.results.segments import SegmentReader, segment_name
+from tasks.results.segments import SegmentStore, segment_name
 from tasks.results.writer import SegmentWriter
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ async def kept(url: str, primes: npt.NDArray[np.uint64], job_id: str = JOB) -> N
 
 
 @pytest.fixture
-def store(url: str) -> SegmentReader:
+def store(url: str) -> SegmentStore:
     CountedStore.reads = CountedStore.bytes_read = 0
-    return SegmentReader(CountedStore.connect(url))
+    return SegmentStore(CountedStore.connect(url))
 
 
 # Reading
@@ -83,7 +83,7 @@ EDGES = [0, ROW_GROUP_PRIMES, SEGMENT_PRIMES, 2 * SEGMENT_PRIMES, COUNT]
 
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize("count", [1, 2, 1000, 70_000])
-async def test_a_page_at_an_edge_is_a_slice_of_the_whole(store: SegmentReader, edge: int, count: int) -> None:
+async def test_a_page_at_an_edge_is_a_slice_of_the_whole(store: SegmentStore, edge: int, count: int) -> None:
     for offset in (max(edge - 1, 0), edge, max(edge - count, 0)):
         found = await store.read(JOB, offset, min(count, COUNT - offset))
         assert np.array_equal(found, PRIMES[offset : offset + count])
@@ -94,12 +94,12 @@ async def test_a_page_at_an_edge_is_a_slice_of_the_whole(store: SegmentReader, e
 @given(st.integers(0, COUNT - 1), st.integers(0, 200_000))
 def test_any_page_is_a_slice_of_the_whole(url: str, offset: int, count: int) -> None:
     count = min(count, COUNT - offset)
-    store = SegmentReader.connect(url)
+    store = SegmentStore.connect(url)
     found = asyncio.run(store.read(JOB, offset, count))
     assert np.array_equal(found, PRIMES[offset : offset + count])
 
 
-async def test_a_page_ends_where_the_last_segment_does(store: SegmentReader) -> None:
+async def test_a_page_ends_where_the_last_segment_does(store: SegmentStore) -> None:
     assert np.array_equal(await store.read(JOB, COUNT - 10, 1000), PRIMES[-10:])
     assert (await store.read(JOB, COUNT, 10)).size == 0
 
@@ -107,14 +107,14 @@ async def test_a_page_ends_where_the_last_segment_does(store: SegmentReader) -> 
 @pytest.mark.parametrize(
     ("offset", "count"), [(0, COUNT), (0, 1), (12_345, COUNT - 12_345), (COUNT - 1, 1), (5, 10**6)]
 )
-async def test_blocks_joined_are_the_whole(store: SegmentReader, offset: int, count: int) -> None:
+async def test_blocks_joined_are_the_whole(store: SegmentStore, offset: int, count: int) -> None:
     blocks = [block async for block in store.blocks(JOB, offset, count)]
     assert np.array_equal(np.concatenate(blocks), PRIMES[offset : offset + count])
     assert max(block.size for block in blocks) <= ROW_GROUP_PRIMES
 
 
 @pytest.mark.parametrize("offset", [0, COUNT - 1000])
-async def test_a_page_costs_a_footer_and_a_row_group_wherever_it_is(store: SegmentReader, offset: int) -> None:
+async def test_a_page_costs_a_footer_and_a_row_group_wherever_it_is(store: SegmentStore, offset: int) -> None:
     await store.read(JOB, offset, 1000)
     assert CountedStore.reads == 2
     assert CountedStore.bytes_read < 100_000
@@ -122,20 +122,20 @@ async def test_a_page_costs_a_footer_and_a_row_group_wherever_it_is(store: Segme
     assert CountedStore.reads == 2
 
 
-async def test_many_readers_of_a_page_share_one_reading(store: SegmentReader) -> None:
+async def test_many_readers_of_a_page_share_one_reading(store: SegmentStore) -> None:
     pages = await asyncio.gather(*(store.read(JOB, 5000, 100) for _ in range(100)))
     assert all(np.array_equal(page, PRIMES[5000:5100]) for page in pages)
     assert CountedStore.reads == 2
 
 
 async def test_what_is_remembered_has_a_bound(url: str) -> None:
-    store = SegmentReader(ObjectStore.connect(url), cache_bytes=2**20)
+    store = SegmentStore(ObjectStore.connect(url), cache_bytes=2**20)
     for offset in range(0, COUNT - 10, ROW_GROUP_PRIMES):
         await store.read(JOB, offset, 10)
     assert 0 < store.remembered_bytes <= 2**20 + 10_000
 
 
-async def test_a_page_is_the_callers_own(store: SegmentReader) -> None:
+async def test_a_page_is_the_callers_own(store: SegmentStore) -> None:
     page = await store.read(JOB, 0, 10)
     page[:] = 0
     assert np.array_equal(await store.read(JOB, 0, 10), PRIMES[:10])
@@ -145,7 +145,7 @@ async def test_a_page_is_the_callers_own(store: SegmentReader) -> None:
     "index",
     [0, 1, 77_777, *(edge + step for edge in EDGES[1:-1] for step in (-1, 0, 1)), COUNT - 1],
 )
-async def test_a_prime_is_found_at_its_index_and_so_is_what_lies_before_it(store: SegmentReader, index: int) -> None:
+async def test_a_prime_is_found_at_its_index_and_so_is_what_lies_before_it(store: SegmentStore, index: int) -> None:
     prime = int(PRIMES[index])
     assert await store.index_of(JOB, prime, COUNT) == index
     assert await store.index_of(JOB, prime - 1, COUNT) == index - (index > 0 and prime - 1 == PRIMES[index - 1])
@@ -155,14 +155,14 @@ async def test_a_prime_is_found_at_its_index_and_so_is_what_lies_before_it(store
     ("value", "index"), [(-(2**70), 0), (-1, 0), (0, 0), (1009, 0), (int(PRIMES[-1]) + 1, None), (2**70, None)]
 )
 async def test_outside_of_the_primes_the_first_is_found_or_none(
-    store: SegmentReader, value: int, index: int | None
+    store: SegmentStore, value: int, index: int | None
 ) -> None:
     assert await store.index_of(JOB, value, COUNT) == index
 
 
 async def test_only_the_completed_beginning_is_looked_at(tmp_path: Path) -> None:
     await kept(f"file://{tmp_path}", PRIMES[:SEGMENT_PRIMES])
-    store = SegmentReader.connect(f"file://{tmp_path}")
+    store = SegmentStore.connect(f"file://{tmp_path}")
     assert await store.index_of(JOB, int(PRIMES[SEGMENT_PRIMES - 1]), SEGMENT_PRIMES) == SEGMENT_PRIMES - 1
     assert await store.index_of(JOB, int(PRIMES[SEGMENT_PRIMES]), SEGMENT_PRIMES) is None
     assert await store.index_of(JOB, int(PRIMES[10]), 10) is None
@@ -171,7 +171,7 @@ async def test_only_the_completed_beginning_is_looked_at(tmp_path: Path) -> None
 # What is wrong
 
 
-async def test_a_segment_that_is_not_there_is_missing(store: SegmentReader) -> None:
+async def test_a_segment_that_is_not_there_is_missing(store: SegmentStore) -> None:
     other = "01945b7e-1c2d-7abc-8def-000000000000"
     with pytest.raises(SegmentMissing):
         await store.read(other, 0, 10)
@@ -188,7 +188,7 @@ async def test_a_damaged_segment_is_told_and_not_served(tmp_path: Path, place: i
     data = bytearray(file.read_bytes())
     data[place % len(data)] ^= 0xFF
     file.write_bytes(data)
-    store = SegmentReader.connect(f"file://{tmp_path}")
+    store = SegmentStore.connect(f"file://{tmp_path}")
     with pytest.raises(SegmentDamaged):
         await store.read(JOB, 0, 10)
     with pytest.raises(SegmentDamaged):
@@ -200,7 +200,7 @@ async def test_a_segment_written_anew_with_other_row_groups_is_still_read(
 ) -> None:
     """By another version of the program, after its footer was read: what a late attempt can do at worst."""
     await kept(f"file://{tmp_path}", PRIMES[:SEGMENT_PRIMES])
-    store = SegmentReader.connect(f"file://{tmp_path}")
+    store = SegmentStore.connect(f"file://{tmp_path}")
     await store.read(JOB, 0, 10)
     monkeypatch.setattr(parquet, "ROW_GROUP_PRIMES", 10_000)
     await kept(f"file://{tmp_path}", PRIMES[:SEGMENT_PRIMES])
@@ -210,7 +210,7 @@ async def test_a_segment_written_anew_with_other_row_groups_is_still_read(
 
 async def test_an_outage_is_told_and_forgotten(tmp_path: Path) -> None:
     folder = tmp_path / "results"
-    store = SegmentReader.connect(f"file://{folder}")
+    store = SegmentStore.connect(f"file://{folder}")
     folder.rmdir()
     folder.write_bytes(b"")
     with pytest.raises(ResultStoreUnavailable):
@@ -240,9 +240,9 @@ async def test_a_deleted_result_is_gone_and_no_other(tmp_path: Path) -> None:
     url, other = f"file://{tmp_path}", job_id(timedelta())
     for job in (JOB, other):
         await kept(url, PRIMES[:100], job)
-    store = SegmentReader.connect(url)
-    await store.delete_job(JOB)
-    await store.delete_job(JOB)
+    store = SegmentStore.connect(url)
+    await store.delete_result(JOB)
+    await store.delete_result(JOB)
     with pytest.raises(SegmentMissing):
         await store.read(JOB, 0, 10)
     assert (await store.read(other, 0, 10)).size == 10
@@ -263,7 +263,7 @@ async def test_only_what_belongs_to_no_job_is_swept_and_not_before_its_time(tmp_
         asked.extend(ids)
         return {alive}
 
-    store = SegmentReader.connect(url)
+    store = SegmentStore.connect(url)
     assert sorted(await store.sweep(known, timedelta(hours=1))) == sorted([orphan, empty])
     assert sorted(asked) == sorted([alive, orphan, empty])
     assert names_in(tmp_path) == {alive, young, "not ours", "notes.txt"}
@@ -277,7 +277,7 @@ async def test_nothing_is_swept_when_nobody_can_tell_which_jobs_there_are(tmp_pa
     async def known(_: Sequence[str]) -> Collection[str]:
         raise ConnectionError
 
-    store = SegmentReader.connect(f"file://{tmp_path}")
+    store = SegmentStore.connect(f"file://{tmp_path}")
     with pytest.raises(ConnectionError):
         await store.sweep(known, timedelta(hours=1))
     assert (await store.read(orphan, 0, 10)).size == 10

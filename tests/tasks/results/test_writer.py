@@ -39,7 +39,7 @@ def test_a_segment_is_one_file_of_about_a_byte_a_prime(writer: SegmentWriter, tm
     [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert file == tmp_path / segment_name(JOB, 1)
     data = file.read_bytes()
-    assert (len(data), data) == (size, parquet.pack(PARTS[1]))
+    assert (len(data), data) == (size, parquet.encode(PARTS[1]))
     assert size < SEGMENT_PRIMES
 
 
@@ -118,6 +118,6 @@ while True:
         if file.exists():
             assert file.read_bytes() == whole
     SegmentWriter.connect(f"file://{tmp_path}").put_segment(JOB, 0, PARTS[2])
-    assert file.read_bytes() == parquet.pack(PARTS[2])
+    assert file.read_bytes() == parquet.encode(PARTS[2])
     asyncio.run(ObjectStore.connect(f"file://{tmp_path}").delete_folder(JOB))
     assert list(tmp_path.iterdir()) == []

@@ -205,7 +205,7 @@ async def test_the_result_is_kept_with_what_readers_ask_for_first(
     assert (done.first, done.last, done.sha256, done.result_state) == (2, 29, digest, ResultState.COMPLETE)
     packed = await store.result(job.id)
     assert packed is not None
-    assert delta_codec.unpack(packed).tolist() == primes
+    assert delta_codec.decode(packed).tolist() == primes
     ttl = timedelta(seconds=settings.result_ttl_seconds)
     assert done.finished_at is not None
     assert done.result_expires_at == done.finished_at + ttl

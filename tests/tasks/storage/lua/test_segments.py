@@ -174,7 +174,7 @@ async def test_a_retried_job_keeps_the_finished_segments(
         recorder.finish(claimed(recorder, job, index), made_up())
     await store.cancel(job.id)
     again = (await store.retry(job.id)).job
-    assert (again.folder, again.done, again.available) == (job.id, 3 * SEGMENT_PRIMES, 2 * SEGMENT_PRIMES)
+    assert (again.result_id, again.done, again.available) == (job.id, 3 * SEGMENT_PRIMES, 2 * SEGMENT_PRIMES)
     assert indices_of(again, keys) == [2, 4, 5]
     assert recorder.claim(again.id, 1) is None
     for index in (5, 2):
@@ -191,7 +191,7 @@ async def test_a_retry_after_the_files_were_let_go_begins_anew(
     await store.cancel(job.id)
     keys.client.zadd(f"{keys.prefix}folders", {job.id: keys.now_ms() - 1})
     again = (await store.retry(job.id)).job
-    assert (again.folder, again.done) == (again.id, 0)
+    assert (again.result_id, again.done) == (again.id, 0)
     assert indices_of(again, keys) == [0, 1, 2, 3]
 
 
@@ -219,12 +219,12 @@ async def test_files_are_kept_for_as_long_as_a_job_may_read_or_write_them(
     await store.cancel(cancelled.id)
     recorder.finish(claimed(recorder, done), made_up())
     all_of_them = [job.id, small.id, cancelled.id, done.id, "none of ours"]
-    assert await store.kept_folders(all_of_them) == {job.id, cancelled.id, done.id}
+    assert await store.live_result_ids(all_of_them) == {job.id, cancelled.id, done.id}
     kept = {member.decode(): score for member, score in keys.client.zscan_iter(f"{keys.prefix}folders")}
     assert kept[cancelled.id] - keys.now_ms() < 61_000 < kept[done.id] - keys.now_ms() < kept[job.id] - keys.now_ms()
     # Past that moment by more than the minute of grace.
     keys.client.zadd(f"{keys.prefix}folders", {cancelled.id: keys.now_ms() - 61_000, done.id: keys.now_ms() - 59_000})
-    assert await store.kept_folders(all_of_them) == {job.id, done.id}
+    assert await store.live_result_ids(all_of_them) == {job.id, done.id}
 
 
 async def test_files_that_a_retry_shares_are_not_let_go_with_it(
@@ -237,4 +237,4 @@ async def test_files_that_a_retry_shares_are_not_let_go_with_it(
     score = keys.client.zscore(f"{keys.prefix}folders", job.id)
     assert score is not None
     assert score > keys.now_ms() + 6 * 24 * 3600 * 1000
-    assert await store.kept_folders([second.folder or ""]) == {job.id}
+    assert await store.live_result_ids([second.result_id or ""]) == {job.id}
