@@ -74,7 +74,9 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     app.add_middleware(SameOriginMiddleware, allowed_origins=settings.origins)
     app.add_middleware(SecurityHeadersMiddleware)
     schema = build_schema(settings.operation_limits, production=settings.production)
-    app.include_router(router.router(schema, service, settings, keeper), prefix="/graphql", include_in_schema=False)
+    app.include_router(
+        router.create_router(schema, service, settings, keeper), prefix="/graphql", include_in_schema=False
+    )
     # Looks at nothing: it tells the manual of the doors that there is a key to be shown.
     told = [] if keeper is None else [Depends(HTTPBearer(auto_error=False, description="A key or a token"))]
     app.include_router(jobs.router(service, settings), dependencies=told)

@@ -1,8 +1,8 @@
 """The GraphQL endpoint: queries and mutations by POST, subscriptions by WebSocket, Server-Sent Events and multipart.
 
-GET shows the explorer to browsers, and serves subscriptions as event streams, since an EventSource can do nothing else;
-queries by GET are for a setting to allow, mutations never are. This is Strawberry's router, with the answers of the
-GraphQL over HTTP specification: well-formed errors to every malformed request, and status codes by media type.
+GET returns GraphiQL to browsers and serves subscriptions as event streams, since EventSource supports no other method.
+Queries by GET are off by default (QUERIES_BY_GET), mutations by GET are always refused. Built on Strawberry's router,
+with the status codes and media types of the GraphQL over HTTP specification, and an error body for malformed requests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from strawberry.types.unset import UNSET
 from gql import explorer
 from gql.graphql import streaming
 from gql.graphql.persisted_documents import PersistedDocumentError, PersistedDocuments
-from gql.graphql.websocket import StrictHandler
+from gql.graphql.websocket import handler_class
 from gql.http import negotiation
 from gql.middleware.authentication import session_of
 from schema.context import Bounds, Context
@@ -45,45 +45,27 @@ if TYPE_CHECKING:
     from schema.schema import JobSchema
     from tasks.service import JobService
 
-# JSON between systems has no other (RFC 8259); its ASCII is the same.
+# RFC 8259: JSON is UTF-8. ASCII is a subset of it.
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 
 
-def router(
+def create_router(
     schema: JobSchema, service: JobService, settings: ApiSettings, authenticator: Authenticator | None = None
-) -> JobRouter:
-    """The endpoint with its context."""
+) -> GraphQLOverHTTPRouter:
+    """The router with a context for each request, its trusted documents and its stream transports."""
     bounds = Bounds(max_page_size=settings.max_page_size, max_wait_ms=settings.max_wait_ms)
-    documents = PersistedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
 
     def context(connection: HTTPConnection) -> Context:
         return Context(service, bounds, session_of(connection))
 
-    endpoint = JobRouter(
-        schema,
-        # It begins by asking for the schema.
-        graphql_ide=None if settings.production or documents.only else "graphiql",
-        allow_queries_via_get=settings.queries_by_get,
-        context_getter=context,
-        subscription_protocols=(
-            GRAPHQL_TRANSPORT_WS_PROTOCOL,
-            GRAPHQL_SSE_PROTOCOL,
-            MULTIPART_SUBSCRIPTION_PROTOCOL,
-        ),
-        connection_init_wait_timeout=_CONNECTION_INIT_TIMEOUT,
-        max_subscriptions_per_connection=settings.max_subscriptions_per_connection,
-        allowed_origins=sorted(settings.origins),
-    )
-    endpoint.documents = documents
-    endpoint.authenticator = authenticator
-    endpoint.stream_transport_classes_by_protocol = streaming.transports(settings.heartbeat_seconds)
-    return endpoint
+    documents = PersistedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
+    return GraphQLOverHTTPRouter(schema, context, settings, documents, authenticator)
 
 
 class GraphQLResponse(Response):
-    """A single JSON answer; whether it is an error of the request decides its status."""
+    """A single JSON response, which keeps whether it is a request error: `run` chooses the status by it."""
 
     media_type = negotiation.LEGACY_JSON
 
@@ -92,13 +74,37 @@ class GraphQLResponse(Response):
         self.is_request_error = is_request_error
 
 
-class JobRouter(GraphQLRouter[Context, None]):
-    """Strawberry's router with the answers of the specification."""
+class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
+    """Strawberry's router, with the responses of the GraphQL over HTTP specification."""
 
-    graphql_transport_ws_handler_class = StrictHandler
     schema: JobSchema
-    documents = PersistedDocuments()
-    authenticator: Authenticator | None = None
+
+    def __init__(
+        self,
+        schema: JobSchema,
+        context_getter: Callable[[HTTPConnection], Context],
+        settings: ApiSettings,
+        documents: PersistedDocuments,
+        authenticator: Authenticator | None,
+    ) -> None:
+        super().__init__(
+            schema,
+            # GraphiQL starts with an introspection query, which these settings refuse.
+            graphql_ide=None if settings.production or documents.only else "graphiql",
+            allow_queries_via_get=settings.queries_by_get,
+            context_getter=context_getter,
+            subscription_protocols=(
+                GRAPHQL_TRANSPORT_WS_PROTOCOL,
+                GRAPHQL_SSE_PROTOCOL,
+                MULTIPART_SUBSCRIPTION_PROTOCOL,
+            ),
+            connection_init_wait_timeout=_CONNECTION_INIT_TIMEOUT,
+            max_subscriptions_per_connection=settings.max_subscriptions_per_connection,
+            allowed_origins=sorted(settings.origins),
+        )
+        self._documents = documents
+        self.graphql_transport_ws_handler_class = handler_class(documents, authenticator)
+        self.stream_transport_classes_by_protocol = streaming.transports(settings.heartbeat_seconds)
 
     async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - as Strawberry has it
         """Answer a request; a malformed one as an error of GraphQL's shape."""
@@ -165,7 +171,7 @@ class JobRouter(GraphQLRouter[Context, None]):
 
     def _resolved(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            return self.documents.resolve(request)
+            return self._documents.resolve(request)
         except PersistedDocumentError as error:
             raise _RefusedWithCode(HTTPStatus.BAD_REQUEST, str(error), error.code) from error
 

@@ -1,12 +1,13 @@
-"""graphql-transport-ws, strictly: what the protocol does not allow closes the socket with its code, never by a fault.
+"""The graphql-transport-ws protocol: validation of each message, authentication, operation limit, tracing.
 
-Strawberry's handler trusts the shape of messages. Here each is looked at first.
+Strawberry's handler assumes that messages have the right shape. The subclass here validates each one first, so that a
+malformed message closes the socket with the protocol's code instead of raising an exception.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from graphql import GraphQLError, GraphQLSyntaxError
 from opentelemetry import trace
@@ -31,83 +32,85 @@ if TYPE_CHECKING:
         SubscribeMessage,
     )
 
-    from gql.auth.authenticator import Session
-    from gql.graphql.router import JobRouter
+    from gql.auth.authenticator import Authenticator, Session
+    from gql.graphql.persisted_documents import PersistedDocuments
 
 _tracer = trace.get_tracer("gql")
 _NO_PARENT = TraceContext()
 
-# Codes of the protocol, and of WebSockets themselves.
+# Close codes: of graphql-transport-ws, and of RFC 6455.
 _FORBIDDEN = 4403
 _TRY_AGAIN_LATER = 1013
 
-# A close frame has room for 123 bytes of reason.
-_REASON_CHARACTERS = 100
+# A close frame holds at most 123 bytes of reason.
+_MAX_REASON_CHARACTERS = 100
 
 
-class StrictHandler(BaseGraphQLTransportWSHandler[Context, None]):
-    """Strawberry's handler behind a check of each message, and of who sends it."""
+class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
+    """Handles one WebSocket connection. Strawberry creates it, so its dependencies are attributes of a subclass."""
 
-    _leaving: asyncio.Task[None] | None = None
+    documents: ClassVar[PersistedDocuments]
+    authenticator: ClassVar[Authenticator | None]
+
+    _session_watch: asyncio.Task[None] | None = None
 
     async def handle_message(self, message: Message) -> None:
-        """Handle a message of the right shape; close the socket at any other."""
-        if (mistake := _mistake(message)) is not None:
-            await self.handle_invalid_message(mistake)
+        """Handle a valid message; close the socket with 4400 after an invalid one."""
+        if (error := _validation_error(message)) is not None:
+            await self.handle_invalid_message(error)
             return
         if message["type"] == "connection_init" and message.get("payload", {}) is None:
-            # The protocol allows it, Strawberry does not.
+            # The protocol allows a null payload, Strawberry does not.
             message = {"type": "connection_init"}
         await super().handle_message(message)
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
-        """Acknowledge, where callers are asked who they are only to those who may come in; and look after them."""
-        keeper = cast("JobRouter", self.view).authenticator
-        if keeper is None or self.connection_init_received or self.connection_timed_out:
+        """Authenticate the caller if authentication is enabled, then acknowledge the connection."""
+        if self.authenticator is None or self.connection_init_received or self.connection_timed_out:
             await super().handle_connection_init(message)
             return
         try:
-            admitted = await keeper.admit(_authorization(message.get("payload") or {}, self.context))
+            session = await self.authenticator.admit(_authorization(message.get("payload") or {}, self.context))
         except NotAuthenticated:
             await self.websocket.close(code=_FORBIDDEN, reason="Forbidden")
         except BackendUnavailable as error:
             await self.websocket.close(code=_TRY_AGAIN_LATER, reason=str(error))
         else:
-            self.context.enter(admitted)
-            self._leaving = asyncio.create_task(self._leave_with(admitted))
+            self.context.enter(session)
+            self._session_watch = asyncio.create_task(self._close_when_ended(session))
             await super().handle_connection_init(message)
 
-    async def _leave_with(self, admitted: Session) -> None:
-        with admitted.watched():
-            await admitted.ended.wait()
-        await self.websocket.close(code=_FORBIDDEN, reason="Forbidden: this key or token holds no longer")
+    async def _close_when_ended(self, session: Session) -> None:
+        with session.watched():
+            await session.ended.wait()
+        await self.websocket.close(code=_FORBIDDEN, reason="Forbidden: API key or token expired or revoked")
 
     async def shutdown(self) -> None:
-        """End all that goes on here."""
-        if self._leaving is not None:
-            await cancelled(self._leaving)
+        """Stop watching the session, then cancel all operations of the connection."""
+        if self._session_watch is not None:
+            await cancelled(self._session_watch)
         await super().shutdown()
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """Begin an operation, unless as many are open as may be, or its document may not be used."""
+        """Start an operation unless the connection has too many or its document is refused."""
         if not self.connection_acknowledged or message["id"] in self.operations:
-            # Strawberry closes the socket.
+            # Strawberry closes the socket with 4401 or 4409.
             await super().handle_subscribe(message)
             return
         try:
-            most = self.max_subscriptions_per_connection
-            if most is not None and len(self.operations) >= most:
-                raise LimitExceeded("operations open", f"{most} already", most)
-            payload = cast("JobRouter", self.view).documents.resolve(cast("dict[str, object]", message["payload"]))
-        except PersistedDocumentError as refusal:
-            await self._refuse(message, GraphQLError(str(refusal), extensions={"code": refusal.code}))
-        except GraphQLError as refusal:
-            await self._refuse(message, refusal)
+            limit = self.max_subscriptions_per_connection
+            if limit is not None and len(self.operations) >= limit:
+                raise LimitExceeded("operations open", f"{limit} already", limit)
+            payload = self.documents.resolve(cast("dict[str, object]", message["payload"]))
+        except PersistedDocumentError as error:
+            await self._reject(message, GraphQLError(str(error), extensions={"code": error.code}))
+        except GraphQLError as error:
+            await self._reject(message, error)
         else:
             await super().handle_subscribe(cast("SubscribeMessage", {**message, "payload": payload}))
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
-        """Run it in a trace of its own: a socket may be open for days, and each job has one trace to itself."""
+        """Run the operation in its own trace, linked to the connection's: a connection can stay open for days."""
         connection = trace.get_current_span().get_span_context()
         with _tracer.start_as_current_span(
             "operation",
@@ -118,48 +121,63 @@ class StrictHandler(BaseGraphQLTransportWSHandler[Context, None]):
         ):
             await super().run_operation(operation)
 
-    async def _refuse(self, message: SubscribeMessage, error: GraphQLError) -> None:
+    async def _reject(self, message: SubscribeMessage, error: GraphQLError) -> None:
         await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
 
     async def handle_invalid_message(self, error_message: str) -> None:
-        """Close with 4400 and a reason that fits into the frame."""
-        await super().handle_invalid_message(error_message[:_REASON_CHARACTERS])
+        """Close with 4400 and a reason that fits into a close frame."""
+        await super().handle_invalid_message(error_message[:_MAX_REASON_CHARACTERS])
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
-        # A syntax error is one operation's, and the socket's other operations go on.
+        # A syntax error fails its own operation only. The connection's other operations continue.
         if isinstance(error, GraphQLSyntaxError):
             return None
         return BaseGraphQLTransportWSHandler._get_pre_execution_close_reason(error)  # noqa: SLF001 - what it overrides
 
 
+def handler_class(documents: PersistedDocuments, authenticator: Authenticator | None) -> type[WebSocketHandler]:
+    """The handler class for Strawberry's view, bound to its dependencies."""
+
+    class BoundHandler(WebSocketHandler):
+        pass
+
+    BoundHandler.documents = documents
+    BoundHandler.authenticator = authenticator
+    return BoundHandler
+
+
 def _authorization(payload: Mapping[str, object], context: Context) -> str | None:
-    """As the header has it, from the payload, where browsers can put it, or else from the request's own header."""
+    """Credentials in the form of an Authorization header.
+
+    Taken from the connection_init payload, since browsers cannot set headers of a WebSocket, or else from the header
+    of the handshake.
+    """
     for name in ("Authorization", "authorization"):
-        if isinstance(found := payload.get(name), str):
-            return found
+        if isinstance(value := payload.get(name), str):
+            return value
     if isinstance(token := payload.get("token"), str):
         return f"Bearer {token}"
     return None if context.request is None else context.request.headers.get("authorization")
 
 
-def _mistake(message: object) -> str | None:
-    """What is wrong with a message's shape; None when nothing is."""
+def _validation_error(message: object) -> str | None:
+    """What is wrong with a message's shape, or None if it is valid."""
     if not isinstance(message, dict):
-        return "a message must be an object"
+        return "message must be an object"
     kind, payload = message.get("type"), message.get("payload")
     if not isinstance(kind, str):
-        return "a message must have a type"
+        return "message type must be a string"
     if kind in {"connection_init", "ping", "pong"} and not isinstance(payload, dict | None):
-        return f"the payload of {kind} must be an object"
+        return f"payload of {kind} must be an object"
     if kind in {"subscribe", "complete"} and not (isinstance(message.get("id"), str) and message["id"]):
-        return f"the id of {kind} must be a string that is not empty"
-    return _mistake_of_operation(payload) if kind == "subscribe" else None
+        return f"id of {kind} must be a non-empty string"
+    return _operation_error(payload) if kind == "subscribe" else None
 
 
-def _mistake_of_operation(payload: Any) -> str | None:  # noqa: ANN401 - any JSON
+def _operation_error(payload: Any) -> str | None:  # noqa: ANN401 - any JSON
     if not isinstance(payload, dict) or not isinstance(payload.get("query", payload.get("documentId")), str):
-        return "the payload of subscribe must have a query or a documentId"
+        return "payload of subscribe must have a query or a documentId"
     for name, kind in (("variables", dict), ("extensions", dict), ("operationName", str)):
         if not isinstance(payload.get(name), kind | None):
             return f"{name} must be {'a string' if kind is str else 'an object'}"
