@@ -79,13 +79,13 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     )
     # Looks at nothing: it tells the manual of the doors that there is a key to be shown.
     told = [] if keeper is None else [Depends(HTTPBearer(auto_error=False, description="A key or a token"))]
-    app.include_router(jobs.router(service, settings), dependencies=told)
-    app.include_router(downloads.router(service), dependencies=told)
-    app.include_router(health.router(service))
-    front_page.mount(app, settings)
-    api_docs.mount(app)
-    explorer.mount(app)
-    problem_details.handle(app)
+    app.include_router(jobs.create_router(service, settings), dependencies=told)
+    app.include_router(downloads.create_router(service), dependencies=told)
+    app.include_router(health.create_router(service))
+    front_page.add_routes(app, settings)
+    api_docs.add_routes(app)
+    explorer.add_routes(app)
+    problem_details.add_exception_handlers(app)
     # The last one to be added is the outermost.
     app.add_middleware(IntegerStatusMiddleware)
     return app

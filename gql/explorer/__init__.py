@@ -1,8 +1,7 @@
-"""The page a browser gets at /graphql: GraphiQL from this origin alone, and a plain page where it was not built.
+"""GraphiQL for browsers at /graphql, served from this origin alone, and a fallback page when it was not built.
 
-The endpoint answers `page() or fallback(url)`; `mount(app)` serves the page's files beside it. Both read the disk at
-each request, so a page built while the server runs is there at the next reload. Making the page is build.py's work,
-what it does in the browser is src/'s.
+The endpoint sends `page() or fallback(url)`. `add_routes(app)` serves the page's assets. Both read the disk on each
+request, so a page built while the server runs is served on the next reload. build.py builds the page from src/.
 """
 
 import html
@@ -86,7 +85,7 @@ def fallback(url: str) -> str:
     return _FALLBACK.format(example=html.escape(command))
 
 
-def mount(app: Starlette, dist: Path = DIST) -> None:
+def add_routes(app: Starlette, dist: Path = DIST) -> None:
     """Serve the page's files at ASSETS_PATH, before as well as after they are built."""
     app.mount(ASSETS_PATH, _Assets(directory=dist / "explorer", check_dir=False), name="explorer")
 

@@ -5,7 +5,7 @@ import { defineConfig } from "vite";
 export default defineConfig({
   base: "./",
   build: {
-    // The page is /graphql, so its "./explorer/x.js" is /explorer/x.js: beside the endpoint, where mount() serves it.
+    // The page is /graphql, so its "./explorer/x.js" is /explorer/x.js: beside the endpoint, where add_routes() serves it.
     assetsDir: "explorer",
     // Fonts and pictures stay files: a policy without data: holds for them.
     assetsInlineLimit: 0,

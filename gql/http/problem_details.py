@@ -84,7 +84,7 @@ def problem_of(error: JobError) -> Response:
             raise error
 
 
-def handle(app: FastAPI) -> None:
+def add_exception_handlers(app: FastAPI) -> None:
     """Answer every expected failure, and what the framework itself refuses, in this form."""
 
     @app.exception_handler(JobError)

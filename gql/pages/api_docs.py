@@ -22,7 +22,7 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def mount(app: FastAPI) -> None:
+def add_routes(app: FastAPI) -> None:
     """Serve the page and its assets, which come with the fastapi-offline package."""
     app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")), name="docs-assets")
     page = (PAGES / "docs.html").read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def mount(app: FastAPI, settings: ApiSettings) -> None:
+def add_routes(app: FastAPI, settings: ApiSettings) -> None:
     """Serve the page and its style sheet."""
     template = Template((PAGES / "index.html").read_text(encoding="utf-8"))
     links = {"grafana": settings.grafana_url, "metrics": settings.metrics_url, "locust": settings.locust_url}

@@ -73,7 +73,7 @@ def wishes(
     return DownloadRequest(if_none_match, range_, if_range, accept_encoding)
 
 
-def router(service: JobService) -> APIRouter:
+def create_router(service: JobService) -> APIRouter:
     """The one door, for each format."""
     doors = APIRouter(tags=["primes"])
 

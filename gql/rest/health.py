@@ -25,7 +25,7 @@ _LONG_DUE = timedelta(minutes=1)
 _NOT_TOLD = {"ok": True, "warning": "the job store's user may not ask for INFO"}
 
 
-def router(service: JobService) -> APIRouter:
+def create_router(service: JobService) -> APIRouter:
     """The two probes."""
     probes = APIRouter(tags=["health"])
 

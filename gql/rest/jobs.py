@@ -55,7 +55,7 @@ _WORDS = {
 }
 
 
-def router(service: JobService, settings: ApiSettings) -> APIRouter:
+def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
     """The two doors."""
     doors = APIRouter(tags=["primes"])
 

@@ -37,7 +37,7 @@ def dist(tmp_path: Path) -> Path:
 
 def client(dist: Path) -> httpx.AsyncClient:
     app = FastAPI()
-    explorer.mount(app, dist)
+    explorer.add_routes(app, dist)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test")
 
 
