@@ -1,10 +1,10 @@
-"""What every resolver is handed: the job service and the bounds of a request."""
+"""What every resolver gets: the job service of its caller, and the bounds of a request."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import strawberry
 from strawberry.fastapi import BaseContext
@@ -12,8 +12,25 @@ from strawberry.fastapi import BaseContext
 from tasks.errors import FieldIssue, InvalidRequest
 
 if TYPE_CHECKING:
-    from schema.limits.stream_quota import Access
+    from contextlib import AbstractContextManager
+
+    from tasks.callers import Caller
     from tasks.service import JobService
+
+
+class Access(Protocol):
+    """An authenticated caller, as far as operations need to know it. Authentication is done outside (gql.auth)."""
+
+    @property
+    def caller(self) -> Caller:
+        """The owner of the jobs that operations can see."""
+
+    def streaming(self) -> AbstractContextManager[None]:
+        """Counts one open stream of the caller while the block runs.
+
+        Raises:
+            RateLimited: the caller has as many streams open as it may.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +41,7 @@ class Bounds:
     max_wait_ms: int = 30_000
 
     def wait(self, wait_ms: int) -> timedelta:
-        """The wait that a caller asked for.
+        """A requested wait as a duration.
 
         Raises:
             InvalidRequest: it is negative or too long.
@@ -36,19 +53,19 @@ class Bounds:
 
 
 class Context(BaseContext):
-    """One per HTTP request or WebSocket; a WebSocket's caller is known once it has begun."""
+    """One per HTTP request or WebSocket. A WebSocket is authenticated after it was opened, in connection_init."""
 
     def __init__(self, service: JobService, bounds: Bounds, access: Access | None = None) -> None:
         super().__init__()
         self.service = service
         self.bounds = bounds
-        # None: nobody is asked who is there.
+        # None: authentication is disabled.
         self.access: Access | None = None
         if access is not None:
-            self.enter(access)
+            self.authenticate(access)
 
-    def enter(self, access: Access) -> None:
-        """From here on, this is the caller's: only its jobs are there."""
+    def authenticate(self, access: Access) -> None:
+        """Bind this context to a caller: from now on only the caller's jobs are visible."""
         self.access = access
         self.service = self.service.for_caller(access.caller)
 

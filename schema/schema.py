@@ -11,15 +11,15 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from schema.context import Context
-from schema.errors.masking import log_defects, mask_defects
+from schema.errors.masking import log_unexpected_errors, mask_unexpected_errors
 from schema.limits.document_cache import DocumentCache
-from schema.limits.extension import LimitsExtension, name_refusals
+from schema.limits.extension import LimitsExtension, add_missing_codes
 from schema.limits.settings import OperationLimits
-from schema.limits.stream_quota import counted
+from schema.limits.stream_quota import limit_streams
 from schema.operations.mutation import Mutation
 from schema.operations.query import Query
 from schema.operations.subscription import Subscription
-from schema.telemetry import OperationTelemetry, note_errors
+from schema.telemetry import OperationTelemetry, record_errors
 from schema.types.job import Job
 from schema.types.scalars import SCALARS
 
@@ -44,7 +44,7 @@ class JobSchema(strawberry.Schema):
             subscription=Subscription,
             types=[Job],
             config=StrawberryConfig(scalar_map=SCALARS),
-            extensions=[OperationTelemetry, lambda: LimitsExtension(self.documents, limits), mask_defects],
+            extensions=[OperationTelemetry, lambda: LimitsExtension(self.documents, limits), mask_unexpected_errors],
         )
 
     async def stream(
@@ -68,13 +68,13 @@ class JobSchema(strawberry.Schema):
             allowed_operation_types,
         )
         access = context_value.access if isinstance(context_value, Context) else None
-        return results if access is None else counted(access, results)
+        return results if access is None else limit_streams(access, results)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log what is a defect, remember that there were errors, and name what refused the request."""
-        log_defects(errors, execution_context)
-        note_errors(errors)
-        name_refusals(errors, production=self._production)
+        log_unexpected_errors(errors, execution_context)
+        record_errors(errors)
+        add_missing_codes(errors, production=self._production)
 
 
 def build_schema(limits: OperationLimits | None = None, *, production: bool = False) -> JobSchema:

@@ -15,7 +15,7 @@ from opentelemetry.trace import Status, StatusCode
 from strawberry.extensions import SchemaExtension
 
 from observability.buckets import SECONDS
-from schema.errors.masking import is_defect
+from schema.errors.masking import is_unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,17 +54,17 @@ class _Outcome:
 _outcome: ContextVar[_Outcome | None] = ContextVar("outcome", default=None)
 
 
-def note_user_error(name: str) -> None:
+def record_user_error(name: str) -> None:
     """An expected error was answered as data: no error of GraphQL's own, but not what was asked for either."""
     if (outcome := _outcome.get()) is not None:
         outcome.error_type = name
 
 
-def note_errors(errors: list[GraphQLError]) -> None:
+def record_errors(errors: list[GraphQLError]) -> None:
     """The operation has errors; a defect among them counts before the client's mistakes."""
     if (outcome := _outcome.get()) is not None:
-        outcome.error_type = INTERNAL if any(map(is_defect, errors)) else INVALID
-    if any(map(is_defect, errors)):
+        outcome.error_type = INTERNAL if any(map(is_unexpected, errors)) else INVALID
+    if any(map(is_unexpected, errors)):
         span = trace.get_current_span()
         if span.is_recording():
             span.set_status(Status(StatusCode.ERROR))

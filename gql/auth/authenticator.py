@@ -68,7 +68,7 @@ class Session:
         self.ended = asyncio.Event()
 
     def streaming(self) -> AbstractContextManager[None]:
-        """See schema.limits.stream_quota.Access."""
+        """See schema.context.Access."""
         return self._doorkeeper.streaming(self.caller)
 
     def watched(self) -> AbstractContextManager[None]:
@@ -152,7 +152,7 @@ class Authenticator:
 
     @contextmanager
     def streaming(self, caller: Caller) -> Iterator[None]:
-        """See schema.limits.stream_quota.Access."""
+        """See schema.context.Access."""
         if self._streams[caller] >= self._most_streams:
             raise RateLimited(f"{self._most_streams} streams of this caller are open already", _STREAM_RETRY_AFTER)
         self._streams[caller] += 1

@@ -76,7 +76,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         except BackendUnavailable as error:
             await self.websocket.close(code=_TRY_AGAIN_LATER, reason=str(error))
         else:
-            self.context.enter(session)
+            self.context.authenticate(session)
             self._session_watch = asyncio.create_task(self._close_when_ended(session))
             await super().handle_connection_init(message)
 

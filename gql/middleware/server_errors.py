@@ -54,7 +54,10 @@ class ServerErrorMiddleware:
 def _internal_error(scope: Scope, found: str) -> Response:
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     if get_route_path(scope) != "/graphql":
-        return problem(status, masking.DEFECT_MESSAGE, traceId=found)
-    error = {"message": masking.DEFECT_MESSAGE, "extensions": {"code": masking.DEFECT, "traceId": found}}
+        return problem(status, masking.UNEXPECTED_ERROR_MESSAGE, traceId=found)
+    error = {
+        "message": masking.UNEXPECTED_ERROR_MESSAGE,
+        "extensions": {"code": masking.UNEXPECTED_ERROR_CODE, "traceId": found},
+    }
     chosen = negotiation.json_type(Headers(scope=scope).get("accept", ""))
     return Response(orjson.dumps({"errors": [error]}), status, media_type=chosen)

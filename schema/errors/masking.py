@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DEFECT = "INTERNAL_SERVER_ERROR"
-DEFECT_MESSAGE = "Unexpected error: it was logged, and is not the fault of the request."
+UNEXPECTED_ERROR_CODE = "INTERNAL_SERVER_ERROR"
+UNEXPECTED_ERROR_MESSAGE = "Unexpected error: it was logged, and is not the fault of the request."
 
 _TRACE_ID = "traceId"
 
 
-def is_defect(error: GraphQLError) -> bool:
+def is_unexpected(error: GraphQLError) -> bool:
     """Whether an error is neither the document's fault nor an expected refusal."""
     return not isinstance(error.original_error, GraphQLError | None)
 
@@ -32,21 +32,21 @@ def trace_id() -> str:
     return trace.format_trace_id(span.trace_id if span.is_valid else secrets.randbits(128))
 
 
-class _MaskDefects(MaskErrors):
+class _MaskUnexpectedErrors(MaskErrors):
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
         masked = super().anonymise_error(error)
-        masked.extensions = {"code": DEFECT, _TRACE_ID: _identified(error)}
+        masked.extensions = {"code": UNEXPECTED_ERROR_CODE, _TRACE_ID: _identified(error)}
         return masked
 
 
-def mask_defects() -> MaskErrors:
+def mask_unexpected_errors() -> MaskErrors:
     """The extension that hides defects; a new one for each operation."""
-    return _MaskDefects(should_mask_error=is_defect, error_message=DEFECT_MESSAGE)
+    return _MaskUnexpectedErrors(should_mask_error=is_unexpected, error_message=UNEXPECTED_ERROR_MESSAGE)
 
 
-def log_defects(errors: list[GraphQLError], context: ExecutionContext | None) -> None:
+def log_unexpected_errors(errors: list[GraphQLError], context: ExecutionContext | None) -> None:
     """Log defects with their tracebacks. A client's mistakes are not news."""
-    for error in filter(is_defect, errors):
+    for error in filter(is_unexpected, errors):
         operation = context.operation_name if context else None
         found = _identified(error)
         log.error("operation %r failed at %s, trace %s", operation, error.path, found, exc_info=error.original_error)

@@ -10,7 +10,7 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
-from schema.errors.masking import is_defect
+from schema.errors.masking import is_unexpected
 from schema.limits.settings import (
     INVALID_SYNTAX,
     INVALID_VARIABLES,
@@ -90,11 +90,11 @@ class LimitsExtension(SchemaExtension):
         return []
 
 
-def name_refusals(errors: Iterable[GraphQLError], *, production: bool) -> None:
+def add_missing_codes(errors: Iterable[GraphQLError], *, production: bool) -> None:
     """Give a code to errors of requests that have none yet: those of parsing and of variables."""
     for error in errors:
         named = error.extensions and "code" in error.extensions
-        if named or error.path is not None or is_defect(error):
+        if named or error.path is not None or is_unexpected(error):
             continue
         if isinstance(error, GraphQLSyntaxError):
             limited = error.description.endswith(_PARSING_ABORTED)

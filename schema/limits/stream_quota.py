@@ -1,38 +1,25 @@
-"""What a caller was let in with, as far as operations must know it. Who is let in is decided outside."""
+"""The quota of streams that a caller may have open at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, aclosing
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 from strawberry.types.execution import PreExecutionError
 
-from schema.errors.types import ErrorCode, milliseconds
+from schema.errors.codes import ErrorCode
+from schema.types.scalars import milliseconds
 from tasks.errors import RateLimited
 
 if TYPE_CHECKING:
-    from tasks.callers import Caller
+    from collections.abc import AsyncGenerator
+
+    from schema.context import Access
 
 
-class Access(Protocol):
-    """A caller's right to be here."""
-
-    @property
-    def caller(self) -> Caller:
-        """Whose jobs are seen."""
-
-    def streaming(self) -> AbstractContextManager[None]:
-        """Counts as a stream of this caller's while the block runs.
-
-        Raises:
-            RateLimited: the caller has as many as one may.
-        """
-
-
-async def counted(access: Access, results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any]:
-    """A stream's results, unless its caller has as many streams open as one may."""
+async def limit_streams(access: Access, results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any]:
+    """A stream's results, or one error with the code RATE_LIMITED if its caller has too many streams open."""
     async with aclosing(results):
         try:
             with access.streaming():

@@ -8,6 +8,7 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
+from schema.errors.convert import job_already_finished, job_not_retryable, user_error
 from schema.errors.types import (
     BackendUnavailable,
     IdempotencyConflict,
@@ -95,7 +96,7 @@ class Mutation:
             "waitMs lets a small job come back finished in the same response; it never changes what is accepted."
         )
     )
-    async def generate_primes(  # noqa: PLR0911 - one for each member of the union
+    async def generate_primes(
         self,
         info: Info,
         input: Annotated[GeneratePrimesInput, strawberry.argument(description="Which primes.")],
@@ -109,19 +110,13 @@ class Mutation:
         try:
             wait = info.context.bounds.wait(wait_ms)
         except errors.InvalidRequest as error:
-            return ValidationError.of(error)
+            return user_error(error)
         try:
             submission = await service.submit(request)
         except errors.InvalidRequest as error:
-            return ValidationError.of(error, "input")
-        except errors.IdempotencyConflict as error:
-            return IdempotencyConflict.of(error)
-        except errors.QueueFull as error:
-            return QueueFull.of(error)
-        except errors.RateLimited as error:
-            return RateLimited.of(error)
-        except errors.BackendUnavailable as error:
-            return BackendUnavailable.of(error)
+            return user_error(error, "input")
+        except (errors.IdempotencyConflict, errors.QueueFull, errors.RateLimited, errors.BackendUnavailable) as error:
+            return user_error(error)
         job = await service.wait_for_update(submission.job, wait)
         outcome = SubmissionOutcome.REPLAYED if submission.replayed else SubmissionOutcome.CREATED
         return GeneratePrimesAccepted(job=Job.of(job), outcome=outcome)
@@ -131,12 +126,10 @@ class Mutation:
         """End a job at once."""
         try:
             return CancelJobAccepted(job=Job.of(await info.context.service.cancel(id)))
-        except errors.JobNotFound as error:
-            return JobNotFound.of(error)
         except errors.TransitionRefused as error:
-            return JobAlreadyFinished.of(error)
-        except errors.BackendUnavailable as error:
-            return BackendUnavailable.of(error)
+            return job_already_finished(error)
+        except (errors.JobNotFound, errors.BackendUnavailable) as error:
+            return user_error(error)
 
     @strawberry.mutation(
         description=(
@@ -147,13 +140,7 @@ class Mutation:
         """Try a job again."""
         try:
             return RetryJobAccepted(job=Job.of(await info.context.service.retry(id)))
-        except errors.JobNotFound as error:
-            return JobNotFound.of(error)
         except errors.TransitionRefused as error:
-            return JobNotRetryable.of(error)
-        except errors.QueueFull as error:
-            return QueueFull.of(error)
-        except errors.RateLimited as error:
-            return RateLimited.of(error)
-        except errors.BackendUnavailable as error:
-            return BackendUnavailable.of(error)
+            return job_not_retryable(error)
+        except (errors.JobNotFound, errors.QueueFull, errors.RateLimited, errors.BackendUnavailable) as error:
+            return user_error(error)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.errors.types import BackendUnavailable, JobNotFound, RequestRefused
+from schema.errors.codes import RequestRefusedError
+from schema.errors.convert import user_error
+from schema.errors.types import BackendUnavailable, JobNotFound
 from schema.types.job import Job
 from schema.types.scalars import SafeInt
 from tasks import errors, jobs
@@ -60,7 +62,7 @@ async def stream_primes(
     """A job's values from an index on, at most `max_batch` at a time, until the job has ended and all was sent.
 
     Raises:
-        RequestRefused: an argument is out of bounds.
+        RequestRefusedError: an argument is out of bounds.
     """
     max_batch = _checked(info, from_index, max_batch)
     service, position = info.context.service, from_index
@@ -82,10 +84,8 @@ async def stream_primes(
                 # from beyond the end on, to see it, is told of a failure too.
                 if job.status.is_final and (position < job.count or job.status is not jobs.JobStatus.SUCCEEDED):
                     yield JobStopped(job=Job.of(job))
-        except errors.JobNotFound as error:
-            yield JobNotFound.of(error)
-        except errors.BackendUnavailable as error:
-            yield BackendUnavailable.of(error)
+        except (errors.JobNotFound, errors.BackendUnavailable) as error:
+            yield user_error(error)
 
 
 def _batch(job: jobs.Job, offset: int, values: list[SafeInt]) -> PrimeBatch:
@@ -102,7 +102,7 @@ def _checked(info: Info, from_index: int, max_batch: int) -> int:
     """How many values a message has at most."""
     largest = info.context.bounds.max_page_size
     if from_index < 0:
-        raise RequestRefused(f"fromIndex is {from_index}, must be 0 or more")
+        raise RequestRefusedError(f"fromIndex is {from_index}, must be 0 or more")
     if max_batch != DEFAULT_BATCH and not 1 <= max_batch <= largest:
-        raise RequestRefused(f"maxBatch is {max_batch}, must be 1 to {largest}")
+        raise RequestRefusedError(f"maxBatch is {max_batch}, must be 1 to {largest}")
     return min(max_batch, largest)

@@ -10,7 +10,7 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
-from schema.errors.types import RequestRefused, refusals
+from schema.errors.codes import RequestRefusedError, as_graphql_errors
 from schema.types.job import Job
 from schema.types.job_connection import JobConnection, JobFilter, page_of_jobs
 from schema.types.node import JobId, Node, NodeId
@@ -25,7 +25,7 @@ class Query:
     @strawberry.field(description="Whatever has this id; null when there is nothing.")
     async def node(self, info: Info, id: NodeId) -> Node | None:
         """Whatever has this id."""
-        with refusals():
+        with as_graphql_errors():
             job = await info.context.service.job(id)
         return None if job is None else Job.of(job)
 
@@ -35,8 +35,8 @@ class Query:
     ) -> list[Node | None]:
         """Whatever has these ids."""
         if len(ids) > info.context.bounds.max_page_size:
-            raise RequestRefused(f"there are {len(ids)} ids, must be {info.context.bounds.max_page_size} at most")
-        with refusals():
+            raise RequestRefusedError(f"there are {len(ids)} ids, must be {info.context.bounds.max_page_size} at most")
+        with as_graphql_errors():
             found = await info.context.service.jobs(ids)
         return [None if job is None else Job.of(job) for job in found]
 
@@ -58,7 +58,7 @@ class Query:
         ] = None,
     ) -> Job | None:
         """One job."""
-        with refusals():
+        with as_graphql_errors():
             job = await info.context.service.job(id, info.context.bounds.wait(wait_ms), after_version)
         return None if job is None else Job.of(job)
 
@@ -73,14 +73,14 @@ class Query:
         filter: Annotated[JobFilter | None, strawberry.argument(description="Which jobs to list; null: all.")] = None,
     ) -> JobConnection:
         """All jobs."""
-        with refusals():
+        with as_graphql_errors():
             return await page_of_jobs(info, PageArguments(first, after, last, before), filter or JobFilter())
 
     @strawberry.field(description="How full the system is, and who works.")
     async def system(self, info: Info) -> SystemStats:
         """How full the system is, and who works."""
         service = info.context.service
-        with refusals():
+        with as_graphql_errors():
             return SystemStats.of(await service.system(), service.subscribers)
 
     @strawberry.field(description="What one may ask for.")

@@ -13,7 +13,9 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
-from schema.errors.types import BackendUnavailable, JobNotFound, RequestRefused
+from schema.errors.codes import RequestRefusedError
+from schema.errors.convert import user_error
+from schema.errors.types import BackendUnavailable, JobNotFound
 from schema.operations.prime_stream import DEFAULT_BATCH, PrimeStreamEvent, stream_primes
 from schema.types.job import Job
 from schema.types.node import JobId
@@ -67,10 +69,8 @@ class Subscription:
                     coalesced = 0 if previous is None else max(0, job.version - previous - 1)
                     previous = job.version
                     yield JobUpdate(job=Job.of(job), coalesced=coalesced)
-            except errors.JobNotFound as error:
-                yield JobNotFound.of(error)
-            except errors.BackendUnavailable as error:
-                yield BackendUnavailable.of(error)
+            except (errors.JobNotFound, errors.BackendUnavailable) as error:
+                yield user_error(error)
 
     @strawberry.subscription(description="One event, when the job is final (at once if it already is), then completes.")
     async def job_completed(
@@ -86,10 +86,8 @@ class Subscription:
                     first = job.version if first is None else first
                     if job.status.is_final:
                         yield JobUpdate(job=Job.of(job), coalesced=max(0, job.version - first))
-            except errors.JobNotFound as error:
-                yield JobNotFound.of(error)
-            except errors.BackendUnavailable as error:
-                yield BackendUnavailable.of(error)
+            except (errors.JobNotFound, errors.BackendUnavailable) as error:
+                yield user_error(error)
 
     @strawberry.subscription(
         description="The values themselves while they are found, from fromIndex on, without gap or repeat."
@@ -118,7 +116,7 @@ class Subscription:
     ) -> AsyncGenerator[SystemStats]:
         """How full the system is, again and again."""
         if not _SHORTEST_INTERVAL_MS <= interval_ms <= _LONGEST_INTERVAL_MS:
-            raise RequestRefused(
+            raise RequestRefusedError(
                 f"intervalMs is {interval_ms}, must be {_SHORTEST_INTERVAL_MS} to {_LONGEST_INTERVAL_MS}"
             )
         async with aclosing(info.context.service.watch_system(timedelta(milliseconds=interval_ms))) as states:

@@ -8,12 +8,13 @@ from typing import Optional, Self
 import strawberry
 
 from schema.context import Info
-from schema.errors.types import milliseconds, refusals
+from schema.errors.codes import as_graphql_errors
 from schema.types.enums import describe_enum
 from schema.types.node import Node
 from schema.types.pagination import After, Before, First, Last, Offset, PageArguments
-from schema.types.result import JobResult, PrimeConnection, page_of_primes
-from schema.types.scalars import SafeInt
+from schema.types.primes import PrimeConnection, page_of_primes
+from schema.types.result import JobResult
+from schema.types.scalars import SafeInt, milliseconds
 from tasks import jobs
 from tasks.jobs import FailureReason, JobStatus
 
@@ -147,7 +148,7 @@ class Job(Node):
         """The job that this one tries again."""
         if self.record.retry_of is None:
             return None
-        with refusals():
+        with as_graphql_errors():
             original = await info.context.service.job(self.record.retry_of)
         return None if original is None else Job.of(original)
 

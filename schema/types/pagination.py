@@ -12,7 +12,7 @@ from typing import Annotated
 
 import strawberry
 
-from schema.errors.types import RequestRefused
+from schema.errors.codes import RequestRefusedError
 
 # A page whose size nobody named.
 DEFAULT_PAGE_SIZE = 100
@@ -59,13 +59,13 @@ class PageArguments:
         """How many elements the page has at most.
 
         Raises:
-            RequestRefused: the arguments contradict each other, or a size is out of bounds.
+            RequestRefusedError: the arguments contradict each other, or a size is out of bounds.
         """
         if self.first is not None and self.last is not None:
-            raise RequestRefused("first and last exclude each other: give one of them")
+            raise RequestRefusedError("first and last exclude each other: give one of them")
         for name, value in (("first", self.first), ("last", self.last)):
             if value is not None and not 0 <= value <= max_page_size:
-                raise RequestRefused(f"{name} is {value}, must be 0 to {max_page_size}")
+                raise RequestRefusedError(f"{name} is {value}, must be 0 to {max_page_size}")
         given = self.first if self.first is not None else self.last
         return min(DEFAULT_PAGE_SIZE, max_page_size) if given is None else given
 
@@ -73,15 +73,15 @@ class PageArguments:
         """The zero-based positions that the page has among `available` elements.
 
         Raises:
-            RequestRefused: the arguments contradict each other or are out of bounds, or a cursor is not of this kind.
+            RequestRefusedError: arguments contradict each other or are out of bounds, or a cursor is of another kind.
         """
         size = self.size(max_page_size)
         start, stop = 0, available
         if self.offset is not None:
             if self.after is not None or self.before is not None or self.last is not None:
-                raise RequestRefused("offset goes with first only: leave out after, before and last")
+                raise RequestRefusedError("offset goes with first only: leave out after, before and last")
             if self.offset < 0:
-                raise RequestRefused(f"offset is {self.offset}, must be 0 or more")
+                raise RequestRefusedError(f"offset is {self.offset}, must be 0 or more")
             start = self.offset
         if self.after is not None:
             start = _position(kind, "after", self.after) + 1
@@ -103,7 +103,7 @@ def decode_cursor(kind: str, argument: str, cursor: str) -> str:
     """Where a cursor stands.
 
     Raises:
-        RequestRefused: it is none, or one of another connection.
+        RequestRefusedError: it is none, or one of another connection.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
@@ -115,10 +115,10 @@ def decode_cursor(kind: str, argument: str, cursor: str) -> str:
     return place
 
 
-def cursor_refused(argument: str, cursor: str) -> RequestRefused:
+def cursor_refused(argument: str, cursor: str) -> RequestRefusedError:
     """The refusal of a cursor that this connection never gave out."""
     shown = cursor if len(cursor) <= _SHOWN_CHARACTERS else f"{cursor[:_SHOWN_CHARACTERS]}..."
-    return RequestRefused(f"{argument} is {shown!r}, must be a cursor from this connection")
+    return RequestRefusedError(f"{argument} is {shown!r}, must be a cursor from this connection")
 
 
 def _position(kind: str, argument: str, cursor: str) -> int:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Self, cast
+from typing import Annotated, Self
 
-import numpy as np
-import numpy.typing as npt
 import strawberry
 
 from schema.context import Info
-from schema.errors.types import refusals
+from schema.errors.codes import as_graphql_errors
 from schema.types.enums import describe_enum
-from schema.types.pagination import After, Before, First, Last, Offset, PageArguments, PageInfo, encode_cursor
+from schema.types.pagination import After, Before, First, Last, Offset, PageArguments
+from schema.types.primes import PrimeConnection, page_of_primes
 from schema.types.scalars import SafeInt
 from tasks import jobs
 from tasks.errors import BackendUnavailable
 from tasks.exports.formats import ExportFormat, export
 from tasks.instrumentation import metrics
 from tasks.jobs import ResultState
-
-_CURSOR = "prime"
 
 describe_enum(
     ResultState,
@@ -60,70 +57,6 @@ class ResultDownload:
             return None if source is None else SafeInt((await export(source, self.format)).size)
         except BackendUnavailable:
             return None
-
-
-@strawberry.type(description="A prime and where it stands.")
-class Prime:
-    """A prime and where it stands."""
-
-    index: int = strawberry.field(description="Zero-based position in the result.")
-    value: SafeInt = strawberry.field(description="The prime itself.")
-
-
-@strawberry.type(description="A prime in a page.")
-class PrimeEdge:
-    """A prime in a page."""
-
-    cursor: str = strawberry.field(description="Opaque; stands for this index of this result, for ever.")
-    node: Prime = strawberry.field(description="The prime.")
-
-
-@strawberry.type(description="A slice of a result, in order.")
-class PrimeConnection:
-    """A slice of a result, in order."""
-
-    job: strawberry.Private[jobs.Job]
-    slice: strawberry.Private[range]
-    found: strawberry.Private[npt.NDArray[np.uint64]]
-
-    @strawberry.field(description="The primes with cursors. For large pages `values` is far cheaper.")
-    def edges(self) -> list[PrimeEdge]:
-        """One edge a prime."""
-        return [
-            PrimeEdge(cursor=encode_cursor(_CURSOR, index), node=Prime(index=index, value=SafeInt(value)))
-            for index, value in enumerate(self.found.tolist(), self.slice.start)
-        ]
-
-    @strawberry.field(description="The same slice as plain numbers: far cheaper for large pages.")
-    def values(self) -> list[SafeInt]:
-        """The numbers alone."""
-        return _numbers(self.found)
-
-    @strawberry.field(description="Where this page stands among the primes readable now.")
-    def page_info(self) -> PageInfo:
-        """Where this page stands."""
-        stop = self.slice.start + len(self.found)
-        return PageInfo(
-            has_next_page=stop < self.job.readable,
-            has_previous_page=self.slice.start > 0 and self.job.readable > 0,
-            start_cursor=encode_cursor(_CURSOR, self.slice.start) if len(self.found) else None,
-            end_cursor=encode_cursor(_CURSOR, stop - 1) if len(self.found) else None,
-        )
-
-    @strawberry.field(description="Primes the job was asked for.")
-    def total_count(self) -> int:
-        """Primes asked for."""
-        return self.job.count
-
-    @strawberry.field(description="Primes readable now.")
-    def available_count(self) -> int:
-        """Primes readable now."""
-        return self.job.readable
-
-    @strawberry.field(description="Zero-based index of the first element of this slice.")
-    def offset(self) -> int:
-        """Where the slice begins."""
-        return self.slice.start
 
 
 @strawberry.type(description="What a job has found so far, or in all.")
@@ -178,7 +111,7 @@ class JobResult:
         self, info: Info, index: Annotated[int, strawberry.argument(description="Zero-based position in the result.")]
     ) -> SafeInt | None:
         """The prime at an index."""
-        with refusals():
+        with as_graphql_errors():
             found = await info.context.service.primes(self.job, index, 1)
         metrics.record_served(len(found), "graphql")
         return SafeInt(int(found[0])) if len(found) else None
@@ -188,12 +121,8 @@ class JobResult:
         self, info: Info, value: Annotated[SafeInt, strawberry.argument(description="Any number, prime or not.")]
     ) -> int | None:
         """Where a value stands."""
-        with refusals():
+        with as_graphql_errors():
             return await info.context.service.index_of(self.job, value)
-
-
-def _numbers(primes: npt.NDArray[np.uint64]) -> list[SafeInt]:
-    return cast("list[SafeInt]", primes.tolist())
 
 
 def _downloads(job: jobs.Job) -> list[ResultDownload]:
@@ -203,12 +132,3 @@ def _downloads(job: jobs.Job) -> list[ResultDownload]:
         ResultDownload(job=job, format=form, url=f"/jobs/{job.id}/primes.{form}", content_type=form.content_type)
         for form in ExportFormat
     ]
-
-
-async def page_of_primes(job: jobs.Job, info: Info, arguments: PageArguments) -> PrimeConnection:
-    """The slice of a job's primes that a caller's paging arguments name."""
-    page = arguments.slice(_CURSOR, job.readable, info.context.bounds.max_page_size)
-    with refusals():
-        found = await info.context.service.primes(job, page.start, len(page))
-    metrics.record_served(len(found), "graphql")
-    return PrimeConnection(job=job, slice=page, found=found)

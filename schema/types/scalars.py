@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NewType
 
 import strawberry
@@ -18,6 +18,11 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]
 _SHOWN_CHARACTERS = 40
 
 SafeInt = NewType("SafeInt", int)
+
+
+def milliseconds(duration: timedelta) -> int:
+    """A duration as the contract has it: whole milliseconds."""
+    return round(duration / timedelta(milliseconds=1))
 
 
 def _parse_safe_int(value: object) -> int:

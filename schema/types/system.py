@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import strawberry
 
-from schema.errors.types import milliseconds
-from schema.types.scalars import SafeInt
+from schema.types.scalars import SafeInt, milliseconds
 from tasks import jobs
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.errors.types import RequestRefused
+from schema.errors.codes import RequestRefusedError
 from schema.types.pagination import DEFAULT_PAGE_SIZE, PageArguments, decode_cursor, encode_cursor
 
 MAX = 1000
@@ -80,7 +80,7 @@ def test_cursors_that_cross_enclose_nothing() -> None:
     ],
 )
 def test_misuse_is_refused_with_value_and_bound(arguments: dict[str, int | str | None], words: str) -> None:
-    with pytest.raises(RequestRefused, match=words) as refusal:
+    with pytest.raises(RequestRefusedError, match=words) as refusal:
         page(100, **arguments)
     assert refusal.value.extensions == {"code": "VALIDATION"}
     assert len(refusal.value.message) < 200

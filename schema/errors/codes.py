@@ -1,0 +1,57 @@
+"""Error codes, and GraphQL errors for fields without a union of results.
+
+A page size or a wait out of bounds is such an error. Expected failures that belong to a union: schema.errors.types.
+Any other exception is a bug: schema.errors.masking logs and masks it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import strawberry
+from graphql import GraphQLError
+
+from tasks import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@strawberry.enum(description="Which expected failure this is, for programs.")
+class ErrorCode(Enum):
+    """Which expected failure this is."""
+
+    VALIDATION = strawberry.enum_value("VALIDATION", description="An argument is out of bounds.")
+    JOB_NOT_FOUND = strawberry.enum_value("JOB_NOT_FOUND", description="No such job: never existed, or expired.")
+    JOB_ALREADY_FINISHED = strawberry.enum_value("JOB_ALREADY_FINISHED", description="The job is final already.")
+    JOB_NOT_RETRYABLE = strawberry.enum_value(
+        "JOB_NOT_RETRYABLE", description="Only a FAILED or CANCELLED job can be retried."
+    )
+    IDEMPOTENCY_CONFLICT = strawberry.enum_value(
+        "IDEMPOTENCY_CONFLICT", description="The key stands for a job with other arguments."
+    )
+    QUEUE_FULL = strawberry.enum_value("QUEUE_FULL", description="As many jobs are open as the system takes.")
+    RATE_LIMITED = strawberry.enum_value("RATE_LIMITED", description="This caller's share is used up.")
+    BACKEND_UNAVAILABLE = strawberry.enum_value(
+        "BACKEND_UNAVAILABLE", description="The job store did not answer; nothing was acknowledged."
+    )
+
+
+class RequestRefusedError(GraphQLError):
+    """An argument is out of bounds, or the service is unavailable, and the field has no union to return that in."""
+
+    def __init__(self, message: str, code: ErrorCode = ErrorCode.VALIDATION) -> None:
+        super().__init__(message, extensions={"code": code.value})
+
+
+@contextmanager
+def as_graphql_errors() -> Iterator[None]:
+    """Raise the service's expected failures as GraphQL errors with a code, for fields without a union of results."""
+    try:
+        yield
+    except errors.InvalidRequest as error:
+        raise RequestRefusedError(str(error)) from error
+    except errors.BackendUnavailable as error:
+        raise RequestRefusedError(str(error), ErrorCode.BACKEND_UNAVAILABLE) from error
