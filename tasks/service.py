@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import aclosing, suppress
 from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
-from tasks.api.feed import JobFeed, cancelled
+from tasks.api.feed import JobFeed
+from tasks.api.hash_store import HashStore
+from tasks.api.janitor import ResultJanitor
 from tasks.api.job_store import JobStore
 from tasks.api.rate_limit import SubmissionRateLimiter
 from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
+from tasks.exports.formats import export
 from tasks.instrumentation import metrics, tracing
 from tasks.results.reader import ResultReader
 from tasks.results.segments import SegmentStore
 from tasks.storage.records import queue_for
+from tasks.storage.server_info import ServerInfo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -27,21 +30,15 @@ if TYPE_CHECKING:
 
     from tasks.api.job_store import Submission
     from tasks.callers import Caller
-    from tasks.exports.source import Source
+    from tasks.exports.formats import ExportFile, ExportFormat
     from tasks.jobs import Job, JobPage, SystemState
     from tasks.requests import JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
-    from tasks.storage.server_info import ServerInfo
 
-log = logging.getLogger(__name__)
+# What callers need beside the service: what it returns, and where the API keys are stored.
+__all__ = ["NO_WAIT", "HashStore", "JobService", "ServerInfo"]
 
 NO_WAIT = timedelta(0)
-
-# Files are looked through so often, by each API process: a listing of folders, and one question to the job store.
-SWEEP_EVERY = timedelta(minutes=1)
-
-# Of younger jobs nothing can be left over, or it is about to be used.
-SWEEP_OLDER_THAN = timedelta(minutes=2)
 
 
 class JobService:
@@ -56,7 +53,7 @@ class JobService:
         self._files = files
         self._results = ResultReader(store, files)
         self._rates = SubmissionRateLimiter.connect(settings)
-        self._sweeper: asyncio.Task[None] | None = None
+        self._janitor = ResultJanitor(store, files)
         self._caller = ANYONE
         self.settings = settings
 
@@ -77,7 +74,7 @@ class JobService:
     def start(self) -> None:
         """Begin to follow the jobs' events, and to sweep the result store."""
         self._feed.start()
-        self._sweeper = asyncio.create_task(self._sweep_again_and_again(), name="sweeper of the result store")
+        self._janitor.start()
 
     async def complete_streams(self, seconds: float) -> None:
         """End every stream politely, this process being stopped, and wait so long at most until all have ended."""
@@ -88,8 +85,7 @@ class JobService:
 
     async def stop(self) -> None:
         """End every stream and close all connections."""
-        if self._sweeper is not None:
-            await cancelled(self._sweeper)
+        await self._janitor.stop()
         await self._feed.stop()
         await self._rates.close()
         await self._store.close()
@@ -182,28 +178,14 @@ class JobService:
         """The index of the first readable prime >= value; None when there is none."""
         return await self._results.index_of(job, value)
 
-    async def source(self, job: Job) -> Source | None:
-        """All primes of a job that has succeeded, for a file of them; None when they have expired meanwhile."""
-        return await self._results.source(job)
+    async def export(self, job: Job, form: ExportFormat) -> ExportFile | None:
+        """The result of a SUCCEEDED job as a file; None when it has expired meanwhile."""
+        source = await self._results.source(job)
+        return None if source is None else await export(source, form)
 
     async def check_files(self) -> None:
         """Fail with ResultStoreUnavailable where a worker could not keep a result."""
         await self._files.check()
-
-    async def sweep(self) -> Sequence[str]:
-        """Delete files of results that have expired, and of jobs that ended without. Returns their folders."""
-        return await self._files.sweep(self._store.live_result_ids, SWEEP_OLDER_THAN)
-
-    async def _sweep_again_and_again(self) -> None:
-        while True:
-            try:
-                swept = await self.sweep()
-            except BackendUnavailable as error:
-                log.warning("results that have expired could not be swept, and will be later: %s", error)
-            else:
-                if swept:
-                    log.info("files of %d results that are no longer kept were deleted", len(swept))
-            await asyncio.sleep(SWEEP_EVERY.total_seconds())
 
     async def system(self) -> SystemState:
         """Queue figures and the workers that were seen lately."""
@@ -221,6 +203,10 @@ class JobService:
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval.total_seconds()):
                     await self._feed.closing.wait()
+
+    def record_served(self, primes: int, endpoint: str) -> None:
+        """Count primes sent to a client by "graphql", "rest" or "download"."""
+        metrics.record_served(primes, endpoint)
 
     @property
     def subscribers(self) -> int:

@@ -16,12 +16,10 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
-
-import redis.asyncio
+from typing import TYPE_CHECKING, Self
 
 from tasks.callers import Caller
-from tasks.storage.redis import pool, translate_errors
+from tasks.service import HashStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +35,6 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 # Compared with where there is no such key, so that this takes as long.
 _NOTHING = hashlib.sha256(b"").hexdigest()
-
-_CONNECTIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +101,17 @@ class PresentedKey:
 class KeyStore:
     """The keys of a system. Every method raises BackendUnavailable when the store does not answer."""
 
-    def __init__(self, client: redis.asyncio.Redis, key_prefix: str) -> None:
-        self._client = client
-        self._keys = f"{key_prefix}@keys"
+    def __init__(self, records: HashStore) -> None:
+        self._records = records
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
         """With connections of its own."""
-        return cls(redis.asyncio.Redis.from_pool(pool(settings, _CONNECTIONS)), settings.key_prefix)
+        return cls(HashStore.connect(settings, "@keys"))
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._records.close()
 
     async def create(self, name: str, lasts: timedelta | None = None) -> str:
         """A new key for the caller of this name. It is told here, and never again.
@@ -129,28 +124,22 @@ class KeyStore:
         key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
         now = datetime.now(UTC)
         record = KeyRecord(key_id, name, _hash(secret), now, None if lasts is None else now + lasts)
-        await self._ask(self._client.hset(self._keys, key_id, record.pack()))
+        await self._records.put(key_id, record.pack())
         return f"{KEY_PREFIX}{key_id}_{secret}"
 
     async def revoke(self, key_id: str) -> bool:
         """Let a key hold no longer. False: there was none."""
-        return bool(await self._ask(self._client.hdel(self._keys, key_id)))
+        return await self._records.delete(key_id)
 
     async def all(self) -> list[KeyRecord]:
         """What is kept of all keys, oldest first."""
-        found = await self._ask(self._client.hgetall(self._keys))
-        records = [KeyRecord.unpack(key_id.decode(), text) for key_id, text in found.items()]
+        records = [KeyRecord.unpack(key_id, text) for key_id, text in (await self._records.get_all()).items()]
         return sorted(records, key=lambda record: (record.created_at, record.id))
 
     async def find(self, key_ids: Sequence[str]) -> dict[str, KeyRecord]:
         """What is kept of keys with these ids."""
-        found = await self._ask(self._client.hmget(self._keys, list(key_ids)))
-        pairs = zip(key_ids, found, strict=True)
-        return {key_id: KeyRecord.unpack(key_id, text) for key_id, text in pairs if text is not None}
-
-    async def _ask(self, reply: Any) -> Any:  # noqa: ANN401 - the client's replies are those of both of its kinds
-        async with translate_errors():
-            return await reply
+        found = await self._records.get(key_ids)
+        return {key_id: KeyRecord.unpack(key_id, text) for key_id, text in found.items()}
 
 
 def _hash(secret: str) -> str:

@@ -20,7 +20,7 @@ from cachetools import TTLCache
 
 from gql.auth.api_keys import KeyStore, PresentedKey
 from gql.auth.tokens import TokenReader
-from tasks.api.feed import cancelled
+from tasks.cancellation import cancel_and_wait
 from tasks.errors import BackendUnavailable, RateLimited
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Authenticator:
     async def stop(self) -> None:
         """Look no more."""
         if self._rounds is not None:
-            await cancelled(self._rounds)
+            await cancel_and_wait(self._rounds)
         if self._keys is not None:
             await self._keys.close()
         if self._tokens is not None:

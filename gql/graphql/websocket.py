@@ -19,7 +19,7 @@ from gql.auth.authenticator import NotAuthenticated
 from gql.graphql.persisted_documents import PersistedDocumentError
 from schema.context import Context
 from schema.limits.settings import LimitExceeded
-from tasks.api.feed import cancelled
+from tasks.cancellation import cancel_and_wait
 from tasks.errors import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     async def shutdown(self) -> None:
         """Stop watching the session, then cancel all operations of the connection."""
         if self._session_watch is not None:
-            await cancelled(self._session_watch)
+            await cancel_and_wait(self._session_watch)
         await super().shutdown()
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:

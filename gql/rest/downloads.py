@@ -15,15 +15,13 @@ from gql.http.compression import compressed
 from gql.http.problem_details import ANY_OTHER, documented
 from gql.middleware.authentication import caller_of
 from tasks.errors import JobNotFound
-from tasks.exports.formats import ExportFormat, export
-from tasks.instrumentation import metrics
+from tasks.exports.formats import ExportFormat
 from tasks.jobs import ResultState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tasks.exports.formats import ExportFile
-    from tasks.exports.source import Source
     from tasks.jobs import Job
     from tasks.service import JobService
 
@@ -108,11 +106,11 @@ def create_router(service: JobService) -> APIRouter:
         headers = _headers(job, chosen, coding)
         if headers["ETag"] in wished.if_none_match or wished.if_none_match.strip() == "*":
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        file = await export(await _source(mine, job), chosen)
+        file = await _export(mine, job, chosen)
         answer = _answer(file, wished, headers)
         if request.method == "HEAD":
             return answer.without_content(chosen.content_type)
-        metrics.record_served(job.count * (answer.stop - answer.start) // file.size, "download")
+        mine.record_served(job.count * (answer.stop - answer.start) // file.size, "download")
         return await answer.with_content(chosen.content_type)
 
     # The manual tells of GET alone: it would list HEAD as an operation of its own.
@@ -131,11 +129,11 @@ def _complete(job: Job | None, job_id: str) -> Job:
     return job
 
 
-async def _source(service: JobService, job: Job) -> Source:
-    source = await service.source(job)
-    if source is None:
+async def _export(service: JobService, job: Job, form: ExportFormat) -> ExportFile:
+    file = await service.export(job, form)
+    if file is None:
         raise _gone(job)
-    return source
+    return file
 
 
 def _gone(job: Job) -> HTTPException:

@@ -13,8 +13,7 @@ from starlette.responses import JSONResponse
 from tasks.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    from tasks.service import JobService
-    from tasks.storage.server_info import ServerInfo
+    from tasks.service import JobService, ServerInfo
 
 # As long as the job store is given.
 _RESULTS_SECONDS = 2

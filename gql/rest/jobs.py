@@ -19,7 +19,6 @@ from gql.http.problem_details import ANY_OTHER, documented, problem
 from gql.middleware.authentication import caller_of
 from tasks.errors import FieldIssue, InvalidRequest, JobNotFound
 from tasks.exports.formats import ExportFormat
-from tasks.instrumentation import metrics
 from tasks.jobs import JobStatus, ResultState
 from tasks.requests import PrimesRequest
 
@@ -135,7 +134,7 @@ async def _status_body(service: JobService, job: Job) -> bytes:
         body["downloads"] = {form.value: f"/jobs/{job.id}/primes.{form}" for form in ExportFormat}
     elif job.status is JobStatus.SUCCEEDED:
         body["result"] = await service.primes(job, 0, job.count)
-        metrics.record_served(len(body["result"]), "rest")
+        service.record_served(len(body["result"]), "rest")
     # A million numbers take milliseconds to write out, in which other requests go on.
     return await asyncio.to_thread(orjson.dumps, body, option=orjson.OPT_SERIALIZE_NUMPY)
 

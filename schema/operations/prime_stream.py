@@ -15,7 +15,6 @@ from schema.errors.types import BackendUnavailable, JobNotFound
 from schema.types.job import Job
 from schema.types.scalars import SafeInt
 from tasks import errors, jobs
-from tasks.instrumentation import metrics
 
 if TYPE_CHECKING:
     from schema.context import Info
@@ -76,7 +75,7 @@ async def stream_primes(
                     for start in range(0, block.size, max_batch):
                         values = block[start : start + max_batch].tolist()
                         yield _batch(job, position, values)
-                        metrics.record_served(len(values), "graphql")
+                        service.record_served(len(values), "graphql")
                         position += len(values)
                         # Sending waits for slow readers only: without this, a fast one keeps the process to itself.
                         await asyncio.sleep(0)

@@ -13,7 +13,6 @@ from schema.errors.codes import as_graphql_errors
 from schema.types.pagination import PageArguments, PageInfo, encode_cursor
 from schema.types.scalars import SafeInt
 from tasks import jobs
-from tasks.instrumentation import metrics
 
 _CURSOR = "prime"
 
@@ -87,7 +86,7 @@ async def page_of_primes(job: jobs.Job, info: Info, arguments: PageArguments) ->
     page = arguments.slice(_CURSOR, job.readable, info.context.bounds.max_page_size)
     with as_graphql_errors():
         found = await info.context.service.primes(job, page.start, len(page))
-    metrics.record_served(len(found), "graphql")
+    info.context.service.record_served(len(found), "graphql")
     return PrimeConnection(job=job, slice=page, found=found)
 
 

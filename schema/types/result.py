@@ -15,8 +15,7 @@ from schema.types.primes import PrimeConnection, page_of_primes
 from schema.types.scalars import SafeInt
 from tasks import jobs
 from tasks.errors import BackendUnavailable
-from tasks.exports.formats import ExportFormat, export
-from tasks.instrumentation import metrics
+from tasks.exports.formats import ExportFormat
 from tasks.jobs import ResultState
 
 describe_enum(
@@ -53,8 +52,8 @@ class ResultDownload:
     async def byte_size(self, info: Info) -> SafeInt | None:
         """Its size."""
         try:
-            source = await info.context.service.source(self.job)
-            return None if source is None else SafeInt((await export(source, self.format)).size)
+            file = await info.context.service.export(self.job, self.format)
+            return None if file is None else SafeInt(file.size)
         except BackendUnavailable:
             return None
 
@@ -113,7 +112,7 @@ class JobResult:
         """The prime at an index."""
         with as_graphql_errors():
             found = await info.context.service.primes(self.job, index, 1)
-        metrics.record_served(len(found), "graphql")
+        info.context.service.record_served(len(found), "graphql")
         return SafeInt(int(found[0])) if len(found) else None
 
     @strawberry.field(description="Index of the first available prime >= value; null when there is none.")

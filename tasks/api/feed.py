@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from tasks.callers import ANYONE
+from tasks.cancellation import cancel_and_wait
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.instrumentation import metrics, tracing
 
@@ -37,8 +38,6 @@ _PONG_TIMEOUT = timedelta(seconds=2)
 
 # Between two attempts to reach the broker, or to read a record during an outage.
 _RECONNECT_DELAY = timedelta(milliseconds=250)
-
-_CANCEL_AGAIN = timedelta(milliseconds=100)
 
 # A subscriber sits out an outage of the store for so long: a restart takes seconds.
 _OUTAGE_PATIENCE = timedelta(seconds=30)
@@ -102,17 +101,6 @@ class _Topic:
             self._reading = None
 
 
-async def cancelled(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it has ended.
-
-    Again and again, since a cancellation can get lost: where a time limit inside the task is up, or an answer comes, at
-    the same moment (a fault of asyncio.wait_for before Python 3.12, which the client library uses).
-    """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=_CANCEL_AGAIN.total_seconds())
-
-
 class JobFeed:
     """The process's one feed; started and stopped with the application."""
 
@@ -140,7 +128,7 @@ class JobFeed:
         """End all streams, each with BackendUnavailable, and stop listening."""
         self.close()
         if self._listener is not None:
-            await cancelled(self._listener)
+            await cancel_and_wait(self._listener)
 
     def close(self) -> None:
         """Tell all streams that this process is being stopped; new ones are refused."""

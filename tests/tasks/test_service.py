@@ -6,17 +6,14 @@ import asyncio
 import shutil
 import time
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 import pytest_asyncio
 
 from tasks.errors import BackendUnavailable, InvalidRequest, ResultStoreUnavailable
 from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
-from tasks.results.writer import SegmentWriter
 from tasks.service import JobService
 from tasks.settings import JobSettings
 from tests import programs
@@ -25,6 +22,7 @@ from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from tasks.jobs import Job
     from tasks.worker.job_recorder import JobRecorder
@@ -175,22 +173,6 @@ async def test_streams_are_ended_in_time(service: JobService) -> None:
 
 
 # Files of results
-
-
-async def test_files_of_jobs_that_are_gone_are_swept_and_others_are_not(
-    service: JobService, settings: JobSettings
-) -> None:
-    writer = SegmentWriter.connect(settings.results_url)
-    primes = np.arange(20_000, dtype=np.uint64)
-    kept = (await service.submit(PrimesRequest(20_000))).job
-    # Of a job that is not known, and of one that is so new that it may not be known yet.
-    gone, new = "01945b7e-1c2d-7abc-8def-0123456789ab", f"{kept.id[:14]}7abc-8def-0123456789ab"
-    for job_id in (kept.id, gone, new):
-        await asyncio.to_thread(writer.put_segment, job_id, 0, primes)
-    assert gone in await service.sweep()
-    folder = Path(settings.results_url.removeprefix("file://"))
-    assert [(folder / job_id).exists() for job_id in (kept.id, gone, new)] == [True, False, True]
-    shutil.rmtree(folder / new)
 
 
 async def test_whether_results_can_be_kept_is_told(service: JobService, settings: JobSettings, tmp_path: Path) -> None:
