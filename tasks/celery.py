@@ -1,7 +1,7 @@
 """The Celery app: entry point of the worker process (`celery -A tasks worker`).
 
 Each setting was tried with workers and brokers killed; what it prevents is beside it. Messages are written by the
-scripts of tasks.storage.records, in one step with the record: nothing here publishes.
+scripts of tasks.storage, in one step with the record: nothing here publishes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from celery import Celery
 from kombu import Queue
 
 from tasks.settings import JobSettings
-from tasks.storage.records import LARGE_QUEUE, QUEUES
-from tasks.worker import gc_freeze, heartbeat, telemetry
+from tasks.storage.messages import LARGE_QUEUE, QUEUES
+from tasks.worker import gc_freeze, heartbeat, shutdown, telemetry
 
 settings = JobSettings()
 
@@ -59,4 +59,5 @@ app.conf.update(
 
 gc_freeze.connect()
 heartbeat.connect(app, settings)
+shutdown.connect(app, settings)
 telemetry.connect()

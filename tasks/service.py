@@ -19,7 +19,7 @@ from tasks.exports.formats import export
 from tasks.instrumentation import metrics, tracing
 from tasks.results.reader import ResultReader
 from tasks.results.segments import SegmentStore
-from tasks.storage.records import queue_for
+from tasks.storage.messages import queue_for
 from tasks.storage.server_info import ServerInfo
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import yaml
 
 from gql.settings import ApiSettings
 from tasks.settings import JobSettings
-from tasks.storage import records
+from tasks.storage import messages
 from tests.programs import ROOT
 from tests.test_compose import SERVICES, TELEMETRY
 from tests.test_containers import BUCKET, settings_named
@@ -152,7 +152,7 @@ def test_workers_are_as_many_as_the_queues_ask_for(name: str) -> None:
     assert scaled["scaleTargetRef"]["name"] in of_kind(name, "Deployment")
     prefix = of_kind(name, "ConfigMap")["settings"]["data"]["KEY_PREFIX"]
     lists = {trigger["metadata"]["listName"] for trigger in scaled["triggers"]}
-    assert lists == {f"{prefix}{queue}" for queue in records.QUEUES}
+    assert lists == {f"{prefix}{queue}" for queue in messages.QUEUES}
     # Somebody must look for what others have lost.
     assert scaled["minReplicaCount"] >= 1
     # Two who scale the same would quarrel with a number that is written down.

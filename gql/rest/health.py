@@ -89,9 +89,9 @@ async def _job_checks(service: JobService) -> dict[str, dict[str, Any]]:
 def _persistence(store: ServerInfo | None) -> dict[str, Any]:
     if store is None:
         return dict(_NOT_TOLD)
-    if not store.writes:
+    if not store.aof_write_ok:
         return _not_ok("the job store can't write its append-only file: is its disk full?")
-    if not store.appends:
+    if not store.aof_enabled:
         return {"ok": True, "warning": "the job store has no append-only file: a restart of it loses all jobs"}
     return {"ok": True}
 
@@ -102,7 +102,7 @@ def _memory(store: ServerInfo | None) -> dict[str, Any]:
     figures = {"usedBytes": store.used_bytes, "maxBytes": store.max_bytes}
     if store.is_nearly_full:
         return _not_ok("the job store is nearly full: beyond its maxmemory submissions are refused", **figures)
-    if store.evicts:
+    if store.eviction_enabled:
         return _not_ok("the job store's maxmemory-policy throws queued jobs away: set noeviction", **figures)
     return {"ok": True, **figures}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import redis.asyncio
 
-from tasks.storage.redis import pool, translate_errors
+from tasks.storage.redis import connection_pool, translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -26,7 +26,7 @@ class HashStore:
     @classmethod
     def connect(cls, settings: JobSettings, name: str) -> Self:
         """The hash of this name under the key prefix, with its own connection pool."""
-        client = redis.asyncio.Redis.from_pool(pool(settings, _CONNECTIONS))
+        client = redis.asyncio.Redis.from_pool(connection_pool(settings, _CONNECTIONS))
         return cls(client, f"{settings.key_prefix}{name}")
 
     async def close(self) -> None:

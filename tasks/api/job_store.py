@@ -19,8 +19,8 @@ from redis.exceptions import NoPermissionError
 from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, RateLimited, TransitionRefused
 from tasks.jobs import Job, JobPage, SystemState, is_job_id, segment_count
-from tasks.storage import records
-from tasks.storage.redis import ANSWER_TIMEOUT, pool, translate_errors
+from tasks.storage import keys, messages, records, scripts
+from tasks.storage.redis import RESPONSE_TIMEOUT, connection_pool, translate_errors
 from tasks.storage.server_info import ServerInfo
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ class JobStore:
         self._client = client
         self._settings = settings
         self._scripts = {
-            name: client.register_script(records.script_text(name))
+            name: client.register_script(scripts.load_script(name))
             for name in ("submit_job", "cancel_job", "get_jobs", "list_jobs", "system_state", "live_results")
         }
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
         """A store with a pool of its own; connections are opened when first needed."""
-        return cls(redis.asyncio.Redis.from_pool(pool(settings)), settings)
+        return cls(redis.asyncio.Redis.from_pool(connection_pool(settings)), settings)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -82,7 +82,7 @@ class JobStore:
             count=str(request.count),
             start=str(request.start),
             segments=segment_count(request.count),
-            queue=records.queue_for(request.count),
+            queue=messages.queue_for(request.count),
             idempotency_key=request.idempotency_key,
             idempotency_ttl_ms=self._settings.idempotency_ttl_seconds * 1000,
             traceparent=traceparent,
@@ -105,9 +105,9 @@ class JobStore:
             "submit_job",
             owner=caller.owner,
             **_limits(caller),
-            window=records.SENDING_WINDOW,
-            small_queue=records.SMALL_QUEUE,
-            uuid_tail=records.new_uuid_tail(),
+            window=messages.SENDING_WINDOW,
+            small_queue=messages.SMALL_QUEUE,
+            uuid_tail=scripts.new_uuid_tail(),
             capacity=self._settings.queue_capacity,
             max_attempts=self._settings.max_attempts,
             **arguments,
@@ -175,18 +175,18 @@ class JobStore:
 
     async def live_result_ids(self, result_ids: Sequence[str]) -> set[str]:
         """Returns those of the result ids whose results are live: kept, or possibly still being written."""
-        return {found.decode() for found in await self._run("live_results", folders=result_ids)}
+        return {found.decode() for found in await self._run("live_results", result_ids=result_ids)}
 
     async def result(self, job_id: str) -> bytes | None:
         """The delta-coded primes of a job; None when there are none, or no longer."""
         async with translate_errors():
-            packed: bytes | None = await self._client.get(f"{self._settings.key_prefix}job:{job_id}:result")  # type: ignore[assignment] # replies are not decoded
+            packed: bytes | None = await self._client.get(keys.result_key(self._settings.key_prefix, job_id))  # type: ignore[assignment] # replies are not decoded
             return packed
 
     async def system(self) -> SystemState:
         """Queue figures and the workers that were seen lately."""
         worker_ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
-        reply = await self._run("system_state", worker_ttl_ms=worker_ttl_ms, queues=records.QUEUES)
+        reply = await self._run("system_state", worker_ttl_ms=worker_ttl_ms, queues=messages.QUEUES)
         now_ms, queue, workers, waits_ms = reply
         return SystemState(
             at=records.moment(now_ms),
@@ -208,8 +208,8 @@ class JobStore:
         subscription = self._client.pubsub()
         try:
             async with translate_errors():
-                await subscription.subscribe(f"{self._settings.key_prefix}events")
-                confirmation = await subscription.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
+                await subscription.subscribe(keys.events_channel(self._settings.key_prefix))
+                confirmation = await subscription.get_message(timeout=RESPONSE_TIMEOUT.total_seconds())
             if confirmation is None:
                 raise BackendUnavailable  # noqa: TRY301 - closed as after any other failure
         except BaseException:
@@ -218,7 +218,7 @@ class JobStore:
         return subscription
 
     async def _run(self, script: str, **arguments: object) -> Any:  # noqa: ANN401 - a script's reply
-        packed = records.script_arguments(self._settings, arguments)
+        packed = scripts.encode_arguments(self._settings, arguments)
         async with translate_errors():
             return await self._scripts[script](keys=[self._settings.key_prefix], args=[packed])
 

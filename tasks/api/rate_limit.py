@@ -15,12 +15,12 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from tasks.errors import RateLimited
-from tasks.storage.redis import pool, translate_errors
+from tasks.storage.redis import connection_pool, translate_errors
 
 if TYPE_CHECKING:
     from tasks.callers import Caller
     from tasks.settings import JobSettings
-    from tasks.storage.redis import FairPool
+    from tasks.storage.redis import FifoConnectionPool
 
 _CONNECTIONS = 4
 _WINDOW = timedelta(minutes=1)
@@ -30,7 +30,7 @@ _SHORTEST_RETRY_AFTER = timedelta(seconds=1)
 class SubmissionRateLimiter:
     """The counters of all callers."""
 
-    def __init__(self, connections: FairPool, settings: JobSettings) -> None:
+    def __init__(self, connections: FifoConnectionPool, settings: JobSettings) -> None:
         self._connections = connections
         storage = RedisStorage(
             f"async+{settings.redis_url}",
@@ -43,7 +43,7 @@ class SubmissionRateLimiter:
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
         """With connections of its own, opened when first needed."""
-        return cls(pool(settings, _CONNECTIONS), settings)
+        return cls(connection_pool(settings, _CONNECTIONS), settings)
 
     async def close(self) -> None:
         """Close all connections."""

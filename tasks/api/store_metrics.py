@@ -24,7 +24,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tasks.storage import records
+from tasks.storage import messages, records, scripts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ class StoreMetrics:
     def __init__(self, client: redis.Redis, settings: JobSettings) -> None:
         self._client = client
         self._settings = settings
-        self._script = client.register_script(records.script_text("collect_metrics"))
+        self._script = client.register_script(scripts.load_script("collect_metrics"))
         self._lock = threading.Lock()
         self._looked_at = -_SAME_COLLECTION_SECONDS
         self._measures: StoreSnapshot | None = None
@@ -83,12 +83,12 @@ class StoreMetrics:
             redis.RedisError: it does not answer.
         """
         ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
-        arguments = records.script_arguments(self._settings, {"queues": records.QUEUES, "worker_ttl_ms": ttl_ms})
+        arguments = scripts.encode_arguments(self._settings, {"queues": messages.QUEUES, "worker_ttl_ms": ttl_ms})
         reply = self._script(keys=[self._settings.key_prefix], args=[arguments])
         queue, depths, workers, counters = reply
         return StoreSnapshot(
             queue=records.parse_queue(queue, self._settings.queue_capacity),
-            depths=dict(zip(records.QUEUES, depths, strict=True)),
+            depths=dict(zip(messages.QUEUES, depths, strict=True)),
             workers=records.parse_workers(workers),
             counters={tuple(counters[i].decode().split()): int(counters[i + 1]) for i in range(0, len(counters), 2)},
         )

@@ -3,7 +3,7 @@
     POST /graphql                     the request that submitted it
     └─ send small                     here the trace context is put into the record, and so into every message
        ├─ process small               an attempt: one span for each, on whatever worker
-       │  ├─ claim, compute, keep, finish, and for the last one seal
+       │  ├─ claim_segment, compute, store, complete_segment; for the last one also checksum
        ├─ attempt lost                what a killed worker could not tell: told by who noticed
        └─ job                         from submission to the final state
 

@@ -1,6 +1,6 @@
 """Reading the primes of a job: slices, single values, look-ups and whole files, for the API. Writing is the workers'.
 
-A small job's primes are beside its record, others' in the result store; a job's `folder` tells.
+A small job's primes are beside its record, others' in the result store; a job's `result_id` says which.
 """
 
 from __future__ import annotations

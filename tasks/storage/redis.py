@@ -1,6 +1,6 @@
-"""How an API process talks to the job store: asynchronously, answered within the time limits below, and never twice.
+"""Clients of the job store. The API's never retry and always answer in time; a worker's may retry through a restart.
 
-A store that is down, frozen, loading, full or read-only is BackendUnavailable: a caller is answered, not hung on.
+In the API, a store that is down, frozen, loading, full or read-only raises BackendUnavailable within a fixed time.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry as SyncRetry
 
 from tasks.errors import BackendUnavailable
 
@@ -24,79 +25,95 @@ if TYPE_CHECKING:
 
     from tasks.settings import JobSettings
 
-# With the time to connect, a frozen store is answered for in less than 2.5 s.
-ANSWER_TIMEOUT = timedelta(seconds=2)
+# Together with the time to connect, a frozen store is reported in less than 2.5 s.
+RESPONSE_TIMEOUT = timedelta(seconds=2)
 CONNECT_TIMEOUT = timedelta(seconds=1)
 
-# A request in need of one more waits its turn, for a millisecond or so: opening hundreds at once takes far longer.
-CONNECTIONS = 16
+# For the timer of the outer limit to fire after the client's own timeouts.
+_TIMEOUT_MARGIN_SECONDS = 0.3
+
+# Connections per pool. A request that finds none free waits about a millisecond; opening hundreds at once takes longer.
+MAX_CONNECTIONS = 16
 
 
-class FairPool(redis.asyncio.ConnectionPool):
-    """Connections for which callers wait in the order in which they came, and no longer than for an answer.
+class FifoConnectionPool(redis.asyncio.ConnectionPool):
+    """A bounded pool that serves waiting callers in order of arrival, each within RESPONSE_TIMEOUT.
 
-    In the client's BlockingConnectionPool whoever comes just as one is free passes all who wait: with a hundred callers
-    at once some were never served.
+    The client's BlockingConnectionPool gives a connection that becomes free to whoever asks next, ahead of all who
+    wait: with a hundred concurrent callers, some were never served.
     """
 
     def __init__(self, *, max_connections: int, **options: Any) -> None:  # noqa: ANN401 - the client's own
         super().__init__(max_connections=max_connections, **options)
-        self._turns = asyncio.Semaphore(max_connections)
-        self._given: set[Connection] = set()
+        self._free = asyncio.Semaphore(max_connections)
+        self._in_use: set[Connection] = set()
 
     async def get_connection(self, *_: object, **__: object) -> Connection:
-        """A connection, as soon as it is this caller's turn. The client calls this with arguments that mean nothing."""
-        # Not until the caller's own time is up: in Python 3.11 that can pass unnoticed while a command is sent, whose
-        # answer would then be waited for too.
-        async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds()):
-            await self._turns.acquire()
+        """Return a connection when it is this caller's turn. The client passes arguments that have no meaning."""
+        # Its own timeout, not only the caller's: in Python 3.11 a caller's timeout can be lost while a command is sent,
+        # and the response would be waited for as well.
+        async with asyncio.timeout(RESPONSE_TIMEOUT.total_seconds()):
+            await self._free.acquire()
         try:
             connection: Connection = await super().get_connection()  # type: ignore[no-untyped-call]
         except BaseException:
-            self._turns.release()
+            self._free.release()
             raise
-        self._given.add(connection)
+        self._in_use.add(connection)
         return connection
 
     async def release(self, connection: Connection) -> None:
-        """Give it to whoever has waited longest. Goes on to the end though the caller is cancelled meanwhile."""
-        await asyncio.shield(self._take_back(connection))
+        """Return a connection to the pool. Completes even if the caller is cancelled meanwhile."""
+        await asyncio.shield(self._release(connection))
 
-    async def _take_back(self, connection: Connection) -> None:
+    async def _release(self, connection: Connection) -> None:
         try:
             await super().release(connection)
         finally:
-            # One that could not be opened was taken back by the client itself, and given to nobody.
-            if connection in self._given:
-                self._given.remove(connection)
-                self._turns.release()
+            # The client also releases a connection that could not be opened, which was never given out.
+            if connection in self._in_use:
+                self._in_use.remove(connection)
+                self._free.release()
 
 
-def pool(settings: JobSettings, connections: int = CONNECTIONS) -> FairPool:
-    """Connections that are opened when first needed."""
-    return FairPool.from_url(
+def connection_pool(settings: JobSettings, max_connections: int = MAX_CONNECTIONS) -> FifoConnectionPool:
+    """A pool for asyncio clients. Connections are opened on first use."""
+    return FifoConnectionPool.from_url(
         settings.broker_url,
-        max_connections=connections,
-        # Saves the handshake's round trips; nothing of the newer protocol is used.
+        max_connections=max_connections,
+        # Version 3 needs more round trips to connect, and none of its features are used.
         protocol=2,
         driver_info=None,
-        socket_timeout=ANSWER_TIMEOUT.total_seconds(),
+        socket_timeout=RESPONSE_TIMEOUT.total_seconds(),
         socket_connect_timeout=CONNECT_TIMEOUT.total_seconds(),
         socket_keepalive=True,
         retry=Retry(NoBackoff(), retries=0),
     )
 
 
+def sync_client(
+    settings: JobSettings, connect_seconds: float, response_seconds: float, retries: int = 0
+) -> redis.Redis:
+    """A blocking client, for workers, probes and metrics. Connections are opened on first use: safe before a fork."""
+    return redis.Redis.from_url(
+        settings.broker_url,
+        socket_timeout=response_seconds,
+        socket_connect_timeout=connect_seconds,
+        socket_keepalive=True,
+        retry=SyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries=retries),
+    )
+
+
 @asynccontextmanager
 async def translate_errors() -> AsyncIterator[None]:
-    """Turn every way in which a store fails to answer into the one expected failure.
+    """Raise BackendUnavailable for every way in which the store fails to respond in time.
 
-    A caller that is cancelled meanwhile ends as cancelled, though in Python 3.11 the client drops a cancellation that
-    comes while it sends.
+    A caller that is cancelled meanwhile ends as cancelled: in Python 3.11 the client loses a cancellation that arrives
+    while it sends.
     """
     cancelled_before = _cancellations()
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds() + 0.3):
+        async with asyncio.timeout(RESPONSE_TIMEOUT.total_seconds() + _TIMEOUT_MARGIN_SECONDS):
             yield
     except (RedisError, OSError, TimeoutError) as error:
         raise BackendUnavailable from error
@@ -105,6 +122,6 @@ async def translate_errors() -> AsyncIterator[None]:
 
 
 def _cancellations() -> int:
-    """How many times the task that runs has been cancelled, and has not been let off."""
+    """Number of cancellation requests of the current task that were not taken back."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()

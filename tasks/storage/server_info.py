@@ -1,4 +1,4 @@
-"""How the job store itself is: whether it keeps what it is told, and has room for more. Read from its INFO."""
+"""Health of the Redis/Valkey server (persistence and memory), parsed from INFO."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# From here on it is told that memory runs out: beyond the limit every submission is refused.
-NEAR_THE_LIMIT = 0.9
+# Share of maxmemory from which memory counts as nearly full. Beyond maxmemory, every submission is refused.
+HIGH_MEMORY_RATIO = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """A store at one moment.
+    """The server at one moment.
 
     Args:
-        appends: it keeps an append-only file, without which a restart loses all jobs.
-        writes: its last write to that file reached it. Where not, it refuses to be told more.
-        evicts: when memory runs out it throws keys away, queued jobs among them, instead of refusing new ones.
+        aof_enabled: it writes an append-only file; without one, a restart loses all jobs.
+        aof_write_ok: its last write to that file succeeded; otherwise it refuses all writes.
+        eviction_enabled: when memory runs out it deletes keys, queued jobs among them, instead of refusing writes.
         used_bytes: memory in use.
-        max_bytes: memory it may use; None: no limit of its own.
+        max_bytes: maxmemory; None: unlimited.
     """
 
-    appends: bool
-    writes: bool
-    evicts: bool
+    aof_enabled: bool
+    aof_write_ok: bool
+    eviction_enabled: bool
     used_bytes: int
     max_bytes: int | None
 
     @classmethod
     def parse(cls, info: Mapping[str, object]) -> Self:
-        """From the sections `persistence` and `memory`, as Redis since 6.2 and Valkey have them."""
+        """Parse the sections `persistence` and `memory` of Redis 6.2 or later, or Valkey."""
         limit = int(str(info.get("maxmemory", 0)))
         return cls(
-            appends=str(info.get("aof_enabled", 0)) == "1",
-            writes=info.get("aof_last_write_status", "ok") == "ok",
-            evicts=limit > 0 and info.get("maxmemory_policy", "noeviction") != "noeviction",
+            aof_enabled=str(info.get("aof_enabled", 0)) == "1",
+            aof_write_ok=info.get("aof_last_write_status", "ok") == "ok",
+            eviction_enabled=limit > 0 and info.get("maxmemory_policy", "noeviction") != "noeviction",
             used_bytes=int(str(info.get("used_memory", 0))),
             max_bytes=limit or None,
         )
 
     @property
     def is_nearly_full(self) -> bool:
-        """Little of the memory that it may use is left."""
-        return self.max_bytes is not None and self.used_bytes >= NEAR_THE_LIMIT * self.max_bytes
+        """Whether memory use is within 10 % of maxmemory."""
+        return self.max_bytes is not None and self.used_bytes >= HIGH_MEMORY_RATIO * self.max_bytes

@@ -1,7 +1,7 @@
-"""What a worker's processes share: the pages that the first of them had when it forked the others.
+"""Keeps memory shared between a worker's processes: excludes what exists before the fork from garbage collection.
 
-The garbage collector writes into each object that it looks at, and with it into the page: its first full round in a
-forked process would make that process a copy of its own of all it got, and so would one in its parent.
+The collector writes to every object that it visits, and so to the object's page. Its first full collection in a forked
+process would copy all pages inherited from the parent, and so would one in the parent.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from celery import signals
 
 
 def connect() -> None:
-    """Keep the collector from what there is before the first fork: modules and settings, which stay for good."""
+    """Freeze modules and settings, which are never freed, before the first fork."""
     signals.worker_before_create_process.connect(_freeze, weak=False)
 
 
-def _freeze(**_: Any) -> None:  # noqa: ANN401 - signals pass what they like
-    # Not at later forks: what is in use then may become garbage, and would never be found.
+def _freeze(**_: Any) -> None:  # noqa: ANN401 - arguments of the signal
+    # Not at later forks: objects in use then may become garbage, and frozen garbage is never freed.
     if gc.get_freeze_count() == 0:
         gc.collect()
         gc.freeze()

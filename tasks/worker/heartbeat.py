@@ -1,7 +1,7 @@
-"""A worker's place in the system: it says that it consumes, looks for what others lost, and sees to it that it goes on.
+"""Heartbeat of a worker: registers it as consuming, rescues lost segments, and reconnects or ends a stalled worker.
 
-On the consumer's own timer, so that a worker whose loop hangs is no longer seen. Any number of workers may do this at
-the same time: each look is one atomic script that finds only what is due.
+Runs on the consumer's own timer, so a worker whose loop hangs has no heartbeat either. Any number of workers may
+reconcile at the same time: each run is one atomic script that handles only what is due.
 """
 
 from __future__ import annotations
@@ -20,29 +20,27 @@ from tasks.worker.watchdog import EventLoopWatchdog, StallDetector
 
 if TYPE_CHECKING:
     from celery import Celery
-    from celery.worker import WorkController
     from celery.worker.consumer import Consumer
 
     from tasks.settings import JobSettings
 
 log = get_logger(__name__)
 
-_SEEN_EVERY_SECONDS = 5.0
-_RECONCILE_EVERY_SECONDS = 1.0
+_HEARTBEAT_INTERVAL_SECONDS = 5.0
+_RECONCILE_INTERVAL_SECONDS = 1.0
 
 
 def connect(app: Celery, settings: JobSettings) -> None:
-    """Give each worker of an app its place."""
-    HeartbeatStep.settings = ReleaseSegmentsStep.settings = settings
+    """Add the heartbeat to each worker of an app."""
+    HeartbeatStep.settings = settings
     app.steps["consumer"].add(HeartbeatStep)
-    app.steps["worker"].add(ReleaseSegmentsStep)
 
 
 class HeartbeatStep(bootsteps.StartStopStep):
-    """While this worker consumes: says so every few seconds, and sends lost segments again.
+    """Sends heartbeats and reconciles while the consumer runs.
 
-    Where it does not, though it should, its connection is made anew; where that does not help, the worker ends with a
-    failure, for whoever started it to start it again.
+    A stalled worker reconnects once. If it is still stalled, it exits with a failure code, for its supervisor to
+    restart it.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -50,83 +48,66 @@ class HeartbeatStep(bootsteps.StartStopStep):
 
     def __init__(self, consumer: Consumer, **options: Any) -> None:  # noqa: ANN401 - Celery's own options
         super().__init__(consumer, **options)
-        # No retries: these run on the consumer's loop, and the next look comes soon.
+        # No retries: these calls block the consumer's loop, and the next one comes soon.
         self._recorder = JobRecorder.connect(self.settings, retries=0)
         self._timers: list[Any] = []
-        self._standstill = StallDetector()
-        self._loop_watch = EventLoopWatchdog()
-        self._taken_when_reconnected = -1
+        self._stall_detector = StallDetector()
+        self._watchdog = EventLoopWatchdog()
+        self._consumed_at_reconnect = -1
 
     def start(self, consumer: Consumer) -> None:
-        """Begin with the first look at once, so that a new worker is seen before its first task."""
-        self._loop_watch.start()
-        self._seen(consumer)
-        every = consumer.timer.call_repeatedly
+        """Send the first heartbeat at once, so that a new worker is registered before its first task."""
+        self._watchdog.start()
+        self._send_heartbeat(consumer)
+        call_repeatedly = consumer.timer.call_repeatedly
         self._timers = [
-            every(_SEEN_EVERY_SECONDS, self._seen, (consumer,)),
-            every(_RECONCILE_EVERY_SECONDS, self._reconcile),
+            call_repeatedly(_HEARTBEAT_INTERVAL_SECONDS, self._send_heartbeat, (consumer,)),
+            call_repeatedly(_RECONCILE_INTERVAL_SECONDS, self._reconcile),
         ]
 
     def stop(self, consumer: Consumer) -> None:
-        """The connection was lost, or the worker is being stopped."""
+        """Stop the timers: the connection was lost, or the worker shuts down."""
         del consumer
-        self._loop_watch.stop()
+        self._watchdog.stop()
         for timer in self._timers:
             timer.cancel()
 
-    def _seen(self, consumer: Consumer) -> None:
-        self._loop_watch.tick()
+    def _send_heartbeat(self, consumer: Consumer) -> None:
+        self._watchdog.tick()
         try:
-            waiting = self._recorder.seen(consumer.hostname, consumer.pool.num_processes)
+            queued = self._recorder.heartbeat(consumer.hostname, consumer.pool.num_processes)
         except redis.RedisError as error:
-            log.warning("the job store does not answer: %s", error)
+            log.warning("Heartbeat failed, job store unavailable: %s", error)
         else:
-            self._go_on(waiting)
+            self._check_for_stall(queued)
 
-    def _go_on(self, waiting: int) -> None:
-        """See whether this worker takes what waits.
+    def _check_for_stall(self, queued: int) -> None:
+        """Reconnect or end this worker if it consumes nothing although messages are queued.
 
         Raises:
-            ConnectionError: it does not. Celery makes the consumer's connection anew.
+            ConnectionError: first stall: Celery reconnects the consumer.
         """
-        taken = sum(state.total_count.values())
-        if not self._standstill.is_noticed(waiting, taken, len(state.reserved_requests)):
+        consumed = sum(state.total_count.values())
+        if not self._stall_detector.detect(queued, consumed, running=len(state.reserved_requests)):
             return
-        if taken == self._taken_when_reconnected:
-            log.critical("%d messages wait, and this worker takes none although it is connected anew: it ends", waiting)
+        if consumed == self._consumed_at_reconnect:
+            log.critical("Worker stalled: %d messages queued, none consumed after reconnecting. Exiting.", queued)
             state.should_terminate = EX_FAILURE  # type: ignore[assignment] # the stubs know None alone
             return
-        self._taken_when_reconnected = taken
-        raise ConnectionError(f"{waiting} messages wait, and this worker takes none")
+        self._consumed_at_reconnect = consumed
+        raise ConnectionError(f"Worker stalled: {queued} messages queued, none consumed. Reconnecting.")
 
     def _reconcile(self) -> None:
         try:
             done = self._recorder.reconcile()
         except redis.RedisError as error:
-            log.warning("the job store does not answer: %s", error)
+            log.warning("Reconciling failed, job store unavailable: %s", error)
         else:
-            if done.resent or done.ended:
-                log.warning("%d segments were sent again, %d left by lost workers", done.resent, done.expired)
-                telemetry.tell(done)
-
-
-class ReleaseSegmentsStep(bootsteps.StartStopStep):
-    """A worker that is ended before its tasks are gives their segments to others, who need not wait for its leases."""
-
-    requires = ("celery.worker.components:Pool",)
-    settings: ClassVar[JobSettings]
-
-    def start(self, worker: WorkController) -> None:
-        """There is nothing yet to give."""
-
-    def stop(self, worker: WorkController) -> None:
-        """Warmly: its tasks are finished first."""
-
-    def terminate(self, worker: WorkController) -> None:
-        """Coldly: what its processes still write, until they are killed, is refused."""
-        try:
-            handed = JobRecorder.connect(self.settings, retries=0).release_segments(worker.hostname)  # type: ignore[attr-defined] # not in the stubs
-        except redis.RedisError as error:
-            log.warning("segments could not be handed back, their leases will run out: %s", error)
-        else:
-            log.info("%d segments were handed back", handed)
+            if done.resent_segments or done.ended_jobs:
+                log.warning(
+                    "Reconciled: %d segments sent again, %d leases expired, %d jobs failed",
+                    done.resent_segments,
+                    done.expired_leases,
+                    len(done.ended_jobs),
+                )
+                telemetry.export_reconciliation(done)

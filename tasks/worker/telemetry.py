@@ -1,7 +1,8 @@
-"""A worker's telemetry: providers in each process that runs tasks, and their last words when it ends.
+"""Telemetry of a worker: providers in each process that runs tasks, and their final flush when the process ends.
 
-A worker's first process forks the others, and goes on forking: it may not have providers of its own, which would be
-copied with all they have counted. What only it knows, of attempts that were lost, it tells by spans, briefly.
+The main process of a prefork pool forks the others throughout its life, so it has no providers: each fork would copy
+them with everything they have counted. Lost attempts, which only the main process finds, are exported by providers
+that live for a moment.
 """
 
 from __future__ import annotations
@@ -23,81 +24,81 @@ from tasks.instrumentation import tracing
 
 if TYPE_CHECKING:
     from observability.telemetry import Telemetry
-    from tasks.worker.job_recorder import Reconciled
+    from tasks.worker.job_recorder import Reconciliation
 
 SERVICE = "primes-worker"
 
-# A pool that forks says so in each of its children; of the others, the worker's one process runs the tasks.
-_POOLS_THAT_FORK = "prefork"
+# In this pool, child processes run the tasks and each starts its own providers. In all others, the one process does.
+_FORKING_POOL = "prefork"
 
 _running: list[Telemetry] = []
 
-# The worker's own name, known before its first fork.
+# Set to the worker's node name before its first fork.
 _worker_name = socket.gethostname()
 
 
 def connect() -> None:
-    """Start and stop with the worker's processes, and log as the environment says."""
-    # Our own line for each task has the ids of its job and trace. Of failures, Celery still tells.
+    """Start and stop telemetry with the worker's processes, and configure logging from the environment."""
+    # generate_segment logs a line per task, with job and trace ids. Celery's own loggers still report failures.
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = LogSettings()
     if settings.log_format == "json":
-        # Where somebody listens to this, Celery leaves logging alone.
+        # Celery does not configure logging when this signal has a receiver.
         signals.setup_logging.connect(_configure_logs, weak=False)
     elif "log_level" in settings.model_fields_set:
         signals.after_setup_logger.connect(_set_level, weak=False)
         signals.after_setup_task_logger.connect(_set_level, weak=False)
-    # After Celery has asked for all of its own.
-    signals.celeryd_after_setup.connect(_leave_out_known_warning, weak=False)
+    # After Celery has added its own warning filters.
+    signals.celeryd_after_setup.connect(_ignore_known_warning, weak=False)
     signals.worker_process_init.connect(_start, weak=False)
-    # Not atexit: a child of the pool leaves without it.
+    # Not atexit: a pool's child process exits without running it.
     signals.worker_process_shutdown.connect(_stop, weak=False)
-    signals.worker_init.connect(_name_and_start_where_nothing_forks, weak=False)
+    signals.worker_init.connect(_set_name_and_start_unless_forking, weak=False)
     signals.worker_shutdown.connect(_stop, weak=False)
 
 
-def _configure_logs(**_: Any) -> None:  # noqa: ANN401 - signals pass what they like
+def _configure_logs(**_: Any) -> None:  # noqa: ANN401 - arguments of the signal
     configure(LogSettings())
 
 
-def _leave_out_known_warning(**_: Any) -> None:  # noqa: ANN401 - likewise
-    # At each lost connection Celery warns of another default to come, of a setting that tasks.celery gives.
+def _ignore_known_warning(**_: Any) -> None:  # noqa: ANN401 - arguments of the signal
+    # At each lost connection Celery warns that a default will change, of a setting that tasks.celery sets.
     warnings.filterwarnings("ignore", r"\s*In Celery 5\.1 we introduced", CPendingDeprecationWarning)
 
 
-def _set_level(logger: logging.Logger, **_: Any) -> None:  # noqa: ANN401 - likewise
+def _set_level(logger: logging.Logger, **_: Any) -> None:  # noqa: ANN401 - arguments of the signal
     logger.setLevel(LogSettings().log_level)
 
 
-def tell(done: Reconciled) -> None:
-    """Send the spans of what the reconciler found: aside, since its loop is the consumer's own."""
-    if done.lost or done.ended:
-        threading.Thread(target=partial(_tell, done), name="telemetry of lost attempts", daemon=True).start()
+def export_reconciliation(done: Reconciliation) -> None:
+    """Export spans of lost attempts and ended jobs, in a thread: the caller runs on the consumer's loop."""
+    if done.lost_attempts or done.ended_jobs:
+        threading.Thread(target=partial(_export, done), name="telemetry of lost attempts", daemon=True).start()
 
 
-def _tell(done: Reconciled) -> None:
+def _export(done: Reconciliation) -> None:
     with telemetry.briefly(SERVICE) as tracer:
         if tracer is not None:
-            for lost in done.lost:
+            for lost in done.lost_attempts:
                 tracing.emit_lost_attempt_span(lost, tracer)
-            for job in done.ended:
+            for job in done.ended_jobs:
                 tracing.emit_job_span(job, tracer)
 
 
-def _start(**_: Any) -> None:  # noqa: ANN401 - signals pass what they like
-    # By its place in the pool, so that a process that replaces another continues its series.
+def _start(**_: Any) -> None:  # noqa: ANN401 - arguments of the signal
+    # The index in the pool identifies the process, so that a replacement continues the series of the one before.
     index = getattr(current_process(), "index", 0)
     _running.append(telemetry.start(SERVICE, f"{_worker_name}:{index}"))
 
 
-def _name_and_start_where_nothing_forks(sender: Any, **_: Any) -> None:  # noqa: ANN401 - a worker
+def _set_name_and_start_unless_forking(sender: Any, **_: Any) -> None:  # noqa: ANN401 - a worker
     global _worker_name  # noqa: PLW0603 - one worker a process
     _worker_name = sender.hostname
-    if _POOLS_THAT_FORK not in str(sender.pool_cls):
+    if _FORKING_POOL not in str(sender.pool_cls):
         _start()
 
 
-def _stop(**_: Any) -> None:  # noqa: ANN401 - likewise
+def _stop(**_: Any) -> None:  # noqa: ANN401 - arguments of the signal
     while _running:
         _running.pop().shutdown()

@@ -1,7 +1,8 @@
-"""Whether a worker has silently stopped: it runs and does nothing, though there is something to do.
+"""Detects a worker that runs but does no work although messages are queued.
 
-Two ways to stop are known. A consumer may lose its place in the broker's queue, over a reconnection mostly, and wait
-for messages that it will never be given. And the loop that all of the worker's first process runs on may hang.
+Two causes are known. A consumer can lose its subscription to the broker's queues, usually on a reconnection, and then
+waits for messages that never come: StallDetector. And the event loop of the worker's main process can hang:
+EventLoopWatchdog.
 """
 
 from __future__ import annotations
@@ -17,66 +18,67 @@ log = get_logger(__name__)
 
 
 class StallDetector:
-    """Judges by looks at the worker, some seconds apart: messages wait, it has taken none, and is at none."""
+    """Detects, by regular checks, a worker that takes no message and runs no task although messages are queued."""
 
-    # A message that came just before one look is taken long before the next.
-    LOOKS = 2
+    # Consecutive checks that must find a stall: a message sent just before a check is taken long before the next.
+    CHECKS = 2
 
     def __init__(self) -> None:
-        self._taken = -1
-        self._looks = 0
+        self._consumed = -1
+        self._stalled_checks = 0
 
-    def is_noticed(self, waiting: int, taken: int, working: int) -> bool:
-        """Look once more.
+    def detect(self, queued: int, consumed: int, running: int) -> bool:
+        """Check once more. True: the worker is stalled; the count of checks starts again.
 
         Args:
-            waiting: messages in the queues.
-            taken: how many the worker has taken since it began.
-            working: how many of them it is at.
+            queued: messages in the queues.
+            consumed: messages that the worker has taken since its start.
+            running: taken messages whose tasks have not finished.
         """
-        stands = waiting > 0 and working == 0 and taken == self._taken
-        self._taken = taken
-        self._looks = self._looks + 1 if stands else 0
-        if self._looks < self.LOOKS:
+        is_stalled = queued > 0 and running == 0 and consumed == self._consumed
+        self._consumed = consumed
+        self._stalled_checks = self._stalled_checks + 1 if is_stalled else 0
+        if self._stalled_checks < self.CHECKS:
             return False
-        self._looks = 0
+        self._stalled_checks = 0
         return True
 
 
 class EventLoopWatchdog:
-    """Kills this process when its loop hangs, for whoever started it to start it again: a thread of its own."""
+    """Kills the process from a background thread when its event loop hangs. The supervisor restarts it."""
 
-    EVERY_SECONDS = 5.0
+    CHECK_INTERVAL_SECONDS = 5.0
 
-    def __init__(self, hangs_after_seconds: float = 60) -> None:
-        self._hangs_after = hangs_after_seconds
-        self._ticked = time.monotonic()
+    def __init__(self, timeout_seconds: float = 60) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._last_tick = time.monotonic()
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Begin to watch: from now on `tick` must be called again and again."""
+        """Start watching. From now on the loop must call `tick` regularly."""
         self.tick()
         self._stopped = threading.Event()
-        threading.Thread(target=self._watch, args=(self._stopped,), name="loop watch", daemon=True).start()
+        threading.Thread(target=self._watch, args=(self._stopped,), name="event loop watchdog", daemon=True).start()
 
     def stop(self) -> None:
-        """The loop ends, or waits for its broker: it need not tick."""
+        """Stop watching: the loop ends, or waits for its broker."""
         self._stopped.set()
 
     def tick(self) -> None:
-        """The loop is alive."""
-        self._ticked = time.monotonic()
+        """Report that the loop runs."""
+        self._last_tick = time.monotonic()
 
     def _watch(self, stopped: threading.Event) -> None:
-        looks = 0
-        while not stopped.wait(self.EVERY_SECONDS):
-            # Twice, because a machine that slept wakes all threads at once.
-            looks = looks + 1 if time.monotonic() - self._ticked > self._hangs_after else 0
-            if looks == 2:  # noqa: PLR2004 - twice
-                kill_this_process(f"has not turned its loop for {self._hangs_after} s")
+        late_checks = 0
+        while not stopped.wait(self.CHECK_INTERVAL_SECONDS):
+            is_late = time.monotonic() - self._last_tick > self._timeout_seconds
+            late_checks = late_checks + 1 if is_late else 0
+            # Two checks: after a suspend of the machine, this thread may run before the loop does.
+            if late_checks == 2:  # noqa: PLR2004 - two, as the comment says
+                kill_process(f"Event loop blocked for more than {self._timeout_seconds:g} s")
 
 
-def kill_this_process(why: str) -> None:
-    """End it with no last words but these, since nothing in it can be relied on to end it otherwise."""
-    log.critical("process %d %s: killed, to be started again", os.getpid(), why)
+def kill_process(reason: str) -> None:
+    """Kill this process with SIGKILL: code that hangs may never reach an ordinary exit."""
+    log.critical("%s. Killing process %d, to be restarted.", reason, os.getpid())
     os.kill(os.getpid(), signal.SIGKILL)

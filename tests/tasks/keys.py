@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of tasks.storage.records, read and bent without the scripts."""
+    """The keys of tasks.storage.keys, read and bent without the scripts."""
 
     client: Redis
     prefix: str
@@ -110,7 +110,7 @@ def made_up(last: int = 3) -> SegmentResult:
 
 def claimed(recorder: JobRecorder, job: Job, index: int = 0) -> Claim:
     """A claim that must be granted."""
-    claim = recorder.claim(job.id, index)
+    claim = recorder.claim_segment(job.id, index)
     assert claim is not None
     return claim
 
@@ -118,4 +118,4 @@ def claimed(recorder: JobRecorder, job: Job, index: int = 0) -> Claim:
 def reconciled(recorder: JobRecorder) -> tuple[int, int]:
     """How many leases one look of the reconciler found to have run out, and how many messages it sent."""
     done = recorder.reconcile()
-    return done.expired, done.resent
+    return done.expired_leases, done.resent_segments

@@ -66,7 +66,7 @@ async def test_a_job_is_there_for_its_caller_alone(service: JobService, recorder
     claim = claimed(recorder, job)
     for other in others:
         await unseen(other, job.id)
-    recorder.finish(claim, computed(claim))
+    recorder.complete_segment(claim, computed(claim))
     for other in others:
         await unseen(other, job.id)
     done = await mine.job(job.id)

@@ -17,7 +17,7 @@ from tasks.requests import PrimesRequest
 from tasks.results.delta_codec import sha256
 from tasks.results.reader import ResultReader
 from tasks.results.segments import SegmentStore
-from tasks.worker.job_recorder import Finish, JobRecorder
+from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
 from tests import programs
 from tests.tasks.engine.sieve import primes_below
 from tests.tasks.keys import made_up
@@ -203,9 +203,9 @@ async def test_a_worker_sends_again_what_was_lost(served: JobSettings, redis_cli
     store = JobStore.connect(served.model_copy(update={"key_prefix": served.key_prefix}))
     job = (await store.submit(PrimesRequest(10, idempotency_key=uuid.uuid4().hex))).job
     recorder = JobRecorder.connect(served)
-    claim = recorder.claim(job.id, 0)
+    claim = recorder.claim_segment(job.id, 0)
     redis_client.zadd(f"{served.key_prefix}leases", {f"{job.id}:0": 1}, xx=True)
     done = await ended(store, job)
     await store.close()
     assert done.status is JobStatus.SUCCEEDED
-    assert claim is None or recorder.finish(claim, made_up()) is Finish.LATE
+    assert claim is None or recorder.complete_segment(claim, made_up()) is CompletionOutcome.FENCED

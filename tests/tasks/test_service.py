@@ -80,7 +80,7 @@ async def test_without_time_to_wait_the_job_is_answered_as_it_is(service: JobSer
 async def test_who_waits_for_the_end_is_answered_at_the_end(service: JobService, recorder: JobRecorder) -> None:
     job = await submitted(service)
     task = await waiting(service, job)
-    recorder.finish(claimed(recorder, job), made_up())
+    recorder.complete_segment(claimed(recorder, job), made_up())
     found = await asyncio.wait_for(task, 5)
     assert found is not None
     assert found.status is JobStatus.SUCCEEDED

@@ -1,15 +1,15 @@
 -- A segment is computed and kept. The last one ends the job in the same step, and for that it brings the checksum of all.
--- A: length, first, last, sha256 where it is known, message, and those of held.lua; ARGV[2]: the delta-coded primes of a
+-- A: length, first, last, sha256 where it is known, message, and those of require_lease.lua; ARGV[2]: the delta-coded primes of a
 -- small job, the others' are in files.
--- Returns 'seal' when all that is missing is the checksum, and then nothing has changed; otherwise the jobs that this
+-- Returns 'checksum_required' when all that is missing is the checksum, and then nothing has changed; otherwise the jobs that this
 -- ended, or nothing when fenced.
 
 local segments = tonumber(get(A.job, 'segments'))
 local is_last = tonumber(get(A.job, 'segments_done')) + 1 == segments
-if is_last and not A.sha256 then return 'seal' end
+if is_last and not A.sha256 then return 'checksum_required' end
 
-held.state, held.claim, held.last = 'done', nil, A.last
-save_segment(A.job, A.index, held)
+segment.state, segment.claim, segment.last = 'done', nil, A.last
+save_segment(A.job, A.index, segment)
 redis.call('ZREM', P .. 'leases', member(A.job, A.index))
 redis.call('HINCRBY', job_key(A.job), 'leased', -1)
 redis.call('HINCRBY', job_key(A.job), 'done', A.length)

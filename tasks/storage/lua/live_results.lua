@@ -3,8 +3,8 @@
 
 local kept = {}
 redis.call('ZREMRANGEBYSCORE', P .. 'folders', '-inf', NOW - 3600000)
-for _, folder in ipairs(A.folders) do
-  local kept_until = redis.call('ZSCORE', P .. 'folders', folder)
-  if kept_until and tonumber(kept_until) > NOW - 60000 then table.insert(kept, folder) end
+for _, result_id in ipairs(A.result_ids) do
+  local kept_until = redis.call('ZSCORE', P .. 'folders', result_id)
+  if kept_until and tonumber(kept_until) > NOW - 60000 then table.insert(kept, result_id) end
 end
 return kept

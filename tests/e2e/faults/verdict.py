@@ -17,7 +17,7 @@ import numpy as np
 
 from tasks import engine
 from tasks.jobs import JobStatus
-from tasks.storage.records import QUEUES
+from tasks.storage.messages import QUEUES
 from tests.conftest import PERMANENT_KEYS
 from tests.e2e.faults.harness import PREFIX
 from tests.e2e.faults.users import ask

@@ -27,13 +27,13 @@ def _start_hearing(self: HeartbeatStep, consumer: Consumer) -> None:
     signal.signal(signal.SIGUSR2, lambda *_: consumer.timer.call_after(0, tasks.cancel))
 
 
-def _nothing(self: StallDetector, waiting: int, taken: int, working: int) -> bool:
-    del self, waiting, taken, working
+def _detect_nothing(self: StallDetector, queued: int, consumed: int, running: int) -> bool:
+    del self, queued, consumed, running
     return False
 
 
 if __name__ == "__main__":
     HeartbeatStep.start = _start_hearing  # type: ignore[method-assign]
     if "FOR_EVER" in os.environ:
-        StallDetector.is_noticed = _nothing  # type: ignore[method-assign]
+        StallDetector.detect = _detect_nothing  # type: ignore[method-assign]
     main()

@@ -1,22 +1,22 @@
-"""Celery, whose workers may write to a segment that they have lost: what held.lua would refuse is let through."""
+"""Celery with workers that may write to a segment that they have lost: the check of require_lease.lua is removed."""
 
 from __future__ import annotations
 
 from celery.__main__ import main
 
-from tasks.storage import records
+from tasks.storage import scripts
 from tests.programs import ROOT
 
-_HELD = (ROOT / "tasks/storage/lua/held.lua").read_text(encoding="utf-8")
-_UNFENCED = "local held = load_segment(A.job, A.index)\n"
+_REQUIRE_LEASE = (ROOT / "tasks/storage/lua/require_lease.lua").read_text(encoding="utf-8")
+_UNFENCED = "local segment = load_segment(A.job, A.index)\n"
 
-_script_text = records.script_text
+_load_script = scripts.load_script
 
 
 def _unfenced(name: str) -> str:
-    return _script_text(name).replace(_HELD, _UNFENCED)
+    return _load_script(name).replace(_REQUIRE_LEASE, _UNFENCED)
 
 
 if __name__ == "__main__":
-    records.script_text = _unfenced
+    scripts.load_script = _unfenced
     main()

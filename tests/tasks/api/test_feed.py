@@ -16,7 +16,7 @@ from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
 from tasks.settings import JobSettings
-from tasks.worker.job_recorder import Finish, JobRecorder
+from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
 from tests import programs
 from tests.tasks.keys import claimed, made_up
 from tests.waiting import eventually
@@ -72,7 +72,7 @@ async def all_states(feed: JobFeed, job: Job, after_version: int | None = None) 
 
 
 def finish(recorder: JobRecorder, job: Job) -> None:
-    assert recorder.finish(claimed(recorder, job), made_up()) is Finish.DONE
+    assert recorder.complete_segment(claimed(recorder, job), made_up()) is CompletionOutcome.COMPLETED
 
 
 async def test_the_snapshot_comes_first_and_then_each_newer_state(
@@ -84,7 +84,7 @@ async def test_the_snapshot_comes_first_and_then_each_newer_state(
         assert (await anext(states)).version == 1
         claim = claimed(recorder, job)
         assert (await anext(states)).status is JobStatus.RUNNING
-        recorder.finish(claim, made_up())
+        recorder.complete_segment(claim, made_up())
         assert (await anext(states)).status is JobStatus.SUCCEEDED
         with pytest.raises(StopAsyncIteration):
             await anext(states)
@@ -155,7 +155,7 @@ async def test_a_slow_subscriber_gets_the_newest_state_only(
     async with aclosing(feed.watch(job.id)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         for index in range(30):
-            recorder.finish(claimed(recorder, job, index), made_up())
+            recorder.complete_segment(claimed(recorder, job, index), made_up())
         seen = (await anext(states)).version
         while seen < 32:
             newer = (await anext(states)).version
@@ -302,5 +302,5 @@ async def test_an_event_that_is_not_understood_costs_nobody_the_next(
             assert redis_client.publish(f"{settings.key_prefix}events", text) == 1
         claim = claimed(recorder, job)
         assert (await anext(states)).status == JobStatus.RUNNING
-        assert recorder.finish(claim, made_up()) is Finish.DONE
+        assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.COMPLETED
         assert (await anext(states)).status == JobStatus.SUCCEEDED

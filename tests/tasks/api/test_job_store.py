@@ -15,7 +15,7 @@ from tasks.api.job_store import JobStore
 from tasks.errors import IdempotencyConflict, JobNotFound, QueueFull, TransitionRefused
 from tasks.jobs import FailureReason, JobStatus, QueueStats
 from tasks.requests import JobPageRequest, PrimesRequest
-from tasks.worker.job_recorder import Finish
+from tasks.worker.job_recorder import CompletionOutcome
 from tests.tasks.keys import claimed, computed
 from tests.waiting import eventually
 
@@ -124,7 +124,7 @@ async def test_the_same_key_with_the_same_arguments_finds_the_job_whatever_its_s
     claim = claimed(recorder, job)
     running = await store.submit(request)
     assert (running.job.id, running.replayed, running.job.status) == (job.id, True, JobStatus.RUNNING)
-    assert recorder.finish(claim, computed(claim)) is Finish.DONE
+    assert recorder.complete_segment(claim, computed(claim)) is CompletionOutcome.COMPLETED
     ended = await store.submit(request)
     assert (ended.job.id, ended.replayed, ended.job.status) == (job.id, True, JobStatus.SUCCEEDED)
 
@@ -191,7 +191,7 @@ async def test_a_full_queue_still_answers_for_a_key_it_knows(small_store: JobSto
 async def test_a_job_that_ends_makes_room(small_store: JobStore, recorder: JobRecorder) -> None:
     jobs = [await submitted(small_store) for _ in range(5)]
     claim = claimed(recorder, jobs[0])
-    recorder.finish(claim, computed(claim))
+    recorder.complete_segment(claim, computed(claim))
     await submitted(small_store)
     with pytest.raises(QueueFull):
         await submitted(small_store)
@@ -246,9 +246,9 @@ async def test_what_a_worker_finishes_after_the_cancel_is_refused(
     job = await submitted(store)
     claim = claimed(recorder, job)
     cancelled = await store.cancel(job.id)
-    assert recorder.finish(claim, computed(claim)) is Finish.LATE
-    assert not recorder.extend(claim)
-    assert not recorder.fail(claim, FailureReason.INTERNAL, "text")
+    assert recorder.complete_segment(claim, computed(claim)) is CompletionOutcome.FENCED
+    assert not recorder.extend_lease(claim)
+    assert not recorder.fail_job(claim, FailureReason.INTERNAL, "text")
     found = await read(store, job)
     assert (found.status, found.version, found.done) == (JobStatus.CANCELLED, cancelled.version, 0)
     assert await store.result(job.id) is None
@@ -258,7 +258,7 @@ async def test_what_a_worker_finishes_after_the_cancel_is_refused(
 async def test_a_job_that_is_final_is_not_cancelled(store: JobStore, recorder: JobRecorder) -> None:
     job = await submitted(store)
     claim = claimed(recorder, job)
-    recorder.finish(claim, computed(claim))
+    recorder.complete_segment(claim, computed(claim))
     with pytest.raises(TransitionRefused, match=f"job {job.id} is SUCCEEDED already") as refused:
         await store.cancel(job.id)
     assert refused.value.job.version == (await read(store, job)).version == 3
@@ -288,7 +288,7 @@ async def test_only_what_failed_or_was_cancelled_is_retried(store: JobStore, rec
     claim = claimed(recorder, job)
     with pytest.raises(TransitionRefused, match="is RUNNING"):
         await store.retry(job.id)
-    recorder.finish(claim, computed(claim))
+    recorder.complete_segment(claim, computed(claim))
     with pytest.raises(TransitionRefused, match="is SUCCEEDED"):
         await store.retry(job.id)
 
@@ -330,17 +330,17 @@ async def test_the_system_knows_its_queue_and_its_workers(store: JobStore, recor
     assert empty.workers == ()
     done, _ = await submitted(store), await submitted(store)
     claim = claimed(recorder, done)
-    recorder.seen("a@host", 3)
+    recorder.heartbeat("a@host", 3)
     state = await store.system()
     assert (state.queue.queued, state.queue.running) == (1, 1)
     assert [(worker.name, worker.concurrency) for worker in state.workers] == [("a@host", 3)]
     assert abs(state.at - state.workers[0].last_seen_at) < timedelta(seconds=5)
-    recorder.finish(claim, computed(claim))
+    recorder.complete_segment(claim, computed(claim))
     assert (await store.system()).queue.estimated_wait is not None
 
 
 async def test_a_worker_that_is_silent_is_forgotten(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
-    recorder.seen("old@host", 3)
+    recorder.heartbeat("old@host", 3)
     keys.client.zadd(f"{keys.prefix}workers", {"old@host 3": keys.now_ms() - 16_000})
-    recorder.seen("new@host", 3)
+    recorder.heartbeat("new@host", 3)
     assert [worker.name for worker in (await store.system()).workers] == ["new@host"]

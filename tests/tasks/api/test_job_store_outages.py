@@ -14,7 +14,7 @@ from tasks.api.job_store import JobStore
 from tasks.errors import BackendUnavailable
 from tasks.requests import JobPageRequest, PrimesRequest
 from tasks.settings import JobSettings
-from tasks.storage.redis import CONNECTIONS
+from tasks.storage.redis import MAX_CONNECTIONS
 from tests import programs
 from tests.programs import free_port
 from tests.waiting import eventually, wait_until
@@ -77,11 +77,11 @@ async def test_more_callers_than_connections_are_all_answered_in_time(own: Valke
     assert await submits(own_store)
     own.freeze()
     began = time.monotonic()
-    answers = await asyncio.gather(*(submits(own_store) for _ in range(5 * CONNECTIONS)))
+    answers = await asyncio.gather(*(submits(own_store) for _ in range(5 * MAX_CONNECTIONS)))
     assert time.monotonic() - began < ANSWER_SECONDS
     assert not any(answers)
     own.thaw()
-    assert all(await asyncio.gather(*(submits(own_store) for _ in range(5 * CONNECTIONS))))
+    assert all(await asyncio.gather(*(submits(own_store) for _ in range(5 * MAX_CONNECTIONS))))
 
 
 async def test_callers_that_leave_take_no_answer_of_others_with_them(store: JobStore) -> None:

@@ -68,7 +68,7 @@ async def jobs_of_all_kinds(store: JobStore, recorder: JobRecorder, count: int) 
         elif number % 4 > 1:
             claim = claimed(recorder, job)
             if number % 4 == 2:
-                recorder.finish(claim, computed(claim))
+                recorder.complete_segment(claim, computed(claim))
     found = await store.read([job.id for job in jobs])
     return [job for job in found if job is not None]
 

@@ -82,7 +82,7 @@ async def test_a_caller_has_so_many_jobs_open_and_no_more(service: JobService, r
     [job] = (await mine.list_jobs(JobPageRequest(size=1))).jobs
     claim = claimed(recorder, job)
     assert await accepted(service, who, 1) == 0
-    recorder.finish(claim, computed(claim))
+    recorder.complete_segment(claim, computed(claim))
     assert await accepted(service, who, 2) == 1
 
 

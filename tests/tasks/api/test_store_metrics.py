@@ -44,11 +44,11 @@ async def test_each_step_is_counted_where_it_is_done(
     with pytest.raises(errors.IdempotencyConflict):
         await store.submit(PrimesRequest(20_001, idempotency_key="key"))
     claim = claimed(recorder, done)
-    recorder.finish(claim, made_up())
-    recorder.finish(claim, made_up())
-    recorder.extend(claim)
+    recorder.complete_segment(claim, made_up())
+    recorder.complete_segment(claim, made_up())
+    recorder.extend_lease(claim)
     await store.cancel(cancelled.id)
-    recorder.fail(claimed(recorder, failed), FailureReason.INTERNAL, "text")
+    recorder.fail_job(claimed(recorder, failed), FailureReason.INTERNAL, "text")
     for _ in range(settings.max_attempts):
         keys.lose_messages()
         claimed(recorder, lost)

@@ -26,7 +26,7 @@ PRIMES = primes_below(8000).tolist()[:1000]
 async def done(store: JobStore, recorder: JobRecorder) -> Job:
     job = (await store.submit(PrimesRequest(1000))).job
     claim = claimed(recorder, job)
-    recorder.finish(claim, computed(claim))
+    recorder.complete_segment(claim, computed(claim))
     [found] = await store.read([job.id])
     assert found is not None
     return found

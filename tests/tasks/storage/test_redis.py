@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.api.job_store import JobStore
-from tasks.storage.redis import pool
+from tasks.storage.redis import connection_pool
 
 if TYPE_CHECKING:
     from tasks.settings import JobSettings
@@ -20,7 +20,7 @@ AT_ONCE = 2
 
 
 async def test_whoever_asks_again_and_again_passes_nobody_who_waits(settings: JobSettings) -> None:
-    shared = pool(settings, AT_ONCE)
+    shared = connection_pool(settings, AT_ONCE)
     # Whose connection is still to be opened would come a bit later to his turn.
     for opened in [await shared.get_connection() for _ in range(AT_ONCE)]:
         await shared.release(opened)
@@ -42,7 +42,7 @@ async def test_whoever_asks_again_and_again_passes_nobody_who_waits(settings: Jo
 
 
 async def test_nobody_waits_longer_for_a_turn_than_for_an_answer(settings: JobSettings) -> None:
-    shared = pool(settings, 1)
+    shared = connection_pool(settings, 1)
     connection = await shared.get_connection()
     async with asyncio.timeout(20):
         with pytest.raises(TimeoutError):
@@ -52,7 +52,7 @@ async def test_nobody_waits_longer_for_a_turn_than_for_an_answer(settings: JobSe
 
 
 async def test_a_caller_that_gave_up_waiting_takes_no_turn(settings: JobSettings) -> None:
-    shared = pool(settings, 1)
+    shared = connection_pool(settings, 1)
     connection = await shared.get_connection()
     for _ in range(3):
         try:

@@ -12,8 +12,8 @@ import pytest
 from tasks.jobs import Failure, FailureReason, JobStatus, ResultState
 from tasks.requests import PrimesRequest
 from tasks.results import delta_codec
-from tasks.storage import records
-from tasks.worker.job_recorder import Finish, JobRecorder
+from tasks.storage import scripts
+from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
 from tests.tasks.keys import claimed, computed, made_up, reconciled
 from tests.waiting import wait_until
 
@@ -50,14 +50,14 @@ async def test_a_claim_carries_all_that_the_work_needs(store: JobStore, recorder
 
 def test_a_second_claim_is_held_back(recorder: JobRecorder, settings: JobSettings, job: Job) -> None:
     claimed(recorder, job)
-    assert recorder.claim(job.id, 0) is None
-    assert JobRecorder.connect(settings).claim(job.id, 0) is None
+    assert recorder.claim_segment(job.id, 0) is None
+    assert JobRecorder.connect(settings).claim_segment(job.id, 0) is None
 
 
 def test_of_many_claims_at_once_one_is_granted(settings: JobSettings, job: Job) -> None:
     recorders = [JobRecorder.connect(settings) for _ in range(20)]
     with ThreadPoolExecutor(20) as pool:
-        claims = list(pool.map(lambda one: one.claim(job.id, 0), recorders))
+        claims = list(pool.map(lambda one: one.claim_segment(job.id, 0), recorders))
     assert sum(claim is not None for claim in claims) == 1
 
 
@@ -65,13 +65,13 @@ def test_asking_again_after_a_lost_reply_gets_the_same_answer(
     redis_client: redis.Redis, settings: JobSettings, keys: Keys, job: Job
 ) -> None:
     """As the client does by itself when the connection breaks before the reply came."""
-    script = redis_client.register_script(records.script_text("claim_segment"))
+    script = redis_client.register_script(scripts.load_script("claim_segment"))
     asked = {"job": job.id, "index": 0, "claim": "a nonce", "lease_ms": 5000, "time_limit_ms": 60_000}
-    arguments = records.script_arguments(settings, asked)
+    arguments = scripts.encode_arguments(settings, asked)
     first = script(keys=[settings.key_prefix], args=[arguments, b""])
     again = script(keys=[settings.key_prefix], args=[arguments, b""])
     other = script(
-        keys=[settings.key_prefix], args=[records.script_arguments(settings, asked | {"claim": "another"}), b""]
+        keys=[settings.key_prefix], args=[scripts.encode_arguments(settings, asked | {"claim": "another"}), b""]
     )
     # Only the first answer tells how long the job had waited.
     assert again[0][:4] == first[0][:4]
@@ -80,15 +80,15 @@ def test_asking_again_after_a_lost_reply_gets_the_same_answer(
 
 
 def test_an_unknown_job_and_a_done_segment_are_not_claimed(recorder: JobRecorder, job: Job) -> None:
-    assert recorder.claim("01945b7e-1c2d-7abc-8def-0123456789ab", 0) is None
-    recorder.finish(claimed(recorder, job), made_up())
-    assert recorder.claim(job.id, 0) is None
+    assert recorder.claim_segment("01945b7e-1c2d-7abc-8def-0123456789ab", 0) is None
+    recorder.complete_segment(claimed(recorder, job), made_up())
+    assert recorder.claim_segment(job.id, 0) is None
 
 
 def test_a_record_of_a_later_format_is_left_to_others(recorder: JobRecorder, keys: Keys, job: Job) -> None:
     keys.client.hset(f"{keys.prefix}job:{job.id}", "format", "2")
     before = keys.record(job.id)
-    assert recorder.claim(job.id, 0) is None
+    assert recorder.claim_segment(job.id, 0) is None
     assert keys.record(job.id) == before
     assert list(keys.sent()) == [f"{job.id}:0"]
 
@@ -101,13 +101,13 @@ async def test_an_expired_lease_is_claimed_by_another_and_the_late_one_is_refuse
     other = claimed(recorder, job)
     assert (other.token, other.attempt) == (late.token + 1, 2)
     before = keys.record(job.id)
-    assert recorder.finish(late, made_up(5)) is Finish.LATE
-    assert not recorder.extend(late)
-    assert not recorder.fail(late, FailureReason.INTERNAL, "text")
+    assert recorder.complete_segment(late, made_up(5)) is CompletionOutcome.FENCED
+    assert not recorder.extend_lease(late)
+    assert not recorder.fail_job(late, FailureReason.INTERNAL, "text")
     assert keys.record(job.id) == before
-    assert recorder.finish(other, made_up(7)) is Finish.DONE
+    assert recorder.complete_segment(other, made_up(7)) is CompletionOutcome.COMPLETED
     ended = keys.record(job.id)
-    assert recorder.finish(late, made_up(5)) is Finish.LATE
+    assert recorder.complete_segment(late, made_up(5)) is CompletionOutcome.FENCED
     assert keys.record(job.id) == ended
     found = await now(store, job)
     assert (found.status, found.last, found.attempt) == (JobStatus.SUCCEEDED, 7, 2)
@@ -118,35 +118,25 @@ def test_a_lease_that_ran_out_unnoticed_is_still_the_workers(recorder: JobRecord
     """A worker that was only slow keeps its work while nobody else has begun it."""
     claim = claimed(recorder, job)
     keys.let_leases_run_out()
-    assert recorder.extend(claim)
+    assert recorder.extend_lease(claim)
     assert reconciled(recorder) == (0, 0)
-    assert recorder.finish(claim, made_up()) is Finish.DONE
+    assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.COMPLETED
 
 
 def test_a_heartbeat_extends_the_lease(recorder: JobRecorder, keys: Keys, settings: JobSettings, job: Job) -> None:
     claim = claimed(recorder, job)
     keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": keys.now_ms() + 1})
     before = keys.now_ms()
-    assert recorder.extend(claim)
+    assert recorder.extend_lease(claim)
     lease_ms = settings.lease_seconds * 1000
     assert before + lease_ms <= keys.leases()[f"{job.id}:0"] <= keys.now_ms() + lease_ms
-
-
-def test_the_lease_is_extended_as_long_as_the_work_takes(keys: Keys, settings: JobSettings, job: Job) -> None:
-    recorder = JobRecorder.connect(settings.model_copy(update={"lease_seconds": 0.3}))
-    claim = claimed(recorder, job)
-    first = keys.leases()[f"{job.id}:0"]
-    with recorder.extending_lease(claim):
-        wait_until(lambda: keys.leases()[f"{job.id}:0"] > first + 300)
-        assert reconciled(recorder) == (0, 0)
-    assert recorder.finish(claim, made_up()) is Finish.DONE
 
 
 def test_a_lease_whose_worker_falls_silent_runs_out_by_itself(settings: JobSettings, job: Job) -> None:
     recorder = JobRecorder.connect(settings.model_copy(update={"lease_seconds": 0.2}))
     claim = claimed(recorder, job)
     wait_until(lambda: reconciled(recorder) == (1, 1))
-    assert not recorder.extend(claim)
+    assert not recorder.extend_lease(claim)
 
 
 async def test_a_lost_attempt_puts_the_job_back_in_the_queue(
@@ -172,7 +162,7 @@ async def test_the_last_attempt_lost_fails_the_job(
         keys.let_leases_run_out()
         if attempt < 3 or noticed_by == "reconciler":
             reconciled(recorder)
-    assert recorder.claim(job.id, 0) is None
+    assert recorder.claim_segment(job.id, 0) is None
     failed = await now(store, job)
     assert failed.status is JobStatus.FAILED
     assert failed.failure == Failure(FailureReason.WORKER_LOST, "segment 0 was lost by 3 workers, of 3 allowed")
@@ -184,20 +174,20 @@ async def test_a_segment_that_cannot_be_computed_fails_the_job(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     claim = claimed(recorder, job)
-    assert recorder.fail(claim, FailureReason.INTERNAL, "segment 0 could not be computed")
+    assert recorder.fail_job(claim, FailureReason.INTERNAL, "segment 0 could not be computed")
     failed = await now(store, job)
     assert (failed.status, failed.version) == (JobStatus.FAILED, 3)
     assert failed.failure == Failure(FailureReason.INTERNAL, "segment 0 could not be computed")
     assert keys.leases() == {}
-    assert recorder.finish(claim, made_up()) is Finish.LATE
-    assert not recorder.fail(claim, FailureReason.TIMEOUT, "again")
+    assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.FENCED
+    assert not recorder.fail_job(claim, FailureReason.TIMEOUT, "again")
 
 
 async def test_the_result_is_kept_with_what_readers_ask_for_first(
     store: JobStore, recorder: JobRecorder, keys: Keys, settings: JobSettings, job: Job
 ) -> None:
     claim = claimed(recorder, job)
-    assert recorder.finish(claim, computed(claim)) is Finish.DONE
+    assert recorder.complete_segment(claim, computed(claim)) is CompletionOutcome.COMPLETED
     done = await now(store, job)
     primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
     digest = hashlib.sha256(b"".join(prime.to_bytes(8, "little") for prime in primes)).hexdigest()
@@ -216,7 +206,7 @@ async def test_the_result_is_kept_with_what_readers_ask_for_first(
 async def test_the_largest_prime_is_kept_to_the_last_digit(store: JobStore, recorder: JobRecorder) -> None:
     job = (await store.submit(PrimesRequest(1, 9007199254740881))).job
     claim = claimed(recorder, job)
-    recorder.finish(claim, computed(claim))
+    recorder.complete_segment(claim, computed(claim))
     done = await now(store, job)
     assert (done.first, done.last) == (9007199254740881, 9007199254740881)
 
@@ -229,13 +219,13 @@ async def test_each_version_is_told_exactly_once_and_in_order(
         assert events.get_message(timeout=5) is not None
         job = (await store.submit(PrimesRequest(10))).job
         claimed(recorder, job)
-        assert recorder.claim(job.id, 0) is None
+        assert recorder.claim_segment(job.id, 0) is None
         keys.let_leases_run_out()
         reconciled(recorder)
         claim = claimed(recorder, job)
-        recorder.extend(claim)
-        recorder.finish(claim, made_up())
-        recorder.finish(claim, made_up())
+        recorder.extend_lease(claim)
+        recorder.complete_segment(claim, made_up())
+        recorder.complete_segment(claim, made_up())
         assert [event.rpartition(" ")[0] for event in received(events)] == [f"{job.id} {n}" for n in (1, 2, 3, 4, 5)]
     assert (await now(store, job)).version == 5
 
@@ -245,7 +235,7 @@ def test_a_store_that_is_back_soon_is_waited_for(settings: JobSettings, job: Job
     recorder = JobRecorder.connect(settings)
     claim = claimed(recorder, job)
     keys.client.client_kill_filter(_type="normal", skipme=True)
-    assert recorder.finish(claim, made_up()) is Finish.DONE
+    assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.COMPLETED
 
 
 def received(events: PubSub) -> list[str]:

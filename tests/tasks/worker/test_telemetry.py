@@ -44,7 +44,7 @@ def test_a_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) ->
         "process large": 1,
         "claim_segment": 1,
         "compute": 1,
-        "keep": 1,
+        "store": 1,
         "complete_segment": 1,
         "job": 1,
     }
@@ -56,7 +56,7 @@ def test_a_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) ->
         "job": "send large",
         "claim_segment": "process large",
         "compute": "process large",
-        "keep": "process large",
+        "store": "process large",
         "complete_segment": "process large",
     }
     assert {child: spans[child].parent_id for child in parents} == {
@@ -169,7 +169,7 @@ async def test_attempts_that_were_lost_are_in_the_trace(
         recorder = JobRecorder.connect(quick)
         # As a worker that is killed at its work: it takes the message, claims, and is never heard of again.
         keys.lose_messages()
-        assert recorder.claim(job.id, 0) is not None
+        assert recorder.claim_segment(job.id, 0) is not None
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
             await ended(store, [job])
         await store.close()
@@ -188,7 +188,7 @@ async def test_a_job_without_attempts_left_ends_its_trace(
         trace_id = "0af7651916cd43dd8448eb211c80319c"
         job = (await store.submit(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
         keys.lose_messages()
-        assert JobRecorder.connect(quick).claim(job.id, 0) is not None
+        assert JobRecorder.connect(quick).claim_segment(job.id, 0) is not None
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
             await ended(store, [job])
             wait_until(lambda: received.names(trace_id) == Counter({"attempt lost": 1, "job": 1}))

@@ -15,7 +15,7 @@ from tests.programs import ROOT
 def test_who_takes_nothing_while_messages_wait_is_noticed_at_the_third_look() -> None:
     """The first one learns how much was taken before."""
     standstill = StallDetector()
-    looks = [standstill.is_noticed(waiting=3, taken=7, working=0) for _ in range(6)]
+    looks = [standstill.detect(queued=3, consumed=7, running=0) for _ in range(6)]
     assert looks == [False, False, True, False, True, False]
 
 
@@ -26,14 +26,14 @@ def test_who_takes_nothing_while_messages_wait_is_noticed_at_the_third_look() ->
 )
 def test_a_worker_that_goes_on_is_not_noticed(waiting: int, step: int, working: int) -> None:
     standstill = StallDetector()
-    assert not any(standstill.is_noticed(waiting, look * step, working) for look in range(20))
+    assert not any(standstill.detect(waiting, look * step, working) for look in range(20))
 
 
 LOOP = """
 import threading, time
 from tasks.worker.watchdog import EventLoopWatchdog
-EventLoopWatchdog.EVERY_SECONDS = 0.1
-watch = EventLoopWatchdog(hangs_after_seconds=1)
+EventLoopWatchdog.CHECK_INTERVAL_SECONDS = 0.1
+watch = EventLoopWatchdog(timeout_seconds=1)
 watch.start()
 for _ in range(10):
     watch.tick()

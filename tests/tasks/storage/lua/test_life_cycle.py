@@ -18,7 +18,7 @@ from tasks.errors import QueueFull, TransitionRefused
 from tasks.jobs import FailureReason, Job, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.settings import JobSettings
-from tasks.worker.job_recorder import Claim, Finish, JobRecorder
+from tasks.worker.job_recorder import Claim, CompletionOutcome, JobRecorder
 from tests.tasks.keys import Keys, made_up, reconciled
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class LifeCycle(RuleBasedStateMachine):
     def a_message_comes(self, job: str) -> None:
         """The first, or a repeated one."""
         model = self.models[job]
-        claim = self.recorder.claim(job, 0)
+        claim = self.recorder.claim_segment(job, 0)
         if model.status.is_final or (model.holder and not model.expired):
             assert claim is None
             return
@@ -151,14 +151,14 @@ class LifeCycle(RuleBasedStateMachine):
         claim = data.draw(st.sampled_from(model.claims))
         held = claim is model.holder
         if step == "extend":
-            assert self.recorder.extend(claim) == held
+            assert self.recorder.extend_lease(claim) == held
             model.expired = model.expired and not held
         elif step == "finish":
-            assert (self.recorder.finish(claim, made_up()) is Finish.DONE) == held
+            assert (self.recorder.complete_segment(claim, made_up()) is CompletionOutcome.COMPLETED) == held
             if held:
                 model.moved(JobStatus.SUCCEEDED)
         else:
-            assert self.recorder.fail(claim, FailureReason.INTERNAL, "text") == held
+            assert self.recorder.fail_job(claim, FailureReason.INTERNAL, "text") == held
             if held:
                 model.moved(JobStatus.FAILED)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.jobs import SEGMENT_PRIMES, Failure, FailureReason, JobStatus
 from tasks.requests import PrimesRequest
-from tasks.worker.job_recorder import Finish, JobRecorder
+from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
 from tests.tasks.keys import claimed, made_up, reconciled
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ async def test_a_lost_message_is_sent_again_once_its_grace_is_over(
     assert reconciled(recorder) == (0, 1)
     assert keys.waiting() == [f"{job.id}:0"]
     assert keys.client.hget(f"{keys.prefix}counters", "resent") == b"1"
-    recorder.finish(claimed(recorder, job), made_up())
+    recorder.complete_segment(claimed(recorder, job), made_up())
 
 
 async def test_a_message_waits_its_turn_while_its_queue_has_any(
@@ -132,7 +132,7 @@ async def test_a_job_that_has_expired_is_not_sent_again(store: JobStore, recorde
 
 async def test_final_jobs_are_left_alone(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(2)]
-    recorder.finish(claimed(recorder, jobs[0]), made_up())
+    recorder.complete_segment(claimed(recorder, jobs[0]), made_up())
     await store.cancel(jobs[1].id)
     keys.lose_messages()
     assert reconciled(recorder) == (0, 0)
@@ -154,7 +154,7 @@ async def test_what_a_failed_job_had_elsewhere_is_left_alone(
     claimed(recorder, job, 1)
     keys.lose_messages("large")
     keys.let_leases_run_out()
-    [ended] = recorder.reconcile().ended
+    [ended] = recorder.reconcile().ended_jobs
     assert (ended.status, ended.failure and ended.failure.reason) == (JobStatus.FAILED, FailureReason.WORKER_LOST)
     [now] = await store.read([job.id])
     assert now is not None
@@ -168,14 +168,14 @@ async def test_a_job_whose_time_is_up_fails_and_its_worker_is_refused(
 ) -> None:
     job, other = await submitted(store), await submitted(store)
     claim, others = claimed(recorder, job), claimed(recorder, other)
-    assert recorder.reconcile().ended == ()
+    assert recorder.reconcile().ended_jobs == ()
     assert abs(keys.deadline(job.id) - keys.now_ms() - settings.job_time_limit_seconds * 1000) < 10_000
     keys.let_time_be_up(job.id)
-    [ended] = recorder.reconcile().ended
+    [ended] = recorder.reconcile().ended_jobs
     assert (ended.id, ended.status) == (job.id, JobStatus.FAILED)
     assert ended.failure == Failure(FailureReason.TIMEOUT, "the job was not done within 3600 s of its start")
-    assert recorder.finish(claim, made_up()) is Finish.LATE
-    assert recorder.finish(others, made_up()) is Finish.DONE
+    assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.FENCED
+    assert recorder.complete_segment(others, made_up()) is CompletionOutcome.COMPLETED
     assert (keys.leases(), keys.deadlines()) == ({}, {})
 
 
@@ -188,11 +188,11 @@ async def test_a_job_whose_time_is_up_while_it_waits_again_fails_when_it_runs(
     keys.let_leases_run_out()
     assert reconciled(recorder) == (1, 1)
     keys.let_time_be_up(job.id)
-    assert recorder.reconcile().ended == ()
+    assert recorder.reconcile().ended_jobs == ()
     assert 0 < keys.deadline(job.id) - keys.now_ms() <= 1000
     claimed(recorder, job)
     keys.let_time_be_up(job.id)
-    assert [ended.status for ended in recorder.reconcile().ended] == [JobStatus.FAILED]
+    assert [ended.status for ended in recorder.reconcile().ended_jobs] == [JobStatus.FAILED]
 
 
 async def test_what_a_worker_has_put_back_gets_a_time_to_live(

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, ResultState
 from tasks.requests import PrimesRequest
-from tasks.worker.job_recorder import Finish
+from tasks.worker.job_recorder import CompletionOutcome
 from tests.tasks.keys import claimed, made_up
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def test_a_few_segments_are_sent_at_first(keys: Keys, job: Job) -> None:
 
 
 def test_each_one_done_sends_the_next(recorder: JobRecorder, keys: Keys, job: Job) -> None:
-    recorder.finish(claimed(recorder, job, 2), made_up())
+    recorder.complete_segment(claimed(recorder, job, 2), made_up())
     assert indices(keys) == [0, 1, 2, 3, 4]
-    recorder.finish(claimed(recorder, job, 0), made_up())
+    recorder.complete_segment(claimed(recorder, job, 0), made_up())
     assert indices(keys) == [0, 1, 2, 3, 4, 5]
-    recorder.finish(claimed(recorder, job, 1), made_up())
+    recorder.complete_segment(claimed(recorder, job, 1), made_up())
     assert indices(keys) == [0, 1, 2, 3, 4, 5]
 
 
@@ -59,12 +59,12 @@ async def test_progress_counts_all_that_is_done_and_only_the_prefix_can_be_read(
 ) -> None:
     progress = []
     for index in (1, 3, 5, 0, 2):
-        recorder.finish(claimed(recorder, job, index), made_up())
+        recorder.complete_segment(claimed(recorder, job, index), made_up())
         found = await now(store, job)
         assert found.status is JobStatus.RUNNING
         progress.append((found.done - found.done // SEGMENT_PRIMES * SEGMENT_PRIMES, found.available // SEGMENT_PRIMES))
     assert progress == [(0, 0), (0, 0), (7, 0), (7, 2), (7, 4)]
-    recorder.finish(claimed(recorder, job, 4), made_up())
+    recorder.complete_segment(claimed(recorder, job, 4), made_up())
     ended = await now(store, job)
     assert (ended.status, ended.done, ended.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
 
@@ -78,8 +78,8 @@ def test_a_claim_counts_from_the_nearest_segment_that_is_done(recorder: JobRecor
 
     def counted_from(index: int) -> tuple[int, int]:
         claim = claimed(recorder, job, index)
-        recorder.finish(claim, replace(made_up(), last=1000 + index))
-        return claim.floor, claim.rank // SEGMENT_PRIMES
+        recorder.complete_segment(claim, replace(made_up(), last=1000 + index))
+        return claim.base, claim.rank_from_base // SEGMENT_PRIMES
 
     assert [counted_from(index) for index in (1, 3, 0, 4, 2)] == [(2, 1), (1002, 1), (2, 0), (1004, 0), (1002, 0)]
 
@@ -88,7 +88,7 @@ async def test_every_visible_change_raises_the_version_once(store: JobStore, rec
     claims = [claimed(recorder, job, index) for index in range(4)]
     assert (await now(store, job)).version == 2
     for version, claim in enumerate(claims, 3):
-        recorder.finish(claim, made_up())
+        recorder.complete_segment(claim, made_up())
         assert (await now(store, job)).version == version
 
 
@@ -103,7 +103,7 @@ async def test_a_lost_segment_does_not_stop_the_others(
     after = await now(store, job)
     assert (again.attempt, after.attempt, after.status) == (2, 2, JobStatus.RUNNING)
     assert after.version == before.version + 1
-    assert recorder.finish(other, made_up()) is Finish.DONE
+    assert recorder.complete_segment(other, made_up()) is CompletionOutcome.COMPLETED
     assert keys.record(job.id)["leased"] == "1"
 
 
@@ -116,26 +116,26 @@ async def test_the_end_of_a_job_withdraws_all_its_segments(
     for _ in claims:
         keys.client.rpop(f"{keys.prefix}large")
     if end == "fail":
-        assert recorder.fail(claims[0], FailureReason.INTERNAL, "text")
+        assert recorder.fail_job(claims[0], FailureReason.INTERNAL, "text")
     elif end == "cancel":
         await store.cancel(job.id)
     else:
         for _ in range(3):
             keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": 1})
-            recorder.claim(job.id, 0)
+            recorder.claim_segment(job.id, 0)
     assert (await now(store, job)).status.is_final
     assert keys.leases() == {}
     assert set(keys.sent("large")) == {f"{other.id}:0"}
     assert keys.waiting("large") == [f"{other.id}:0"]
     assert keys.record(job.id)["leased"] == "0"
-    assert {recorder.finish(claim, made_up()) for claim in claims} == {Finish.LATE}
-    assert recorder.claim(job.id, 3) is None
+    assert {recorder.complete_segment(claim, made_up()) for claim in claims} == {CompletionOutcome.FENCED}
+    assert recorder.claim_segment(job.id, 3) is None
 
 
 async def test_what_was_done_before_a_cancel_can_still_be_read(
     store: JobStore, recorder: JobRecorder, job: Job
 ) -> None:
-    recorder.finish(claimed(recorder, job, 0), made_up())
+    recorder.complete_segment(claimed(recorder, job, 0), made_up())
     cancelled = await store.cancel(job.id)
     assert (cancelled.done, cancelled.available) == (SEGMENT_PRIMES, SEGMENT_PRIMES)
 
@@ -143,7 +143,7 @@ async def test_what_was_done_before_a_cancel_can_still_be_read(
 async def test_big_jobs_take_turns(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     first = (await store.submit(PrimesRequest(COUNT))).job
     second = (await store.submit(PrimesRequest(COUNT))).job
-    recorder.finish(claimed(recorder, first, 0), made_up())
+    recorder.complete_segment(claimed(recorder, first, 0), made_up())
     order = [member.partition(":")[0] for member in keys.waiting("large")]
     assert order == [first.id] * 4 + [second.id] * 4 + [first.id]
 
@@ -156,13 +156,13 @@ async def test_the_last_segment_must_bring_the_checksum_of_all(
 ) -> None:
     unsealed = replace(made_up(), sha256=None)
     for index in (0, 5, 3, 1, 4):
-        assert recorder.finish(claimed(recorder, job, index), unsealed) is Finish.DONE
+        assert recorder.complete_segment(claimed(recorder, job, index), unsealed) is CompletionOutcome.COMPLETED
     last = claimed(recorder, job, 2)
     before = await now(store, job)
-    assert recorder.finish(last, unsealed) is Finish.UNSEALED
+    assert recorder.complete_segment(last, unsealed) is CompletionOutcome.CHECKSUM_REQUIRED
     assert (await now(store, job)).version == before.version
-    assert recorder.extend(last)
-    assert recorder.finish(last, made_up()) is Finish.DONE
+    assert recorder.extend_lease(last)
+    assert recorder.complete_segment(last, made_up()) is CompletionOutcome.COMPLETED
     sealed = await now(store, job)
     assert (sealed.status, sealed.sha256, sealed.available) == (JobStatus.SUCCEEDED, made_up().sha256, COUNT)
 
@@ -171,15 +171,15 @@ async def test_a_retried_job_keeps_the_finished_segments(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     for index in (0, 1, 3):
-        recorder.finish(claimed(recorder, job, index), made_up())
+        recorder.complete_segment(claimed(recorder, job, index), made_up())
     await store.cancel(job.id)
     again = (await store.retry(job.id)).job
     assert (again.result_id, again.done, again.available) == (job.id, 3 * SEGMENT_PRIMES, 2 * SEGMENT_PRIMES)
     assert indices_of(again, keys) == [2, 4, 5]
-    assert recorder.claim(again.id, 1) is None
+    assert recorder.claim_segment(again.id, 1) is None
     for index in (5, 2):
-        recorder.finish(claimed(recorder, again, index), replace(made_up(), sha256=None))
-    recorder.finish(claimed(recorder, again, 4), made_up())
+        recorder.complete_segment(claimed(recorder, again, index), replace(made_up(), sha256=None))
+    recorder.complete_segment(claimed(recorder, again, 4), made_up())
     found = await now(store, again)
     assert (found.status, found.done, found.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
 
@@ -187,7 +187,7 @@ async def test_a_retried_job_keeps_the_finished_segments(
 async def test_a_retry_after_the_files_were_let_go_begins_anew(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
-    recorder.finish(claimed(recorder, job, 0), made_up())
+    recorder.complete_segment(claimed(recorder, job, 0), made_up())
     await store.cancel(job.id)
     keys.client.zadd(f"{keys.prefix}folders", {job.id: keys.now_ms() - 1})
     again = (await store.retry(job.id)).job
@@ -199,7 +199,7 @@ async def test_the_prefix_of_a_cancelled_job_can_be_read_until_it_expires(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     for index in (0, 1, 3):
-        recorder.finish(claimed(recorder, job, index), made_up())
+        recorder.complete_segment(claimed(recorder, job, index), made_up())
     await store.cancel(job.id)
     found = await now(store, job)
     assert (found.result_state, found.readable) == (ResultState.PARTIAL, 2 * SEGMENT_PRIMES)
@@ -217,7 +217,7 @@ async def test_files_are_kept_for_as_long_as_a_job_may_read_or_write_them(
     cancelled = (await store.submit(PrimesRequest(20_000))).job
     done = (await store.submit(PrimesRequest(20_000))).job
     await store.cancel(cancelled.id)
-    recorder.finish(claimed(recorder, done), made_up())
+    recorder.complete_segment(claimed(recorder, done), made_up())
     all_of_them = [job.id, small.id, cancelled.id, done.id, "none of ours"]
     assert await store.live_result_ids(all_of_them) == {job.id, cancelled.id, done.id}
     kept = {member.decode(): score for member, score in keys.client.zscan_iter(f"{keys.prefix}folders")}
@@ -230,7 +230,7 @@ async def test_files_are_kept_for_as_long_as_a_job_may_read_or_write_them(
 async def test_files_that_a_retry_shares_are_not_let_go_with_it(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
-    recorder.finish(claimed(recorder, job, 1), made_up())
+    recorder.complete_segment(claimed(recorder, job, 1), made_up())
     await store.cancel(job.id)
     first, second = [(await store.retry(job.id)).job for _ in range(2)]
     await store.cancel(first.id)

@@ -2,8 +2,8 @@
 -- operation (the script's name).
 -- The token rises with every claim, so whoever lost the segment to another is refused, however late it writes.
 
-local held = load_segment(A.job, A.index)
-if held.state ~= 'leased' or held.token ~= A.token or get(A.job, 'status') ~= 'RUNNING' then
+local segment = load_segment(A.job, A.index)
+if segment.state ~= 'leased' or segment.token ~= A.token or get(A.job, 'status') ~= 'RUNNING' then
   count('fenced', A.operation)
   return false
 end

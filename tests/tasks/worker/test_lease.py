@@ -1,0 +1,29 @@
+"""The lease of a segment is extended while the segment is computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.requests import PrimesRequest
+from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
+from tasks.worker.lease import extending_lease
+from tests.tasks.keys import claimed, made_up, reconciled
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tasks.api.job_store import JobStore
+    from tasks.settings import JobSettings
+    from tests.tasks.keys import Keys
+
+
+async def test_lease_is_extended_while_the_segment_is_computed(
+    store: JobStore, keys: Keys, settings: JobSettings
+) -> None:
+    job = (await store.submit(PrimesRequest(10))).job
+    recorder = JobRecorder.connect(settings.model_copy(update={"lease_seconds": 0.3}))
+    claim = claimed(recorder, job)
+    first = keys.leases()[f"{job.id}:0"]
+    with extending_lease(recorder, claim):
+        wait_until(lambda: keys.leases()[f"{job.id}:0"] > first + 300)
+        assert reconciled(recorder) == (0, 0)
+    assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.COMPLETED
