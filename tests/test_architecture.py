@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from typing import TYPE_CHECKING
 
+import grimp
 import pytest
 
 from tests.programs import ROOT
@@ -93,6 +95,15 @@ def test_the_lock_of_development_has_all_of_the_other_one() -> None:
         for lock in ("requirements.lock", "requirements-dev.lock")
     )
     assert run <= development
+
+
+# No circles of modules. Which package may import which is import-linter's.
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph("gql", "schema", "tasks", "observability", "loadtest", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    TopologicalSorter(imports).prepare()
 
 
 # Tests mirror the tree
