@@ -1,11 +1,11 @@
-"""The whole system on one machine, in the foreground: `python -m gql.local`, which is what `make run` calls.
+"""The whole system on one machine, in the foreground: `python -m gql.local`, which `make run` calls.
 
-    __main__ ──► settings ──► preflight ──► children ──► supervisor ──► child ──► console
-                 one reading   nothing is    what runs,   in order, and   one       one stream
-                 of the        started that  and when it  back again      process   of lines
-                 environment   can't work    answers                      group
-                                                             └──► guardian: ends the children of a supervisor
-                                                                  that was killed
+    __main__ ──► settings ──► preflight ──► programs ──► supervisor ──► child ──► console
+                 read once    checks        what runs    start, watch,  one       one stream
+                              before the    and when it  stop in order  process   of prefixed
+                              first start   is ready                    group     lines
+                                                             └──► guardian: stops the programs if the
+                                                                  supervisor was killed
 
-Deployments start the same programs by other means (containers, systemd); nothing outside this folder knows of it.
+Deployments start the same programs by other means (containers, systemd). Nothing outside this folder imports it.
 """

@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from gql.local import children, preflight
+from gql.local import preflight, programs
 from gql.local.console import Console
-from gql.local.errors import CannotRun
+from gql.local.errors import LocalRunError
 from gql.local.settings import LocalSettings, read_settings
 from gql.local.supervisor import Supervisor
-from gql.local.terminal import in_foreground_alone
+from gql.local.terminal import own_foreground_group
 
 if TYPE_CHECKING:
     from types import FrameType
 
 
 def main() -> int:
-    """Run the system until it is told to stop. 0 when it was, 1 with one line when it could not run."""
+    """Run the system until SIGINT, SIGTERM or SIGHUP. Returns 0, or 1 after printing why it could not run."""
     signal.signal(signal.SIGTERM, _stop_before_start)
     try:
         settings = read_settings()
-        with in_foreground_alone(), preflight.checked(settings) as lock:
+        with own_foreground_group(), preflight.checked(settings) as lock:
             return run(settings, lock)
-    except CannotRun as error:
+    except LocalRunError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except KeyboardInterrupt:
-        # Nothing was started yet, or all of it has ended.
+        # Before the first program was started.
         return 0
 
 
 def run(settings: LocalSettings, lock: int) -> int:
-    """Start all, and end all."""
-    stages = children.stages(settings, os.environ)
-    names = [spec.name for stage in stages for spec in stage.children]
+    """Start all programs, wait, and stop them. `lock` is the data folder's lock, which they inherit."""
+    all_programs = programs.in_start_order(settings, os.environ)
     colour = sys.stdout.isatty() and not settings.no_color and settings.term != "dumb"
-    console = Console(names, colour=colour)
+    console = Console([program.name for program in all_programs], colour=colour)
     try:
-        asyncio.run(Supervisor(console, inherited=(lock,)).run(stages, children.url(settings)))
-    except CannotRun as error:
-        # The last line of the one stream, after what the programs said while they ended.
+        Supervisor(console, inherited=(lock,)).run(all_programs, programs.url(settings))
+    except LocalRunError as error:
+        # After the programs' last output, in the same stream.
         console.error(str(error))
         return 1
     finally:

@@ -1,140 +1,105 @@
-"""One running program: its output, line by line, and its end, with all that it started.
+"""One running program: its output line by line, and its process group.
 
-Each is the leader of a session of its own. So Ctrl-C in the terminal reaches the supervisor alone, which then ends them
-in order; and whatever a program starts can be ended with it, as one process group.
+Each program leads a session of its own. Ctrl-C in the terminal therefore reaches the supervisor alone, which stops the
+programs in order, and whatever a program has started is killed with it as one process group.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-from asyncio.subprocess import PIPE, STDOUT
+import subprocess
+import threading
+import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Final, cast
 
-from gql.local.errors import CannotRun
-from gql.local.lines import LineSplitter
+from gql.local.errors import LocalRunError
 from gql.local.settings import ROOT
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from gql.local.console import Console
+    from gql.local.programs import Program
 
-_CHUNK_BYTES: Final = 65_536
-_LAST_LINES: Final = 5
-# What a program wrote just before its end is in the pipe already; one that it started may hold the pipe open.
-_LAST_OUTPUT_SECONDS: Final = 0.3
-# The kernel ends a killed group at once; after this long only zombies that nobody collects are left.
-_KILLED_GROUP_SECONDS: Final = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class ChildSpec:
-    """A program to run.
-
-    Attributes:
-        environment: the whole of it.
-        stop_seconds: what it may take to end after SIGTERM, before SIGKILL; added to what those before it left over.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    stop_seconds: float
+# Characters. A longer line is split, so that a program that never ends its line does not fill this process's memory.
+_MAX_LINE: Final = 16_384
+# Lines of output quoted in the error if a program exits.
+_QUOTED_LINES: Final = 5
+# After the exit: for output still in the pipe, and for the kernel to remove the killed group.
+_DRAIN_SECONDS: Final = 0.3
 
 
 class Child:
-    """A program that was started. `ended` is a task that is done when it and its last output are."""
+    """A started program. Calls `on_exit` from another thread once it, its group and its output have ended.
 
-    def __init__(self, spec: ChildSpec, process: Process, console: Console) -> None:
-        self.spec = spec
-        self.pid = process.pid
-        self._process = process
+    Raises:
+        LocalRunError: the program does not exist or cannot be started.
+    """
+
+    def __init__(
+        self, program: Program, console: Console, inherited: tuple[int, ...], on_exit: Callable[[Child], None]
+    ) -> None:
+        self.program = program
         self._console = console
-        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._output = asyncio.create_task(self._pass_on_output())
-        self.ended = asyncio.create_task(self._wait())
-
-    @classmethod
-    async def start(cls, spec: ChildSpec, console: Console, inherited: tuple[int, ...] = ()) -> Self:
-        """Start it in the repository's root, with some file descriptors kept open.
-
-        Raises:
-            CannotRun: there is no such program, or the machine starts no more.
-        """
+        self._on_exit = on_exit
+        self._last_lines: deque[str] = deque(maxlen=_QUOTED_LINES)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *spec.command,
+            self._process = subprocess.Popen(  # noqa: S603 - the project's own commands
+                program.command,
                 cwd=ROOT,
-                env=spec.environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=PIPE,
-                stderr=STDOUT,
+                env=program.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=inherited,
+                encoding="utf-8",
+                errors="replace",
             )
         except OSError as error:
-            raise CannotRun(f"{spec.name} can't be started: {error}: run `make clean run` to install anew") from error
-        return cls(spec, process, console)
+            raise LocalRunError(
+                f"{program.name} cannot be started: {error}. Reinstall with `make clean run`"
+            ) from error
+        self.pid = self._process.pid
+        self._reader = threading.Thread(target=self._forward_output, name=program.name, daemon=True)
+        self._reader.start()
+        threading.Thread(target=self._wait, name=f"{program.name} exit", daemon=True).start()
 
-    async def end(self, seconds: float) -> None:
-        """Ask it to end, wait so long, and kill what remains of its group."""
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                # To the leader alone: it knows in which order its own children end.
-                self._process.terminate()
-        try:
-            async with asyncio.timeout(seconds):
-                await asyncio.shield(self.ended)
-        except TimeoutError:
-            self._console.say(f"{self.spec.name} did not end within {seconds:.1f} s: killed")
-            self.kill()
-            await self.ended
+    def terminate(self) -> None:
+        """Send SIGTERM to the leader alone: it stops its own children in its own order."""
+        self._process.terminate()
 
     def kill(self) -> None:
-        """End it and all that it started, at once."""
+        """Send SIGKILL to the whole group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def last_words(self) -> str:
-        """How it ended and the last that it said, for an error of one line and some indented ones."""
+    def exit_report(self) -> str:
+        """How the program exited, with its last lines of output."""
         code = self._process.returncode
-        how = "is still running" if code is None else f"ended by itself with exit code {code}"
-        if code is not None and code < 0:
-            how = f"was killed by {signal.Signals(-code).name}"
-        said = "".join(f"\n  {line}" for line in self._last_lines)
-        return f"{self.spec.name} {how}; {f'the last it said:{said}' if said else 'it said nothing'}"
+        how = f"exited with code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
+        quoted = "".join(f"\n  {line}" for line in self._last_lines)
+        return f"{self.program.name} {how}; {f'last output:{quoted}' if quoted else 'no output'}"
 
-    async def _wait(self) -> None:
-        await self._process.wait()
+    def _forward_output(self) -> None:
+        with cast("IO[str]", self._process.stdout) as output:
+            while piece := output.readline(_MAX_LINE):
+                line = piece.removesuffix("\n")
+                self._console.line(self.program.name, line)
+                if line.strip():
+                    self._last_lines.append(line)
+
+    def _wait(self) -> None:
+        self._process.wait()
         self.kill()
-        await asyncio.wait({self._output}, timeout=_LAST_OUTPUT_SECONDS)
-        self._output.cancel()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_KILLED_GROUP_SECONDS):
-                await self._group_is_gone()
-
-    async def _group_is_gone(self) -> None:
+        # A program that it started may have left its group and still hold the pipe open.
+        self._reader.join(_DRAIN_SECONDS)
+        deadline = time.monotonic() + _DRAIN_SECONDS
         with suppress(ProcessLookupError, PermissionError):
-            while True:
+            while time.monotonic() < deadline:
                 os.killpg(self.pid, 0)
-                await asyncio.sleep(0.01)
-
-    async def _pass_on_output(self) -> None:
-        if self._process.stdout is None:
-            raise AssertionError("started with a pipe")
-        splitter = LineSplitter()
-        while data := await self._process.stdout.read(_CHUNK_BYTES):
-            self._show(splitter.feed(data))
-        self._show(splitter.end())
-
-    def _show(self, lines: list[str]) -> None:
-        for line in lines:
-            self._console.line(self.spec.name, line)
-            if line.strip():
-                self._last_lines.append(line)
+                time.sleep(0.01)
+        self._on_exit(self)

@@ -1,5 +1,5 @@
 """The one expected failure of a local run."""
 
 
-class CannotRun(Exception):
-    """Why the system can't run, or can't run on. The message is one line: what is wrong, and how to mend it."""
+class LocalRunError(Exception):
+    """The system cannot start or continue. The message is one line: what is wrong and how to fix it."""

@@ -1,6 +1,6 @@
-"""What a local run is told by its environment. Read once, by __main__; a bad value is one line, not a traceback.
+"""Settings of a local run, read once by __main__. An invalid value is one line, not a traceback.
 
-API and worker read their own settings when they start. They are read here as well, for the errors in them: said
+API and worker read their own settings when they start. They are validated here as well, so that an error is reported
 before anything runs, and not twice in a stream of log lines.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, RedisDsn, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gql.local.errors import CannotRun
+from gql.local.errors import LocalRunError
 from gql.server import binding
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
@@ -24,54 +24,54 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 
-# Beyond it more processes wait for memory rather than get more done; WORKERS says otherwise.
-_MOST_WORKERS_UNASKED = 4
+# More processes wait for memory rather than get more done. WORKERS overrides it.
+_MAX_DEFAULT_WORKERS = 4
 
-# Values that may hold a password.
+# Values that may contain a password.
 _SECRET = frozenset({"redis_url"})
 
 
-# Children have another working directory.
+# Absolute, because the programs have another working directory.
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
 class LocalSettings(BaseSettings):
-    """Where the system listens, keeps its data, and how wide it is. Each field is an environment variable."""
+    """Address, data folder and number of worker processes. Each field is an environment variable."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     host: str = Field("127.0.0.1", description="an address of this machine, e.g. HOST=127.0.0.1")
     port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535, e.g. PORT=8001")
-    data_dir: Folder = Field(ROOT / ".data", description="a folder to keep jobs in, e.g. DATA_DIR=.data")
+    data_dir: Folder = Field(ROOT / ".data", description="a folder that keeps jobs and results, e.g. DATA_DIR=.data")
     redis_url: RedisDsn | None = Field(
         None, description="redis://HOST:PORT/DB or rediss://..., or unset for the embedded server"
     )
     workers: int = Field(
-        default_factory=lambda: min(os.cpu_count() or 1, _MOST_WORKERS_UNASKED),
+        default_factory=lambda: min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS),
         ge=1,
         le=256,
         description="a whole number of worker processes from 1 to 256, e.g. WORKERS=2",
     )
-    no_color: str = Field("", description="any text, for output without colour")
-    term: str = Field("", description="the terminal's kind")
+    no_color: str = Field("", description="any text disables colour")
+    term: str = Field("", description="terminal type; dumb disables colour")
 
 
 def read_settings() -> LocalSettings:
     """This run's settings.
 
     Raises:
-        CannotRun: a variable has a value that can't be used, be it ours or one for the API or the worker.
+        LocalRunError: a variable of the local run, the API or the worker has an invalid value.
     """
     try:
         settings = LocalSettings()
-        # The embedded server has no address yet: any will do.
+        # The embedded server has no address yet: any valid one passes.
         JobSettings(redis_url=settings.redis_url or RedisDsn("redis://127.0.0.1"))
         authentication = ApiSettings().authentication
         LogSettings()
     except ValidationError as error:
-        raise CannotRun("; ".join(_line(detail) for detail in error.errors())) from None
+        raise LocalRunError("; ".join(_line(detail) for detail in error.errors())) from None
     if not authentication and not binding.is_loopback(settings.host):
-        raise CannotRun(binding.refusal(settings.host))
+        raise LocalRunError(binding.refusal(settings.host))
     return settings
 
 
@@ -80,7 +80,7 @@ def _line(detail: ErrorDetails) -> str:
         return detail["msg"].removeprefix("Value error, ")
     field = str(detail["loc"][0])
     name = field.upper()
-    value = "not usable" if field in _SECRET else str(detail["input"])[:80]
+    value = "invalid" if field in _SECRET else str(detail["input"])[:80]
     known = LocalSettings.model_fields.get(field)
     bound = f"must be {known.description}" if known is not None else detail["msg"]
     return f"{name} is {value}: {bound}"

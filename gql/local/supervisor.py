@@ -1,199 +1,160 @@
-"""Starts programs in order, watches them, and ends them in the opposite order.
+"""Starts programs in order, watches them, and stops them in reverse order.
 
-Ours, in some 150 lines, because the process managers on the package index end all their programs at the same moment:
-Valkey would be gone while the worker still finishes its task. What runs, and when it counts as answering, is told by
-children; how one program is started and ended is child's work.
+Process managers on the package index stop all programs at the same moment: Valkey would be gone while the worker still
+finishes its task.
 """
 
 from __future__ import annotations
 
-import asyncio
+import queue
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from gql.local import guardian
 from gql.local.child import Child
-from gql.local.errors import CannotRun
+from gql.local.errors import LocalRunError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from gql.local.child import ChildSpec
     from gql.local.console import Console
+    from gql.local.programs import Program
 
-# A second SIGINT sooner than this is the first one, come twice: from the terminal, and passed on by a parent.
-_SAME_INTERRUPT_SECONDS: Final = 0.5
-_GUARDIAN_SECONDS: Final = 2.0
+_READY_POLL_SECONDS: Final = 0.05
+# Between SIGKILLs to a group that is still there.
+_KILL_POLL_SECONDS: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Programs to start together; the next stage begins when `answer` returns.
-
-    `answer` raises CannotRun when it has waited long enough.
-    """
-
-    children: tuple[ChildSpec, ...]
-    answer: Callable[[], Awaitable[None]]
+class _StopRequested(Exception):
+    """SIGINT, SIGTERM or SIGHUP was received."""
 
 
 class Supervisor:
-    """One run, from the first program's start to the last one's end.
+    """One run, from the first program's start to the last one's exit.
 
     Args:
-        console: where all output goes.
-        inherited: file descriptors that all children keep open.
+        console: receives all output.
+        inherited: file descriptors that all programs keep open.
     """
 
     def __init__(self, console: Console, inherited: tuple[int, ...] = ()) -> None:
         self._console = console
         self._inherited = inherited
         self._children: list[Child] = []
-        self._interrupted_at: float | None = None
-        self._hurried = False
+        self._running: set[Child] = set()
+        # Signals received and children that exited. SimpleQueue.put may be called from a signal handler.
+        self._events: queue.SimpleQueue[signal.Signals | Child] = queue.SimpleQueue()
 
-    async def run(self, stages: Sequence[Stage], url: str) -> None:
-        """Start all stages, say that they are ready, and return when told to stop by SIGINT, SIGTERM or SIGHUP.
+    def run(self, programs: Sequence[Program], url: str) -> None:
+        """Start the programs, print that they are ready, and return after SIGINT, SIGTERM or SIGHUP.
 
         Raises:
-            CannotRun: a program ended by itself, or did not answer, or had to be killed because of a second Ctrl-C.
-                Whatever happens, nothing is left running.
+            LocalRunError: a program exited or was not ready in time. All programs have been stopped.
         """
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        with self._obeying_signals(), Guardian(self._inherited) as self._guardian:
+        with self._handled_signals(), _guardian(self._inherited) as register:
             try:
-                await self._unless_over(self._start(stages))
-                if not self._over.done():
-                    self._console.ready(url)
-                    await self._over
+                for program in programs:
+                    self._console.own_line(f"starting {program.name}")
+                    child = Child(program, self._console, self._inherited, self._events.put)
+                    self._children.append(child)
+                    self._running.add(child)
+                    register(child)
+                    self._wait_until_ready(program)
+                self._console.ready(url)
+                while True:
+                    self._watch(None)
+            except _StopRequested:
+                pass
             finally:
-                self._close()
-                await self._end_all()
-        if self._hurried:
-            raise CannotRun("killed by a second Ctrl-C: what was running is taken up again by the next run")
+                self._stop_all()
 
-    async def _start(self, stages: Sequence[Stage]) -> None:
-        for stage in stages:
-            for spec in stage.children:
-                await self._start_child(spec)
-            await stage.answer()
+    def _wait_until_ready(self, program: Program) -> None:
+        deadline = time.monotonic() + program.ready_seconds
+        while (missing := program.missing()) is not None:
+            if time.monotonic() > deadline:
+                raise LocalRunError(f"not ready within {program.ready_seconds:g} s: {missing}. See the lines above")
+            self._watch(_READY_POLL_SECONDS)
+        self._watch(0)
 
-    async def _start_child(self, spec: ChildSpec) -> None:
-        self._console.say(f"starting {spec.name}")
-        child = await Child.start(spec, self._console, self._inherited)
-        self._children.append(child)
-        self._guardian.watch(child)
-        child.ended.add_done_callback(lambda _: self._on_child_end(child))
+    def _watch(self, seconds: float | None) -> None:
+        """Wait for `seconds`, or without limit if None. Raises when a signal arrives or a program exits."""
+        event = self._next_event(seconds)
+        if isinstance(event, Child):
+            raise LocalRunError(event.exit_report())
+        if event is not None:
+            raise _StopRequested
 
-    def _on_child_end(self, child: Child) -> None:
-        self._guardian.forget(child)
-        if not self._over.done():
-            self._over.set_exception(CannotRun(child.last_words()))
+    def _next_event(self, seconds: float | None) -> signal.Signals | Child | None:
+        try:
+            event = self._events.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        if isinstance(event, Child):
+            self._running.discard(event)
+        return event
 
-    async def _unless_over(self, work: Coroutine[None, None, None]) -> None:
-        """Do the work, but no longer than until a child ends or a signal comes.
-
-        Raises:
-            CannotRun: the work failed, or a child ended.
-        """
-        task = asyncio.create_task(work)
-        await asyncio.wait({task, self._over}, return_when=asyncio.FIRST_COMPLETED)
-        if self._over.done():
-            task.cancel()
-            with suppress(asyncio.CancelledError, CannotRun):
-                await task
-            self._over.result()
-        else:
-            task.result()
-
-    def _close(self) -> None:
-        """From here on, that a child ends is no news."""
-        if not self._over.done():
-            self._over.set_result(None)
-
-    async def _end_all(self) -> None:
-        if self._children:
-            names = ", ".join(child.spec.name for child in reversed(self._children))
-            self._console.say(f"stopping {names}")
+    def _stop_all(self) -> None:
+        """Stop the children, last started first. Further signals change nothing: the time is bounded."""
+        if not self._children:
+            return
+        self._console.own_line(f"stopping {', '.join(child.program.name for child in reversed(self._children))}")
         deadline = time.monotonic()
         for child in reversed(self._children):
-            # What one does not use of its time is the next one's.
-            deadline += child.spec.stop_seconds
-            await child.end(deadline - time.monotonic())
-        if self._children:
-            self._console.say("stopped")
+            # Time that one program does not need is available to the next.
+            deadline += child.program.stop_seconds
+            child.terminate()
+            while child in self._running:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    self._console.own_line(f"{child.program.name} did not stop in time: killed")
+                    child.kill()
+                self._next_event(max(remaining, _KILL_POLL_SECONDS))
+        self._console.own_line("stopped")
 
     @contextmanager
-    def _obeying_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        obeyed = [signal.SIGINT, signal.SIGTERM]
+    def _handled_signals(self) -> Iterator[None]:
+        numbers = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
-            obeyed.append(signal.SIGHUP)
-        for number in obeyed:
-            loop.add_signal_handler(number, self._on_signal, number)
+            numbers.append(signal.SIGHUP)
+        previous = {
+            number: signal.signal(number, lambda received, _: self._events.put(signal.Signals(received)))
+            for number in numbers
+        }
         try:
             yield
         finally:
-            for number in obeyed:
-                loop.remove_signal_handler(number)
-
-    def _on_signal(self, number: signal.Signals) -> None:
-        now = time.monotonic()
-        self._close()
-        if self._interrupted_at is None:
-            self._interrupted_at = now
-        elif number == signal.SIGINT and now - self._interrupted_at > _SAME_INTERRUPT_SECONDS:
-            self._hurried = True
-            for child in self._children:
-                child.kill()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
-class Guardian:
-    """The process that outlives this one, to end its children should it be killed."""
+@contextmanager
+def _guardian(inherited: tuple[int, ...]) -> Iterator[Callable[[Child], None]]:
+    """Run the guardian. Gives the function that registers a child with it."""
+    process = subprocess.Popen(  # noqa: S603 - a file of this package
+        (sys.executable, "-I", "-S", guardian.__file__),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=inherited,
+        text=True,
+        bufsize=1,
+    )
+    lines = cast("IO[str]", process.stdin)
 
-    def __init__(self, inherited: tuple[int, ...] = ()) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - a file of ours
-            (sys.executable, "-I", "-S", str(Path(guardian.__file__))),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=inherited,
-            text=True,
-            bufsize=1,
-        )
+    def write(line: str) -> None:
+        # The guardian may have been killed: harmless while this process lives.
+        with suppress(OSError, ValueError):
+            lines.write(f"{line}\n")
 
-    def __enter__(self) -> Self:
-        """It was started with the object."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """All children are gone: let it go too."""
-        if self._process.stdin is not None:
-            with suppress(OSError):
-                self._process.stdin.close()
-        try:
-            self._process.wait(_GUARDIAN_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def watch(self, child: Child) -> None:
-        """End this child too."""
-        self._tell(f"+{child.pid} {child.spec.stop_seconds}")
-
-    def forget(self, child: Child) -> None:
-        """It is gone: its number may soon be another's."""
-        self._tell(f"-{child.pid}")
-
-    def _tell(self, message: str) -> None:
-        if self._process.stdin is not None:
-            # Killed by somebody: nothing that needs mending as long as this process lives.
-            with suppress(OSError, ValueError):
-                self._process.stdin.write(f"{message}\n")
+    try:
+        yield lambda child: write(f"{child.pid} {child.program.stop_seconds}")
+    finally:
+        write("done")
+        with suppress(OSError):
+            lines.close()
+        process.wait()

@@ -1,8 +1,8 @@
-"""Ctrl-C under `make`: who gets it.
+"""Ctrl-C under `make`: which process receives it.
 
-The terminal sends SIGINT to all processes in its foreground group, so to make as well. Make would wait for us and then
-die of the signal, and its caller would see a failure (130) where all ended well. So while the system runs, the
-foreground is this process alone, as it would be if a shell had started it. Make then sees a program that ended with 0.
+The terminal sends SIGINT to all processes of its foreground group, so to make as well. Make would wait for this process
+and then report a failure (exit code 130) although everything stopped as it should. So this process becomes the only
+one in the foreground while the system runs, as if a shell had started it. Make then sees exit code 0.
 
 Ctrl-Z is ignored meanwhile: the shell waits for make, which would never learn that it should stop.
 """
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def in_foreground_alone() -> Iterator[None]:
-    """Take the terminal from the group that started us, and give it back afterwards.
+def own_foreground_group() -> Iterator[None]:
+    """Make this process its own foreground group, and restore the previous one afterwards.
 
-    Does nothing without a terminal, in the background, or where a shell made us a group already.
+    Does nothing without a terminal, in the background, or if a shell has given this process its own group.
     """
     group = os.getpgrp()
     if not _shares_foreground(group):
         yield
         return
-    # Giving the terminal back is done from the background, which would stop us.
+    # The terminal is given back from the background, where SIGTTOU would stop this process.
     previous = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTSTP, signal.SIGTTOU)}
     try:
         os.setpgid(0, 0)
         os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())
-        threading.Thread(target=_pass_on_hangup, args=(sys.stdin.fileno(),), name="hangup", daemon=True).start()
+        threading.Thread(target=_forward_hangup, args=(sys.stdin.fileno(),), name="hangup", daemon=True).start()
         yield
     finally:
         with suppress(OSError):  # the terminal was closed
@@ -52,9 +52,9 @@ def _shares_foreground(group: int) -> bool:
         return False
 
 
-def _pass_on_hangup(terminal: int) -> None:
-    """Tell ourselves that the terminal was closed: it tells its session's leader alone, which may be make."""
+def _forward_hangup(terminal: int) -> None:
+    """Raise SIGHUP here when the terminal closes: the kernel sends it to the session leader only, which may be make."""
     poll = select.poll()
-    poll.register(terminal, 0)  # no event but those that are always reported: hang-up and error
+    poll.register(terminal, 0)  # only hang-up and error, which are always reported
     poll.poll()
     os.kill(os.getpid(), signal.SIGHUP)

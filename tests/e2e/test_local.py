@@ -29,7 +29,7 @@ READY_SECONDS = 60
 
 @contextmanager
 def local_run(folder: Path, port: int, data: str = "data", **environment: str) -> Iterator[Program]:
-    """A run that has said it is ready; ended by the test, or else here."""
+    """A run that has printed Ready; stopped by the test, or at the end of the block."""
     settings = {"PORT": str(port), "DATA_DIR": str(folder / data), "WORKERS": "1"} | environment
     program = start(COMMAND, folder / "log", settings)
     try:
@@ -73,7 +73,7 @@ def is_complete(port: int, request_id: str) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_works_ends_politely_and_knows_its_jobs_when_started_again(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_run_stops_gracefully_and_a_restart_knows_its_jobs(tmp_path: Path, number: signal.Signals) -> None:
     port = free_port()
     with local_run(tmp_path, port) as program:
         request_id = submit(port)
@@ -87,7 +87,7 @@ def test_it_works_ends_politely_and_knows_its_jobs_when_started_again(tmp_path: 
         assert status(port, request_id) == {"status": "complete", "result": [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]}
 
 
-def test_two_run_side_by_side_but_not_on_one_folder(tmp_path: Path) -> None:
+def test_two_runs_need_two_data_folders(tmp_path: Path) -> None:
     ports = (free_port(), free_port())
     with local_run(tmp_path, ports[0], "one"), local_run(tmp_path, ports[1], "two"):
         request_id = submit(ports[0])
@@ -100,7 +100,7 @@ def test_two_run_side_by_side_but_not_on_one_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("word", "name"), [("celery", "worker"), ("uvicorn", "api"), ("valkey-server", "valkey")])
-def test_a_program_that_is_killed_ends_the_run_with_a_line_that_names_it(tmp_path: Path, word: str, name: str) -> None:
+def test_a_killed_program_stops_the_run_and_is_named(tmp_path: Path, word: str, name: str) -> None:
     with local_run(tmp_path, free_port()) as program:
         processes = family(program)
         member(program, word).kill()
@@ -109,7 +109,7 @@ def test_a_program_that_is_killed_ends_the_run_with_a_line_that_names_it(tmp_pat
         assert not left(processes)
 
 
-def test_when_the_run_itself_is_killed_its_programs_end_and_its_folder_can_be_used_again(tmp_path: Path) -> None:
+def test_the_programs_of_a_killed_run_stop_and_release_the_data_folder(tmp_path: Path) -> None:
     port = free_port()
     with local_run(tmp_path, port) as program:
         request_id = submit(port)
@@ -121,7 +121,7 @@ def test_when_the_run_itself_is_killed_its_programs_end_and_its_folder_can_be_us
         assert status(port, request_id)["status"] == "complete"
 
 
-def test_a_reader_that_does_not_read_does_not_keep_it_from_ending(tmp_path: Path) -> None:
+def test_output_that_nobody_reads_does_not_block_the_stop(tmp_path: Path) -> None:
     port = free_port()
     environment = os.environ | {"PORT": str(port), "DATA_DIR": str(tmp_path), "WORKERS": "1"}
     with subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
@@ -136,7 +136,7 @@ def test_a_reader_that_does_not_read_does_not_keep_it_from_ending(tmp_path: Path
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
-def test_ctrl_c_in_the_terminal_of_make_run_is_a_success(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_terminal_of_make_run_exits_with_0(tmp_path: Path) -> None:
     """In a copy of the Makefile's recipe: the same make, terminal and process group, without an installation."""
     makefile = tmp_path / "Makefile"
     makefile.write_text(f"run:\n\t@exec {' '.join(COMMAND)}\n")
@@ -145,17 +145,17 @@ def test_ctrl_c_in_the_terminal_of_make_run_is_a_success(tmp_path: Path) -> None
     if pid == 0:
         os.chdir(ROOT)
         os.execvpe("make", ["make", "-f", str(makefile), "run"], os.environ | environment)  # noqa: S606 - make, with a terminal
-    shown = b""
-    while b"Ready" not in shown:
-        shown += os.read(terminal, 65_536)
+    printed = b""
+    while b"Ready" not in printed:
+        printed += os.read(terminal, 65_536)
     began = time.monotonic()
     os.write(terminal, b"\x03")
     while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
         assert time.monotonic() < began + 10
-        shown += _read_what_is_there(terminal)
+        printed += _read_what_is_there(terminal)
     os.close(terminal)
-    assert os.waitstatus_to_exitcode(ended[1]) == 0, shown
-    assert b"***" not in shown
+    assert os.waitstatus_to_exitcode(ended[1]) == 0, printed
+    assert b"***" not in printed
 
 
 def _read_what_is_there(terminal: int) -> bytes:

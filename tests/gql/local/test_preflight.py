@@ -8,15 +8,15 @@ import pytest
 import redis
 
 from gql.local import preflight
-from gql.local.errors import CannotRun
+from gql.local.errors import LocalRunError
 from tests import programs
 from tests.programs import Valkey
 
 
-def test_a_port_in_use_is_named_with_another_to_choose() -> None:
+def test_a_port_in_use_is_named_with_an_alternative() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(CannotRun, match=rf"^port {port} on 127.0.0.1 is in use: .*PORT=\d+ make run$"):
+        with pytest.raises(LocalRunError, match=rf"^port {port} on 127.0.0.1 is in use\. .*PORT=\d+ make run$"):
             preflight.check_port("127.0.0.1", port)
 
 
@@ -27,22 +27,22 @@ def test_a_free_port_stays_free() -> None:
 
 
 @pytest.mark.parametrize("host", ["198.51.100.7", "no such host", "a..b"])
-def test_a_host_that_is_not_here_is_named(host: str) -> None:
-    with pytest.raises(CannotRun, match=f"^HOST is {host}: .*HOST=127.0.0.1"):
+def test_a_host_that_is_not_an_address_of_this_machine_is_refused(host: str) -> None:
+    with pytest.raises(LocalRunError, match=f"^HOST is {host}: .*HOST=127.0.0.1"):
         preflight.check_port(host, programs.free_port())
 
 
-def test_a_folder_that_is_a_file_cannot_be_written(tmp_path: Path) -> None:
+def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(CannotRun, match="can't be written"), preflight.locked(folder):
+        with pytest.raises(LocalRunError, match="cannot be written"), preflight.locked(folder):
             pass
 
 
-def test_a_folder_has_one_run_at_a_time(tmp_path: Path) -> None:
+def test_a_data_folder_is_locked_for_one_run(tmp_path: Path) -> None:
     with (
         preflight.locked(tmp_path),
-        pytest.raises(CannotRun, match=f"in use by process {os.getpid()}: stop it"),
+        pytest.raises(LocalRunError, match=rf"in use by process {os.getpid()}\. Stop it"),
         preflight.locked(tmp_path),
     ):
         pass
@@ -50,12 +50,12 @@ def test_a_folder_has_one_run_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_stays_locked_while_a_program_of_a_killed_run_uses_it(tmp_path: Path) -> None:
+def test_a_data_folder_stays_locked_while_a_program_of_a_killed_run_uses_it(tmp_path: Path) -> None:
     with preflight.locked(tmp_path) as lock:
         left = subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE, pass_fds=(lock,))
     (tmp_path / "lock").write_text("999999999\n")
     with left:
-        with pytest.raises(CannotRun, match="of a run that was killed"), preflight.locked(tmp_path):
+        with pytest.raises(LocalRunError, match="of a killed run"), preflight.locked(tmp_path):
             pass
         left.kill()
     with preflight.locked(tmp_path):
@@ -66,31 +66,33 @@ def test_a_server_that_answers_passes(valkey: Valkey) -> None:
     preflight.check_broker(valkey.url)
 
 
-def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
+def test_an_unreachable_server_is_named_without_its_password() -> None:
     port = programs.free_port()
-    with pytest.raises(CannotRun, match=f"^REDIS_URL redis://127.0.0.1:{port}/0 can't be reached") as error:
+    with pytest.raises(
+        LocalRunError, match=f"^REDIS_URL redis://127.0.0.1:{port}/0 does not answer .*refused"
+    ) as error:
         preflight.check_broker(f"redis://user:secret@127.0.0.1:{port}/0")
     assert "secret" not in str(error.value)
 
 
-def test_a_wrong_password_is_called_that_and_not_shown(tmp_path: Path) -> None:
+def test_a_wrong_password_is_reported_and_not_printed(tmp_path: Path) -> None:
     with programs.valkey(tmp_path) as server, redis.Redis(port=server.port) as client:
         client.config_set("requirepass", "right")
         for url in (server.url, server.url.replace("//", "//:secret@")):
-            with pytest.raises(CannotRun, match="refuses the user or password") as error:
+            with pytest.raises(LocalRunError, match="wrong or missing user or password") as error:
                 preflight.check_broker(url)
             assert "secret" not in str(error.value)
         client.execute_command("AUTH", "right")
         client.config_set("requirepass", "")
 
 
-def test_a_silent_server_is_not_waited_for_long() -> None:
+def test_a_server_that_does_not_answer_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        with pytest.raises(CannotRun, match="gave no answer within 2 s"):
+        with pytest.raises(LocalRunError, match="Timeout"):
             preflight.check_broker(url)
 
 
-def test_an_unknown_host_name_is_called_that() -> None:
-    with pytest.raises(CannotRun, match="not known here"):
+def test_an_unknown_host_name_is_reported() -> None:
+    with pytest.raises(LocalRunError, match="not known"):
         preflight.check_broker("redis://no-such-host.invalid:6379/0")

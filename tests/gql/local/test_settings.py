@@ -2,33 +2,33 @@ from pathlib import Path
 
 import pytest
 
-from gql.local.errors import CannotRun
+from gql.local.errors import LocalRunError
 from gql.local.settings import ROOT, read_settings
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("PORT", "abc", "PORT is abc: must be a whole number from 1 to 65535"),
         ("PORT", "70000", "PORT is 70000: must be"),
         ("WORKERS", "0", "WORKERS is 0: must be"),
-        ("REDIS_URL", "foo", "REDIS_URL is not usable: must be redis://"),
+        ("REDIS_URL", "foo", "REDIS_URL is invalid: must be redis://"),
         ("QUEUE_CAPACITY", "none", "QUEUE_CAPACITY is none"),
     ],
 )
-def test_a_bad_value_is_one_line_with_its_name_and_bound(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+def test_an_invalid_value_is_one_line_with_its_name_and_bound(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(CannotRun) as error:
+    with pytest.raises(LocalRunError) as error:
         read_settings()
-    assert str(error.value).startswith(said)
+    assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
 
 
-def test_a_password_in_a_bad_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_in_an_invalid_url_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "nonsense://user:secret@host")
-    with pytest.raises(CannotRun) as error:
+    with pytest.raises(LocalRunError) as error:
         read_settings()
     assert "secret" not in str(error.value)
 
@@ -42,7 +42,7 @@ def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.workers >= 1
 
 
-def test_a_relative_folder_is_seen_from_where_the_command_was_given(
+def test_a_relative_folder_is_relative_to_the_working_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,34 +1,46 @@
-"""With little programs of Python in place of Valkey, worker and API."""
+"""With small Python programs in place of Valkey, worker and API."""
 
-import asyncio
+from __future__ import annotations
+
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from gql.local.child import ChildSpec
 from gql.local.console import Console
-from gql.local.errors import CannotRun
-from gql.local.supervisor import Stage, Supervisor
-from tests.waiting import eventually, wait_until
+from gql.local.errors import LocalRunError
+from gql.local.programs import Program
+from gql.local.supervisor import Supervisor
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 URL = "http://127.0.0.1:1"
-OBEDIENT = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit('bye')); print('up'); signal.pause()"
-DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up')\nwhile True: signal.pause()"
-PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {DEAF!r}]); {OBEDIENT}"
+STOPS = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit('bye')); print('up'); signal.pause()"
+IGNORES_SIGTERM = """\
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('up')
+while True: signal.pause()
+"""
+PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {IGNORES_SIGTERM!r}]); {STOPS}"
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Iterator[Path]:
-    """A file in which all that a console shows is."""
+    """A file with everything that a console wrote."""
     path = tmp_path / "output"
     path.touch()
-    # The whole run's Valkey and worker are children of ours too.
+    # The whole test run's Valkey and worker are children of this process too.
     before = set(psutil.Process().children(recursive=True))
     yield path
     wait_until(lambda: not children_since(before), explain=lambda: str(children_since(before)))
@@ -38,43 +50,52 @@ def children_since(before: set[psutil.Process]) -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True)) - before
 
 
-async def supervise(output: Path, *stages: Stage) -> None:
+def supervise(output: Path, *programs: Program) -> None:
     file = os.open(output, os.O_WRONLY | os.O_APPEND)
-    names = [spec.name for stage in stages for spec in stage.children]
-    console = Console(names, colour=False, output=file, errors=file)
+    console = Console([program.name for program in programs], colour=False, output=file, errors=file)
     try:
-        await Supervisor(console).run(stages, URL)
+        Supervisor(console).run(programs, URL)
     finally:
         console.close()
         os.close(file)
 
 
-def stage(name: str, program: str, answer: Callable[[], Awaitable[None]], seconds: float = 5) -> Stage:
+def program(name: str, code: str, missing: Callable[[], str | None], seconds: float = 5) -> Program:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return Stage((ChildSpec(name, (sys.executable, "-c", program), environment, seconds),), answer)
+    return Program(name, (sys.executable, "-c", code), environment, seconds, missing, ready_seconds=20)
 
 
-def shown(output: Path) -> str:
-    return output.read_text()
+def until_printed(output: Path, text: str) -> Callable[[], str | None]:
+    return lambda: None if text in output.read_text() else f"{text} is not printed"
 
 
-def shows(output: Path, text: str) -> Callable[[], Awaitable[None]]:
-    async def seen() -> bool:
-        return text in shown(output)
+@contextmanager
+def meanwhile(output: Path, text: str, action: Callable[[], object]) -> Iterator[None]:
+    """Run the block, and the action in another thread once the text is printed."""
 
-    return lambda: eventually(seen)
+    def act() -> None:
+        wait_until(lambda: text in output.read_text())
+        action()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
-async def when_shown(output: Path, text: str, number: signal.Signals) -> None:
-    await shows(output, text)()
-    os.kill(os.getpid(), number)
+def signalled(output: Path, text: str, number: signal.Signals = signal.SIGTERM) -> AbstractContextManager[None]:
+    return meanwhile(output, text, lambda: os.kill(os.getpid(), number))
 
 
-async def test_programs_start_in_order_and_end_in_the_opposite_order(output: Path) -> None:
-    first = stage("one", OBEDIENT, shows(output, "one   | up"))
-    second = stage("three", OBEDIENT, shows(output, "three | up"))
-    await asyncio.gather(supervise(output, first, second), when_shown(output, "Ready", signal.SIGTERM))
-    assert shown(output).splitlines() == [
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_programs_start_in_order_and_stop_in_reverse_order(output: Path, number: signal.Signals) -> None:
+    first = program("one", STOPS, until_printed(output, "one   | up"))
+    second = program("three", STOPS, until_printed(output, "three | up"))
+    with signalled(output, "Ready", number):
+        supervise(output, first, second)
+    assert output.read_text().splitlines() == [
         "run   | starting one",
         "one   | up",
         "run   | starting three",
@@ -87,67 +108,93 @@ async def test_programs_start_in_order_and_end_in_the_opposite_order(output: Pat
     ]
 
 
-async def test_a_program_that_ends_by_itself_ends_the_others_and_is_named_with_its_last_words(output: Path) -> None:
-    first = stage("one", OBEDIENT, shows(output, "one | up"))
-    second = stage("two", "import sys; print('no money'); sys.exit(3)", shows(output, "never"))
-    with pytest.raises(CannotRun) as error:
-        await supervise(output, first, second)
-    assert str(error.value) == "two ended by itself with exit code 3; the last it said:\n  no money"
-    assert "one | bye" in shown(output)
-    assert "Ready" not in shown(output)
+def test_a_program_that_exits_stops_the_others_and_is_named_with_its_last_output(output: Path) -> None:
+    first = program("one", STOPS, until_printed(output, "one | up"))
+    second = program("two", "import sys; print('no money'); sys.exit(3)", until_printed(output, "never"))
+    with pytest.raises(LocalRunError) as error:
+        supervise(output, first, second)
+    assert str(error.value) == "two exited with code 3; last output:\n  no money"
+    assert "one | bye" in output.read_text()
+    assert "Ready" not in output.read_text()
 
 
-async def test_a_program_that_is_killed_later_is_named_with_the_signal(output: Path) -> None:
-    only = stage("one", f"import os; print('id', os.getpid()); {OBEDIENT}", shows(output, "up"))
+def test_a_program_that_is_killed_is_named_with_the_signal(output: Path) -> None:
+    only = program("one", f"import os; print('id', os.getpid()); {STOPS}", until_printed(output, "up"))
 
-    async def kill() -> None:
-        await shows(output, "Ready")()
-        os.kill(int(shown(output).split("id ")[1].split()[0]), signal.SIGKILL)
+    def kill() -> None:
+        os.kill(int(output.read_text().split("id ")[1].split()[0]), signal.SIGKILL)
 
-    with pytest.raises(CannotRun, match="one was killed by SIGKILL"):
-        await asyncio.gather(supervise(output, only), kill())
-
-
-async def test_one_that_does_not_obey_is_killed_in_time(output: Path) -> None:
-    deaf = stage("deaf", DEAF, shows(output, "up"), seconds=0.5)
-    started = asyncio.create_task(supervise(output, deaf))
-    await when_shown(output, "Ready", signal.SIGTERM)
-    began = time.monotonic()
-    await started
-    assert time.monotonic() - began < 3
-    assert "deaf did not end within 0.5 s: killed" in shown(output)
+    with meanwhile(output, "Ready", kill), pytest.raises(LocalRunError, match="one was killed by SIGKILL"):
+        supervise(output, only)
 
 
-async def test_what_a_program_started_ends_with_it(output: Path) -> None:
-    program = stage("one", PARENT, shows(output, "one | up\none | up"))
+def test_a_program_that_ignores_sigterm_is_killed_in_time(output: Path) -> None:
+    stubborn = program("one", IGNORES_SIGTERM, until_printed(output, "up"), seconds=0.5)
+    ready_at: list[float] = []
+
+    def terminate() -> None:
+        ready_at.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with meanwhile(output, "Ready", terminate):
+        supervise(output, stubborn)
+    assert time.monotonic() - ready_at[0] < 3
+    assert "one did not stop in time: killed" in output.read_text()
+
+
+def test_the_children_of_a_program_are_killed_with_it(output: Path) -> None:
+    only = program("one", PARENT, until_printed(output, "one | up\none | up"))
     before = set(psutil.Process().children(recursive=True))
-    task = asyncio.create_task(supervise(output, program))
-    await shows(output, "Ready")()
-    family = children_since(before)
-    os.kill(os.getpid(), signal.SIGTERM)
-    await task
-    assert len(family) == 3, "guardian, program and its own child"
+    family: set[psutil.Process] = set()
+
+    def terminate() -> None:
+        family.update(children_since(before))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with meanwhile(output, "Ready", terminate):
+        supervise(output, only)
+    assert len(family) == 3, "guardian, program and its child"
     assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
-async def test_a_second_interrupt_kills_at_once(output: Path) -> None:
-    task = asyncio.create_task(supervise(output, stage("deaf", DEAF, shows(output, "up"), seconds=60)))
-    await when_shown(output, "Ready", signal.SIGINT)
-    while not task.done():  # as a person would press it, again and again
-        os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.sleep(0.2)
-    with pytest.raises(CannotRun, match="killed by a second Ctrl-C"):
-        await task
+def test_further_signals_do_not_interrupt_the_stop(output: Path) -> None:
+    slow = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), sys.exit('bye'))); "
+    only = program("one", f"{slow} print('up'); signal.pause()", until_printed(output, "up"))
+
+    def interrupt() -> None:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with signalled(output, "Ready"), meanwhile(output, "stopping", interrupt):
+        supervise(output, only)
+    assert output.read_text().endswith("one | bye\nrun | stopped\n")
 
 
-async def test_a_signal_before_all_answer_ends_what_was_started(output: Path) -> None:
-    only = stage("one", OBEDIENT, shows(output, "never"))
-    await asyncio.gather(supervise(output, only), when_shown(output, "up", signal.SIGTERM))
-    assert "one | bye" in shown(output)
-    assert "Ready" not in shown(output)
+def test_a_signal_before_all_programs_are_ready_stops_those_that_were_started(output: Path) -> None:
+    only = program("one", STOPS, until_printed(output, "never"))
+    with signalled(output, "up"):
+        supervise(output, only)
+    assert "one | bye" in output.read_text()
+    assert "Ready" not in output.read_text()
 
 
-async def test_a_program_that_does_not_exist_is_named(output: Path) -> None:
-    missing = Stage((ChildSpec("one", ("/no/such/program",), {}, 1),), shows(output, "never"))
-    with pytest.raises(CannotRun, match=r"one can't be started: .*no/such/program"):
-        await supervise(output, missing)
+def test_a_program_that_is_not_ready_in_time_stops_the_run(output: Path) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    only = Program("one", (sys.executable, "-c", STOPS), environment, 5, lambda: "no answer", ready_seconds=0)
+    with pytest.raises(LocalRunError, match=r"^not ready within 0 s: no answer"):
+        supervise(output, only)
+
+
+def test_a_program_that_does_not_exist_is_named(output: Path) -> None:
+    missing = Program("one", ("/no/such/program",), {}, 1)
+    with pytest.raises(LocalRunError, match=r"one cannot be started: .*no/such/program"):
+        supervise(output, missing)
+
+
+def test_bytes_that_are_not_utf_8_are_replaced_and_long_lines_split(output: Path) -> None:
+    code = "import sys; sys.stdout.buffer.write(b'a\\xffb\\r\\n' + b'x' * 40_000 + b'\\n'); sys.exit(1)"
+    with pytest.raises(LocalRunError):
+        supervise(output, program("one", code, until_printed(output, "never")))
+    lines = [line.removeprefix("one | ") for line in output.read_text().splitlines() if line.startswith("one")]
+    assert lines[0] == "a\ufffdb"
+    assert [len(line) for line in lines[1:]] == [16_384, 16_384, 7_232]
