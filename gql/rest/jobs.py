@@ -247,7 +247,7 @@ def _status() -> dict[int | str, dict[str, Any]]:
             "value": {
                 "status": "failed",
                 "result": None,
-                "error": {"reason": "WORKER_LOST", "message": "segment 0 was lost by 3 workers, of 3 allowed"},
+                "error": {"reason": "WORKER_LOST", "message": "segment 0 lost its worker in 3 of 3 attempts"},
             }
         },
     }

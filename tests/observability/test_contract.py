@@ -84,7 +84,7 @@ def test_words_are_those_of_the_code() -> None:
     assert finished["job.status"] == frozenset(status.value for status in JobStatus if status.is_final)
     assert finished["job.failure.reason"] == frozenset(reason.value for reason in FailureReason)
     script = (ROOT / "tasks/storage/lua/submit_job.lua").read_text(encoding="utf-8")
-    outcomes = re.findall(r"count\('submissions', A\.queue, '(\w+)'\)", script)
+    outcomes = re.findall(r"increment_counter\('submissions', ARGS\.queue, '(\w+)'\)", script)
     assert TABLE["job.submissions"].attributes["job.outcome"] == frozenset({*outcomes, "replayed", "conflict"})
 
 

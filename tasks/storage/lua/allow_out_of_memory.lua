@@ -1,5 +1,5 @@
--- Put before the scripts of workers. A server that is out of memory refuses a script whose first write takes some, and
--- lets go on what has written already; to renew a time to live takes none. So new jobs are refused, which leaves memory
--- to those that were accepted: they still end, and by that give it back.
+-- Put in front of workers' scripts. A server at maxmemory refuses a script whose first write needs memory, and lets a
+-- script continue that has written already. Renewing a time-to-live needs none. So new jobs are refused, while accepted
+-- jobs can still end, which frees memory.
 
-keep(P .. 'leases')
+renew_ttl(PREFIX .. 'leases')

@@ -1,7 +1,7 @@
--- Final at once: what a worker still writes for this job is refused. A: job, owner, message.
+-- Cancels a job at once; later writes of its workers are refused. ARGS: job, owner, message.
 -- Returns {'cancelled' | 'refused', snapshot} or {'unknown'}.
 
-if redis.call('EXISTS', job_key(A.job)) == 0 or not is_theirs(A.job) then return { 'unknown' } end
-if not finalise(A.job, 'CANCELLED') then return { 'refused', snapshot(A.job) } end
-changed(A.job)
-return { 'cancelled', snapshot(A.job) }
+if redis.call('EXISTS', job_key(ARGS.job)) == 0 or not is_owned_by_caller(ARGS.job) then return { 'unknown' } end
+if not finish_job(ARGS.job, 'CANCELLED') then return { 'refused', snapshot(ARGS.job) } end
+publish_change(ARGS.job)
+return { 'cancelled', snapshot(ARGS.job) }

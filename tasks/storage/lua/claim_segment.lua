@@ -1,53 +1,55 @@
--- A worker takes a segment. A: job, index, claim (a nonce: asking twice gets the same answer), worker, lease_ms,
--- time_limit_ms, message.
--- Returns {{token, count, start, attempt, milliseconds since submission if this is the job's first claim, else -1, folder,
--- the nearest segment before it that is done, or -1, and its last prime},
--- or nothing when there is nothing to do here; attempts given up; jobs ended}.
+-- Claims a segment for a worker. ARGS: job, index, claim (a nonce: a repeated call gets the same reply), worker,
+-- lease_ms, time_limit_ms, message.
+-- Returns {claim or false, lost attempts, ended jobs}. The claim is {token, count, start, attempt, milliseconds from
+-- submission to the job's first claim (-1: not the first), result id or '', index of the nearest completed segment
+-- before this one or -1, its last prime or ''}.
 
--- Segments are done in about their order: further back than this, counting from there saves little.
-local NEAR = 64
-local function nearest_done(index)
-  for before = index - 1, math.max(0, index - NEAR), -1 do
-    local segment = load_segment(A.job, before)
+-- Segments complete roughly in order. Counting from a segment further back than this saves little.
+local MAX_DISTANCE = 64
+local function nearest_completed_segment(index)
+  for before = index - 1, math.max(0, index - MAX_DISTANCE), -1 do
+    local segment = load_segment(ARGS.job, before)
     if segment.state == 'done' and segment.last then return before, segment.last end
   end
   return -1, ''
 end
 
-local status = get(A.job, 'status')
-if not status or FINAL[status] then return { false, LOST, {} } end
--- Written by a newer version: left to its workers. The message is sent again until one of them gets it.
-if get(A.job, 'format') ~= FORMAT then return { false, LOST, {} } end
+local status = get_field(ARGS.job, 'status')
+if not status or FINAL[status] then return { false, LOST_ATTEMPTS, {} } end
+-- A record of a newer version is left to that version's workers: the message is sent again until one of them takes it.
+if get_field(ARGS.job, 'format') ~= RECORD_FORMAT then return { false, LOST_ATTEMPTS, {} } end
 
-local segment = load_segment(A.job, A.index)
-if segment.state == 'done' then return { false, LOST, {} } end
-local expires = redis.call('ZSCORE', P .. 'leases', member(A.job, A.index))
+local segment = load_segment(ARGS.job, ARGS.index)
+if segment.state == 'done' then return { false, LOST_ATTEMPTS, {} } end
+local expires = redis.call('ZSCORE', PREFIX .. 'leases', segment_member(ARGS.job, ARGS.index))
 local waited = -1
-local reply_lost = expires and segment.claim == A.claim
+local is_repeated_call = expires and segment.claim == ARGS.claim
 
-if not reply_lost then
-  if expires and tonumber(expires) > NOW then return { false, LOST, {} } end
-  -- The message was repeated before anybody saw that the lease had run out.
-  if expires and not lose(A.job, A.index, segment) then return { false, LOST, ended() } end
-
-  segment.state, segment.claim, segment.token = 'leased', A.claim, segment.token + 1
-  segment.claimed_at, segment.worker = NOW, A.worker
-  save_segment(A.job, A.index, segment)
-  redis.call('ZREM', P .. 'sent:' .. get(A.job, 'queue'), member(A.job, A.index))
-  redis.call('ZADD', P .. 'leases', NOW + A.lease_ms, member(A.job, A.index))
-  keep(P .. 'leases')
-  redis.call('HINCRBY', job_key(A.job), 'leased', 1)
-  local moved = move(A.job, 'RUNNING')
-  count('claims', get(A.job, 'queue'))
-  if moved and not get(A.job, 'started_at') then
-    set(A.job, 'started_at', NOW)
-    redis.call('ZADD', P .. 'deadlines', NOW + A.time_limit_ms, A.job)
-    keep(P .. 'deadlines')
-    waited = NOW - tonumber(get(A.job, 'created_at'))
+if not is_repeated_call then
+  if expires and tonumber(expires) > NOW then return { false, LOST_ATTEMPTS, {} } end
+  -- The lease has expired, and this message came before the reconciler noticed.
+  if expires and not lose_attempt(ARGS.job, ARGS.index, segment) then
+    return { false, LOST_ATTEMPTS, ended_snapshots() }
   end
-  -- A lost lease has raised the attempt, which callers see.
-  if moved or expires then changed(A.job) end
+
+  segment.state, segment.claim, segment.token = 'leased', ARGS.claim, segment.token + 1
+  segment.claimed_at, segment.worker = NOW, ARGS.worker
+  save_segment(ARGS.job, ARGS.index, segment)
+  redis.call('ZREM', PREFIX .. 'sent:' .. get_field(ARGS.job, 'queue'), segment_member(ARGS.job, ARGS.index))
+  redis.call('ZADD', PREFIX .. 'leases', NOW + ARGS.lease_ms, segment_member(ARGS.job, ARGS.index))
+  renew_ttl(PREFIX .. 'leases')
+  redis.call('HINCRBY', job_key(ARGS.job), 'leased', 1)
+  local is_started = transition(ARGS.job, 'RUNNING')
+  increment_counter('claims', get_field(ARGS.job, 'queue'))
+  if is_started and not get_field(ARGS.job, 'started_at') then
+    set_fields(ARGS.job, 'started_at', NOW)
+    redis.call('ZADD', PREFIX .. 'deadlines', NOW + ARGS.time_limit_ms, ARGS.job)
+    renew_ttl(PREFIX .. 'deadlines')
+    waited = NOW - tonumber(get_field(ARGS.job, 'created_at'))
+  end
+  -- A lost lease has raised the attempt, which is visible too.
+  if is_started or expires then publish_change(ARGS.job) end
 end
-local near, last = nearest_done(tonumber(A.index))
-return { { segment.token, get(A.job, 'count'), get(A.job, 'start'), segment.lost + 1, waited,
-  get(A.job, 'folder') or '', near, last }, LOST, ended() }
+local nearest_completed, last_prime = nearest_completed_segment(tonumber(ARGS.index))
+return { { segment.token, get_field(ARGS.job, 'count'), get_field(ARGS.job, 'start'), segment.lost + 1, waited,
+  get_field(ARGS.job, 'folder') or '', nearest_completed, last_prime }, LOST_ATTEMPTS, ended_snapshots() }

@@ -1,36 +1,38 @@
--- A segment is computed and kept. The last one ends the job in the same step, and for that it brings the checksum of all.
--- A: length, first, last, sha256 where it is known, message, and those of require_lease.lua; ARGV[2]: the delta-coded primes of a
--- small job, the others' are in files.
--- Returns 'checksum_required' when all that is missing is the checksum, and then nothing has changed; otherwise the jobs that this
--- ended, or nothing when fenced.
+-- Completes a segment whose primes are stored. The job's last segment ends the job in the same step, so it must bring
+-- the checksum of the whole job.
+-- ARGS: length, first, last, sha256 if known, message, and those of require_lease.lua. ARGV[2]: the delta-coded primes
+-- of a small job; empty for jobs with files.
+-- Returns 'checksum_required' if only the checksum is missing, with nothing written; otherwise the jobs that this
+-- ended, or false when fenced.
 
-local segments = tonumber(get(A.job, 'segments'))
-local is_last = tonumber(get(A.job, 'segments_done')) + 1 == segments
-if is_last and not A.sha256 then return 'checksum_required' end
+local segments = tonumber(get_field(ARGS.job, 'segments'))
+local is_last = tonumber(get_field(ARGS.job, 'segments_done')) + 1 == segments
+if is_last and not ARGS.sha256 then return 'checksum_required' end
 
-segment.state, segment.claim, segment.last = 'done', nil, A.last
-save_segment(A.job, A.index, segment)
-redis.call('ZREM', P .. 'leases', member(A.job, A.index))
-redis.call('HINCRBY', job_key(A.job), 'leased', -1)
-redis.call('HINCRBY', job_key(A.job), 'done', A.length)
+segment.state, segment.claim, segment.last = 'done', nil, ARGS.last
+save_segment(ARGS.job, ARGS.index, segment)
+redis.call('ZREM', PREFIX .. 'leases', segment_member(ARGS.job, ARGS.index))
+redis.call('HINCRBY', job_key(ARGS.job), 'leased', -1)
+redis.call('HINCRBY', job_key(ARGS.job), 'done', ARGS.length)
 
-local prefix = tonumber(get(A.job, 'prefix'))
-while prefix < segments and load_segment(A.job, prefix).state == 'done' do prefix = prefix + 1 end
-set(A.job, 'prefix', prefix)
+local prefix = tonumber(get_field(ARGS.job, 'prefix'))
+while prefix < segments and load_segment(ARGS.job, prefix).state == 'done' do prefix = prefix + 1 end
+set_fields(ARGS.job, 'prefix', prefix)
 
-redis.call('HINCRBY', job_key(A.job), 'segments_done', 1)
-if tonumber(A.index) == 0 then set(A.job, 'first', A.first) end
-if tonumber(A.index) == segments - 1 then set(A.job, 'last', A.last) end
+redis.call('HINCRBY', job_key(ARGS.job), 'segments_done', 1)
+if tonumber(ARGS.index) == 0 then set_fields(ARGS.job, 'first', ARGS.first) end
+if tonumber(ARGS.index) == segments - 1 then set_fields(ARGS.job, 'last', ARGS.last) end
 if is_last then
-  if ARGV[2] ~= '' then redis.call('SET', job_key(A.job) .. ':result', ARGV[2], 'PX', A.result_ttl_ms) end
-  set(A.job, 'sha256', A.sha256)
-  finalise(A.job, 'SUCCEEDED')
-  -- How long a job takes, as a moving average over about the last twenty: what a waiting caller is told.
-  local took = NOW - tonumber(get(A.job, 'started_at'))
-  local pace = tonumber(redis.call('GET', P .. 'pace') or took)
-  redis.call('SET', P .. 'pace', string.format('%.3f', pace + (took - pace) / 20), 'PX', A.job_ttl_ms)
+  if ARGV[2] ~= '' then redis.call('SET', job_key(ARGS.job) .. ':result', ARGV[2], 'PX', ARGS.result_ttl_ms) end
+  set_fields(ARGS.job, 'sha256', ARGS.sha256)
+  finish_job(ARGS.job, 'SUCCEEDED')
+  -- Moving average of run times over about the last 20 jobs, for the estimated wait.
+  local run_time = NOW - tonumber(get_field(ARGS.job, 'started_at'))
+  local pace = tonumber(redis.call('GET', PREFIX .. 'pace') or run_time)
+  local average = string.format('%.3f', pace + (run_time - pace) / 20)
+  redis.call('SET', PREFIX .. 'pace', average, 'PX', ARGS.job_ttl_ms)
 else
-  send_following(A.job, 1)
+  send_next_segments(ARGS.job, 1)
 end
-changed(A.job)
-return ended()
+publish_change(ARGS.job)
+return ended_snapshots()

@@ -1,5 +1,6 @@
--- Heartbeat: the worker is alive and still at it. A: lease_ms and those of require_lease.lua. Returns 1, or nothing when fenced.
+-- Extends the lease of a segment that is being computed. ARGS: lease_ms, and those of require_lease.lua.
+-- Returns 1, or false when fenced.
 
-redis.call('ZADD', P .. 'leases', NOW + A.lease_ms, member(A.job, A.index))
-keep(P .. 'leases')
+redis.call('ZADD', PREFIX .. 'leases', NOW + ARGS.lease_ms, segment_member(ARGS.job, ARGS.index))
+renew_ttl(PREFIX .. 'leases')
 return 1

@@ -1,6 +1,5 @@
--- A segment can't be computed, and another try would not help: the job has failed.
--- A: reason, text, message, and those of require_lease.lua. Returns the jobs that this ended, or nothing when
--- fenced.
+-- Fails a job because one of its segments cannot be computed, and another attempt would not help.
+-- ARGS: reason, text, message, and those of require_lease.lua. Returns the jobs that this ended, or false when fenced.
 
-fail(A.job, A.reason, A.text)
-return ended()
+fail_job(ARGS.job, ARGS.reason, ARGS.text)
+return ended_snapshots()

@@ -1,6 +1,6 @@
--- Snapshots of some jobs at one moment. A: jobs (ids), owner. Returns one snapshot or nothing for each, in their order:
--- what belongs to others is as if it were not there.
+-- Reads several jobs at one moment. ARGS: jobs (ids), owner.
+-- Returns a snapshot per id, in order; false for unknown ids and for jobs of other owners.
 
 local found = {}
-for i, id in ipairs(A.jobs) do found[i] = is_theirs(id) and snapshot(id) end
+for i, id in ipairs(ARGS.jobs) do found[i] = is_owned_by_caller(id) and snapshot(id) end
 return found

@@ -1,88 +1,108 @@
--- What all scripts share: put before each of them when it is loaded. Keys and record fields: see tasks/storage/records.py.
--- KEYS[1] is the key prefix, ARGV[1] a JSON object of arguments, ARGV[2] bytes where a script says so.
--- Numbers above 2^43 (starts, primes) travel as strings: Lua prints numbers with 14 digits.
+-- Shared by all scripts, and put in front of each when it is loaded. Keys and record fields: see tasks/storage/keys.py.
+-- KEYS[1] is the key prefix, ARGV[1] a JSON object of arguments, ARGV[2] bytes for scripts that document it.
+-- Integers above 2^43 (starts, primes) are passed as strings: Lua prints numbers with 14 digits.
 
-local P = KEYS[1]
-local A = cjson.decode(ARGV[1])
+local PREFIX = KEYS[1]
+local ARGS = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Of records, as in tasks/storage/records.py.
-local FORMAT = '1'
+-- RECORD_FORMAT in tasks/storage/records.py.
+local RECORD_FORMAT = '1'
 
 local STATUSES = { 'QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED' }
 local FINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
-local MOVES = {
+local TRANSITIONS = {
   QUEUED = { RUNNING = true, CANCELLED = true },
   RUNNING = { QUEUED = true, SUCCEEDED = true, FAILED = true, CANCELLED = true },
 }
 
-local function job_key(id) return P .. 'job:' .. id end
-local function segments_key(id) return P .. 'job:' .. id .. ':segments' end
-local function get(id, field) return redis.call('HGET', job_key(id), field) end
+-- For the caller's telemetry: ids of jobs that this script ended, and attempts that it found lost.
+local ENDED_JOBS, LOST_ATTEMPTS = {}, {}
 
--- Whose a job is: '' is nobody in particular, whose jobs have no such field. A.owner, likewise, is who asks.
-local ASKS = A.owner or ''
-local function owner_of(id) return get(id, 'owner') or '' end
-local function is_theirs(id) return owner_of(id) == ASKS end
+-- No key outlives the last job that it could refer to.
+local function renew_ttl(key) redis.call('PEXPIRE', key, ARGS.job_ttl_ms) end
 
--- Of jobs that have an owner, the open ones of all are listed once more, for the order of all.
-local function owned_key(status) return P .. 'owned:' .. status end
-local function owners_key(owner, name) return P .. 'owner:' .. owner .. ':' .. name end
-local function index_key(status, owner)
-  if owner == '' then return P .. 'jobs:' .. status end
-  return owners_key(owner, 'jobs:' .. status)
-end
-local function set(id, ...) redis.call('HSET', job_key(id), ...) end
-
--- No key outlives the last job it could be about.
-local function keep(key) redis.call('PEXPIRE', key, A.job_ttl_ms) end
-
--- What was done, counted in the step that does it, so that the count is exact whatever is killed. Names: tasks/api/store_metrics.py.
-local function count(...)
-  redis.call('HINCRBY', P .. 'counters', table.concat({ ... }, ' '), 1)
-  keep(P .. 'counters')
+-- Totals for metrics, counted in the step that acts, so they stay exact when a process is killed.
+-- tasks/api/store_metrics.py lists the names.
+local function increment_counter(...)
+  redis.call('HINCRBY', PREFIX .. 'counters', table.concat({ ... }, ' '), 1)
+  renew_ttl(PREFIX .. 'counters')
 end
 
--- For the telemetry of the caller: jobs that this step ended, and attempts that it gave up.
-local ENDED, LOST = {}, {}
+-- Records.
 
-local function list_under(key, id)
+local function job_key(id) return PREFIX .. 'job:' .. id end
+local function segments_key(id) return PREFIX .. 'job:' .. id .. ':segments' end
+local function get_field(id, field) return redis.call('HGET', job_key(id), field) end
+local function set_fields(id, ...) redis.call('HSET', job_key(id), ...) end
+
+-- Owners. '' stands for no owner: jobs submitted without authentication have no such field.
+
+local CALLER = ARGS.owner or ''
+local function owner_of(id) return get_field(id, 'owner') or '' end
+local function is_owned_by_caller(id) return owner_of(id) == CALLER end
+local function owner_key(owner, name) return PREFIX .. 'owner:' .. owner .. ':' .. name end
+
+-- Indexes: ids by status and owner. Open jobs of owners are also in one index for all owners, for the queue position.
+
+local function status_key(status, owner)
+  if owner == '' then return PREFIX .. 'jobs:' .. status end
+  return owner_key(owner, 'jobs:' .. status)
+end
+
+local function all_owners_key(status) return PREFIX .. 'owned:' .. status end
+
+local function add_to_index(key, id)
   redis.call('ZADD', key, 0, id)
-  keep(key)
+  renew_ttl(key)
 end
 
-local function enlist(id, status, owner)
-  list_under(index_key(status, owner), id)
-  if owner ~= '' and not FINAL[status] then list_under(owned_key(status), id) end
+local function add_to_indexes(id, status, owner)
+  add_to_index(status_key(status, owner), id)
+  if owner ~= '' and not FINAL[status] then add_to_index(all_owners_key(status), id) end
 end
 
-local function strike(id, status, owner)
-  redis.call('ZREM', index_key(status, owner), id)
-  if owner ~= '' then redis.call('ZREM', owned_key(status), id) end
+local function remove_from_indexes(id, status, owner)
+  redis.call('ZREM', status_key(status, owner), id)
+  if owner ~= '' then redis.call('ZREM', all_owners_key(status), id) end
 end
 
-local function move(id, to)
-  local from, owner = get(id, 'status'), owner_of(id)
-  if not MOVES[from] or not MOVES[from][to] then return false end
-  strike(id, from, owner)
-  enlist(id, to, owner)
-  set(id, 'status', to)
+-- Removes jobs whose records have expired from the indexes.
+local function remove_expired_jobs()
+  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', PREFIX .. 'expiry', '-inf', NOW, 'LIMIT', 0, 100)) do
+    local id, owner = string.sub(entry, 1, 36), string.sub(entry, 38)
+    for _, status in ipairs(STATUSES) do remove_from_indexes(id, status, owner) end
+    redis.call('ZREM', PREFIX .. 'expiry', entry)
+  end
+end
+
+-- Transitions and events.
+
+-- Returns false if the job's status does not allow the transition.
+local function transition(id, to)
+  local from, owner = get_field(id, 'status'), owner_of(id)
+  if not TRANSITIONS[from] or not TRANSITIONS[from][to] then return false end
+  remove_from_indexes(id, from, owner)
+  add_to_indexes(id, to, owner)
+  set_fields(id, 'status', to)
   return true
 end
 
--- One visible change: every script that changed what a caller can see ends with this, once.
-local function changed(id)
+-- Raises the version and publishes the event. Every script that changed something visible calls this once, at its end.
+local function publish_change(id)
   local version = redis.call('HINCRBY', job_key(id), 'version', 1)
-  keep(job_key(id))
-  keep(segments_key(id))
+  renew_ttl(job_key(id))
+  renew_ttl(segments_key(id))
   local owner = owner_of(id)
-  redis.call('ZADD', P .. 'expiry', NOW + A.job_ttl_ms, owner == '' and id or id .. ' ' .. owner)
-  keep(P .. 'expiry')
-  redis.call('PUBLISH', P .. 'events', id .. ' ' .. version .. ' ' .. NOW)
+  redis.call('ZADD', PREFIX .. 'expiry', NOW + ARGS.job_ttl_ms, owner == '' and id or id .. ' ' .. owner)
+  renew_ttl(PREFIX .. 'expiry')
+  redis.call('PUBLISH', PREFIX .. 'events', id .. ' ' .. version .. ' ' .. NOW)
 end
 
-local function member(id, index) return id .. ':' .. index end
+-- Segments and messages.
+
+local function segment_member(id, index) return id .. ':' .. index end
 
 local function load_segment(id, index)
   local raw = redis.call('HGET', segments_key(id), index)
@@ -94,166 +114,166 @@ local function save_segment(id, index, segment)
   redis.call('HSET', segments_key(id), index, cjson.encode(segment))
 end
 
--- The same text for the same sending of a segment, so that a message can be found again and taken back.
-local function message(id, index, sends)
+-- Always the same text for the same segment and number of sends: a message is removed from its queue by its text.
+local function build_message(id, index, sends)
   local values = {
-    job = id, index = tostring(index), tag = member(id, index) .. ':' .. sends,
-    queue = get(id, 'queue'), traceparent = get(id, 'traceparent') or '',
+    job = id, index = tostring(index), tag = segment_member(id, index) .. ':' .. sends,
+    queue = get_field(id, 'queue'), traceparent = get_field(id, 'traceparent') or '',
   }
-  return (string.gsub(A.message, '@(%l+)@', values))
+  return (string.gsub(ARGS.message, '@(%l+)@', values))
 end
 
-local function send(id, index, segment)
-  local queue = get(id, 'queue')
+local function send_segment(id, index, segment)
+  local queue = get_field(id, 'queue')
   segment.state = 'queued'
   segment.sends = segment.sends + 1
   save_segment(id, index, segment)
-  redis.call('LPUSH', P .. queue, message(id, index, segment.sends))
-  redis.call('ZADD', P .. 'sent:' .. queue, NOW, member(id, index))
-  keep(P .. queue)
-  keep(P .. 'sent:' .. queue)
+  redis.call('LPUSH', PREFIX .. queue, build_message(id, index, segment.sends))
+  redis.call('ZADD', PREFIX .. 'sent:' .. queue, NOW, segment_member(id, index))
+  renew_ttl(PREFIX .. queue)
+  renew_ttl(PREFIX .. 'sent:' .. queue)
 end
 
--- Send the next segments that are not done, so many at most.
-local function send_following(id, limit)
-  local segments, index = tonumber(get(id, 'segments')), tonumber(get(id, 'next'))
+-- Sends the next segments that are not done, at most `limit`.
+local function send_next_segments(id, limit)
+  local segments, index = tonumber(get_field(id, 'segments')), tonumber(get_field(id, 'next'))
   while limit > 0 and index < segments do
     local segment = load_segment(id, index)
     if segment.state ~= 'done' then
-      send(id, index, segment)
+      send_segment(id, index, segment)
       limit = limit - 1
     end
     index = index + 1
   end
-  set(id, 'next', index)
+  set_fields(id, 'next', index)
 end
 
--- Nothing of this job waits or is worked on any more.
-local function withdraw(id)
-  local queue = get(id, 'queue')
+-- Removes a job's leases and queued messages.
+local function withdraw_segments(id)
+  local queue = get_field(id, 'queue')
   local all = redis.call('HGETALL', segments_key(id))
   for i = 1, #all, 2 do
     local index = all[i]
-    redis.call('ZREM', P .. 'leases', member(id, index))
-    if redis.call('ZREM', P .. 'sent:' .. queue, member(id, index)) == 1 then
-      redis.call('LREM', P .. queue, 1, message(id, index, cjson.decode(all[i + 1]).sends))
+    redis.call('ZREM', PREFIX .. 'leases', segment_member(id, index))
+    if redis.call('ZREM', PREFIX .. 'sent:' .. queue, segment_member(id, index)) == 1 then
+      redis.call('LREM', PREFIX .. queue, 1, build_message(id, index, cjson.decode(all[i + 1]).sends))
     end
   end
-  set(id, 'leased', 0)
+  set_fields(id, 'leased', 0)
 end
 
--- Until when the files of a job are kept: as long as it is open, and then as long as they can be read. Those that a
--- retry shares are kept for as long as any of the jobs has asked for.
+-- The end of a job.
+
+-- Keeps a job's files for some time from now. Files shared with a retry are kept until the latest time of any job.
 local function keep_files(id, for_ms)
-  local folder = get(id, 'folder')
-  if not folder then return end
-  local is_shared = folder ~= id or get(id, 'retried')
+  local result_id = get_field(id, 'folder')
+  if not result_id then return end
+  local is_shared = result_id ~= id or get_field(id, 'retried')
   if is_shared then
-    redis.call('ZADD', P .. 'folders', 'GT', NOW + for_ms, folder)
+    redis.call('ZADD', PREFIX .. 'folders', 'GT', NOW + for_ms, result_id)
   else
-    redis.call('ZADD', P .. 'folders', NOW + for_ms, folder)
+    redis.call('ZADD', PREFIX .. 'folders', NOW + for_ms, result_id)
   end
-  keep(P .. 'folders')
+  renew_ttl(PREFIX .. 'folders')
 end
 
--- Of a job that ended without a finished segment nothing can be read; a while is left to those who are still writing.
-local NOTHING_KEPT_MS = 60000
+-- A job that ended without a completed segment has nothing to read. Workers that still write get this long to finish.
+local UNREADABLE_FILES_MS = 60000
 
-local function finalise(id, status, reason)
-  if not move(id, status) then return false end
-  withdraw(id)
-  redis.call('ZREM', P .. 'deadlines', id)
-  set(id, 'finished_at', NOW)
-  if tonumber(get(id, 'segments_done')) > 0 then
-    set(id, 'result_expires_at', NOW + A.result_ttl_ms)
-    keep_files(id, A.result_ttl_ms)
+-- Moves a job to a final status. Returns false if its status does not allow that.
+local function finish_job(id, status, reason)
+  if not transition(id, status) then return false end
+  withdraw_segments(id)
+  redis.call('ZREM', PREFIX .. 'deadlines', id)
+  set_fields(id, 'finished_at', NOW)
+  if tonumber(get_field(id, 'segments_done')) > 0 then
+    set_fields(id, 'result_expires_at', NOW + ARGS.result_ttl_ms)
+    keep_files(id, ARGS.result_ttl_ms)
   else
-    keep_files(id, NOTHING_KEPT_MS)
+    keep_files(id, UNREADABLE_FILES_MS)
   end
-  count('finished', get(id, 'queue'), status, reason)
-  table.insert(ENDED, id)
+  increment_counter('finished', get_field(id, 'queue'), status, reason)
+  table.insert(ENDED_JOBS, id)
   return true
 end
 
-local function fail(id, reason, text)
-  if finalise(id, 'FAILED', reason) then
-    set(id, 'failure_reason', reason, 'failure_message', text)
-    changed(id)
+local function fail_job(id, reason, text)
+  if finish_job(id, 'FAILED', reason) then
+    set_fields(id, 'failure_reason', reason, 'failure_message', text)
+    publish_change(id)
   end
 end
 
--- A worker is gone: its segment can be claimed again. Does not send it.
-local function unlease(id, index, segment)
-  redis.call('ZREM', P .. 'leases', member(id, index))
+-- Lost and released segments.
+
+-- Takes a segment from its worker, so that it can be claimed again. Does not send it.
+local function release_lease(id, index, segment)
+  redis.call('ZREM', PREFIX .. 'leases', segment_member(id, index))
   segment.state = 'queued'
   segment.claim, segment.worker = nil, nil
   save_segment(id, index, segment)
-  if redis.call('HINCRBY', job_key(id), 'leased', -1) == 0 then move(id, 'QUEUED') end
+  if redis.call('HINCRBY', job_key(id), 'leased', -1) == 0 then transition(id, 'QUEUED') end
 end
 
--- The lease of a segment ran out. False when that was its last attempt, which ends the job.
-local function lose(id, index, segment)
+-- Records that the lease of a segment expired. Returns false if that was its last attempt, which fails the job.
+local function lose_attempt(id, index, segment)
   segment.lost = segment.lost + 1
-  count('leases_expired')
-  table.insert(LOST, { id, index, segment.lost, segment.claimed_at or NOW, NOW, get(id, 'traceparent') or '' })
-  local allowed = tonumber(get(id, 'max_attempts'))
+  increment_counter('leases_expired')
+  table.insert(LOST_ATTEMPTS,
+    { id, index, segment.lost, segment.claimed_at or NOW, NOW, get_field(id, 'traceparent') or '' })
+  local allowed = tonumber(get_field(id, 'max_attempts'))
   if segment.lost >= allowed then
-    fail(id, 'WORKER_LOST', 'segment ' .. index .. ' was lost by ' .. segment.lost .. ' workers, of ' .. allowed .. ' allowed')
+    local text = 'segment ' .. index .. ' lost its worker in ' .. segment.lost .. ' of ' .. allowed .. ' attempts'
+    fail_job(id, 'WORKER_LOST', text)
     return false
   end
-  set(id, 'attempt', math.max(tonumber(get(id, 'attempt')), segment.lost + 1))
-  unlease(id, index, segment)
+  set_fields(id, 'attempt', math.max(tonumber(get_field(id, 'attempt')), segment.lost + 1))
+  release_lease(id, index, segment)
   return true
 end
 
--- How many jobs are ahead of a queued one, of whomever they are; -1 when it is not queued.
-local function position(id)
-  local nobodys, owned = index_key('QUEUED', ''), owned_key('QUEUED')
-  local ahead, others = redis.call('ZRANK', nobodys, id), owned
-  if not ahead then ahead, others = redis.call('ZRANK', owned, id), nobodys end
-  return ahead and ahead + redis.call('ZLEXCOUNT', others, '-', '(' .. id) or -1
+-- Reading.
+
+-- Number of jobs ahead of a queued job, of any owner; -1: not queued.
+local function queue_position(id)
+  local unowned, owned = status_key('QUEUED', ''), all_owners_key('QUEUED')
+  local rank, other_index = redis.call('ZRANK', unowned, id), owned
+  if not rank then rank, other_index = redis.call('ZRANK', owned, id), unowned end
+  return rank and rank + redis.call('ZLEXCOUNT', other_index, '-', '(' .. id) or -1
 end
 
--- What a reader gets: the clock, the record, and how many jobs are ahead (-1: not queued).
+-- A job for `records.parse_job`: {server time, queue position, record as a flat list}; false: no such job.
 local function snapshot(id)
   local record = redis.call('HGETALL', job_key(id))
   if #record == 0 then return false end
-  return { NOW, position(id), record }
+  return { NOW, queue_position(id), record }
 end
 
--- The jobs that this step ended, as they are after it.
-local function ended()
+-- Snapshots of the jobs that this script ended.
+local function ended_snapshots()
   local found = {}
-  for i, id in ipairs(ENDED) do found[i] = snapshot(id) end
+  for i, id in ipairs(ENDED_JOBS) do found[i] = snapshot(id) end
   return found
 end
 
--- Listings forget jobs whose records have expired.
-local function prune()
-  for _, whose in ipairs(redis.call('ZRANGEBYSCORE', P .. 'expiry', '-inf', NOW, 'LIMIT', 0, 100)) do
-    local id, owner = string.sub(whose, 1, 36), string.sub(whose, 38)
-    for _, status in ipairs(STATUSES) do strike(id, status, owner) end
-    redis.call('ZREM', P .. 'expiry', whose)
-  end
-end
-
--- The creation time that an id begins with: ids are UUIDs of version 7, stamped by this server's clock.
-local function created_at(id)
+-- Creation time in milliseconds, from the id: a UUID version 7 that begins with the server's time.
+local function creation_time(id)
   return tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
 end
 
-local function with_status(status)
-  return redis.call('ZCARD', index_key(status, '')) + redis.call('ZCARD', owned_key(status))
+local function count_with_status(status)
+  return redis.call('ZCARD', status_key(status, '')) + redis.call('ZCARD', all_owners_key(status))
 end
 
+-- For `records.parse_queue`: {queued, running, age of the oldest queued job or -1, milliseconds per job or -1}.
 local function queue_stats()
-  local oldest = redis.call('ZRANGE', index_key('QUEUED', ''), 0, 0)[1]
-  local owned = redis.call('ZRANGE', owned_key('QUEUED'), 0, 0)[1]
+  local oldest = redis.call('ZRANGE', status_key('QUEUED', ''), 0, 0)[1]
+  local owned = redis.call('ZRANGE', all_owners_key('QUEUED'), 0, 0)[1]
   if not oldest or (owned and owned < oldest) then oldest = owned end
   return {
-    with_status('QUEUED'),
-    with_status('RUNNING'),
-    oldest and math.max(0, NOW - created_at(oldest)) or -1,
-    tonumber(redis.call('GET', P .. 'pace') or -1),
+    count_with_status('QUEUED'),
+    count_with_status('RUNNING'),
+    oldest and math.max(0, NOW - creation_time(oldest)) or -1,
+    tonumber(redis.call('GET', PREFIX .. 'pace') or -1),
   }
 end

@@ -1,50 +1,53 @@
--- A page of jobs, newest first. A: owner, statuses, size, from_oldest, and where they are given older_than, newer_than (ids),
--- created_after_ms, created_before_ms. Returns {total admitted, newer than the page, older than it, snapshots}.
+-- Reads a page of jobs, newest first. ARGS: owner, statuses, size, from_oldest; optional: older_than and newer_than
+-- (ids), created_after_ms, created_before_ms.
+-- Returns {total that match, number newer than the page, number older than it, snapshots}.
 
-prune()
+remove_expired_jobs()
 
--- Ids begin with their moment of creation, so a bound in time is a bound in the order of ids. What a moment before 1970
--- or far in the future stands for is the nearest moment that an id can have.
-local function stamp(ms)
+-- Ids begin with their creation time, so a bound in time is a bound in the order of ids. Times before 1970 or far in
+-- the future are moved to the nearest time that an id can have.
+local function id_prefix(ms)
   local hex = string.format('%012x', math.max(0, math.min(ms, 2 ^ 47)))
   return string.sub(hex, 1, 8) .. '-' .. string.sub(hex, 9)
 end
 
-local low = A.created_after_ms and '[' .. stamp(A.created_after_ms + 1) or '-'
-local high = A.created_before_ms and '(' .. stamp(A.created_before_ms) or '+'
+local low = ARGS.created_after_ms and '[' .. id_prefix(ARGS.created_after_ms + 1) or '-'
+local high = ARGS.created_before_ms and '(' .. id_prefix(ARGS.created_before_ms) or '+'
 
--- The narrower of a filter's bound and a cursor's; both bounds are written as an id after one character.
-local function above(a, b)
+-- The narrower bound of the filter's and the cursor's. Each is one character followed by an id.
+local function higher_bound(a, b)
   if a == '-' then return b end
   return string.sub(a, 2) > string.sub(b, 2) and a or b
 end
-local function below(a, b)
+local function lower_bound(a, b)
   if a == '+' then return b end
   return string.sub(a, 2) < string.sub(b, 2) and a or b
 end
-local page_low = A.newer_than and above(low, '(' .. A.newer_than) or low
-local page_high = A.older_than and below(high, '(' .. A.older_than) or high
+local page_low = ARGS.newer_than and higher_bound(low, '(' .. ARGS.newer_than) or low
+local page_high = ARGS.older_than and lower_bound(high, '(' .. ARGS.older_than) or high
 
-local function count(from, to)
+local function count_between(from, to)
   local sum = 0
-  for _, status in ipairs(A.statuses) do sum = sum + redis.call('ZLEXCOUNT', index_key(status, ASKS), from, to) end
+  for _, status in ipairs(ARGS.statuses) do
+    sum = sum + redis.call('ZLEXCOUNT', status_key(status, CALLER), from, to)
+  end
   return sum
 end
 
--- Enough of each status from the wanted end; the best of them all are the page.
+-- A full page of each status, from the requested end; the first ids of all of them are the page.
 local ids = {}
-for _, status in ipairs(A.statuses) do
+for _, status in ipairs(ARGS.statuses) do
   local found
-  if A.from_oldest then
-    found = redis.call('ZRANGEBYLEX', index_key(status, ASKS), page_low, page_high, 'LIMIT', 0, A.size)
+  if ARGS.from_oldest then
+    found = redis.call('ZRANGEBYLEX', status_key(status, CALLER), page_low, page_high, 'LIMIT', 0, ARGS.size)
   else
-    found = redis.call('ZREVRANGEBYLEX', index_key(status, ASKS), page_high, page_low, 'LIMIT', 0, A.size)
+    found = redis.call('ZREVRANGEBYLEX', status_key(status, CALLER), page_high, page_low, 'LIMIT', 0, ARGS.size)
   end
   for _, id in ipairs(found) do ids[#ids + 1] = id end
 end
-table.sort(ids, function(a, b) if A.from_oldest then return a < b end return a > b end)
-for i = #ids, A.size + 1, -1 do ids[i] = nil end
-if A.from_oldest then table.sort(ids, function(a, b) return a > b end) end
+table.sort(ids, function(a, b) if ARGS.from_oldest then return a < b end return a > b end)
+for i = #ids, ARGS.size + 1, -1 do ids[i] = nil end
+if ARGS.from_oldest then table.sort(ids, function(a, b) return a > b end) end
 
 local snapshots = {}
 for _, id in ipairs(ids) do
@@ -54,10 +57,10 @@ end
 
 local newer, older
 if #ids > 0 then
-  newer, older = count('(' .. ids[1], high), count(low, '(' .. ids[#ids])
+  newer, older = count_between('(' .. ids[1], high), count_between(low, '(' .. ids[#ids])
 else
-  -- An empty page still has neighbours: what the cursors left out.
-  newer = A.older_than and count(above(low, '[' .. A.older_than), high) or 0
-  older = A.newer_than and count(low, below(high, '[' .. A.newer_than)) or 0
+  -- An empty page: the jobs that the cursors excluded are before or after it.
+  newer = ARGS.older_than and count_between(higher_bound(low, '[' .. ARGS.older_than), high) or 0
+  older = ARGS.newer_than and count_between(low, lower_bound(high, '[' .. ARGS.newer_than)) or 0
 end
-return { count(low, high), newer, older, snapshots }
+return { count_between(low, high), newer, older, snapshots }

@@ -1,10 +1,10 @@
--- Which of some folders of the result store are to be kept. A: folders. Returns those, in any order.
--- A folder is let go a minute late, since a retry may just have been given what was to be kept for a second more.
+-- Finds which results in the result store are still needed. ARGS: result_ids. Returns those, in any order.
+-- Files stay for a minute longer than recorded: a retry may just have inherited some with a second left.
 
-local kept = {}
-redis.call('ZREMRANGEBYSCORE', P .. 'folders', '-inf', NOW - 3600000)
-for _, result_id in ipairs(A.result_ids) do
-  local kept_until = redis.call('ZSCORE', P .. 'folders', result_id)
-  if kept_until and tonumber(kept_until) > NOW - 60000 then table.insert(kept, result_id) end
+local live = {}
+redis.call('ZREMRANGEBYSCORE', PREFIX .. 'folders', '-inf', NOW - 3600000)
+for _, result_id in ipairs(ARGS.result_ids) do
+  local kept_until = redis.call('ZSCORE', PREFIX .. 'folders', result_id)
+  if kept_until and tonumber(kept_until) > NOW - 60000 then table.insert(live, result_id) end
 end
-return kept
+return live

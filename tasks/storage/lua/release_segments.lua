@@ -1,15 +1,15 @@
--- A worker ends before its segments do: others get them at once, and no attempt is lost. What it still writes is refused.
--- A: worker, message. Returns how many they were.
+-- Releases all segments of a worker that shuts down: others can claim them at once, no attempt is lost, and the
+-- worker's later writes are refused. ARGS: worker, message. Returns the number of released segments.
 
-local handed = 0
-for _, who in ipairs(redis.call('ZRANGE', P .. 'leases', 0, -1)) do
-  local id, index = string.sub(who, 1, 36), tonumber(string.sub(who, 38))
+local released = 0
+for _, member in ipairs(redis.call('ZRANGE', PREFIX .. 'leases', 0, -1)) do
+  local id, index = string.sub(member, 1, 36), tonumber(string.sub(member, 38))
   local segment = load_segment(id, index)
-  if segment.state == 'leased' and segment.worker == A.worker and redis.call('EXISTS', job_key(id)) == 1 then
-    unlease(id, index, segment)
-    send(id, index, segment)
-    changed(id)
-    handed = handed + 1
+  if segment.state == 'leased' and segment.worker == ARGS.worker and redis.call('EXISTS', job_key(id)) == 1 then
+    release_lease(id, index, segment)
+    send_segment(id, index, segment)
+    publish_change(id)
+    released = released + 1
   end
 end
-return handed
+return released

@@ -1,19 +1,20 @@
--- Accept a job: idempotency key, admission, record, index, first messages and event, or nothing at all.
--- A: count, start, segments, window, queue, small_queue, uuid_tail, capacity, max_attempts, message, and where they are known
--- owner, open_jobs and open_count (what an owner may have open), idempotency_key, idempotency_ttl_ms, traceparent, retry_of.
--- Returns {'created' | 'replayed' | 'conflict', snapshot}, {'full', queue statistics}, {'limited', what}, {'refused', snapshot} or {'unknown'}.
+-- Accepts a job: checks the idempotency key and admission, then writes record, indexes, first messages and event.
+-- ARGS: count, start, segments, window, queue, small_queue, uuid_tail, capacity, max_attempts, message; optional:
+-- owner, open_jobs and open_count (the owner's limits), idempotency_key, idempotency_ttl_ms, traceparent, retry_of.
+-- Returns {'created' | 'replayed' | 'conflict', snapshot}, {'full', queue statistics}, {'limited', exceeded limit},
+-- {'refused', snapshot} or {'unknown'}.
 
--- A retried job goes on in the folder of the one before it, if its files are still to be kept for a while.
-local INHERITED = { 'done', 'segments_done', 'prefix', 'first', 'last' }
-local function inherit(id, from)
-  local folder = get(from, 'folder')
-  local kept_until = folder and redis.call('ZSCORE', P .. 'folders', folder)
+-- A retried job continues with the completed segments of the one before, if their files are kept for at least a second.
+local INHERITED_FIELDS = { 'done', 'segments_done', 'prefix', 'first', 'last' }
+local function inherit_result(id, from)
+  local result_id = get_field(from, 'folder')
+  local kept_until = result_id and redis.call('ZSCORE', PREFIX .. 'folders', result_id)
   if not kept_until or tonumber(kept_until) < NOW + 1000 then return end
-  set(id, 'folder', folder)
-  set(from, 'retried', 1)
-  for _, field in ipairs(INHERITED) do
-    local value = get(from, field)
-    if value then set(id, field, value) end
+  set_fields(id, 'folder', result_id)
+  set_fields(from, 'retried', 1)
+  for _, field in ipairs(INHERITED_FIELDS) do
+    local value = get_field(from, field)
+    if value then set_fields(id, field, value) end
   end
   local segments = redis.call('HGETALL', segments_key(from))
   for i = 1, #segments, 2 do
@@ -23,66 +24,69 @@ local function inherit(id, from)
   end
 end
 
--- Each owner has keys of their own.
-local idempotency = A.idempotency_key and 'idempotency:' .. A.idempotency_key
-if idempotency then idempotency = ASKS == '' and P .. idempotency or owners_key(ASKS, idempotency) end
+-- Idempotency. Each owner has separate keys.
+local idempotency = ARGS.idempotency_key and 'idempotency:' .. ARGS.idempotency_key
+if idempotency then idempotency = CALLER == '' and PREFIX .. idempotency or owner_key(CALLER, idempotency) end
 local known = idempotency and redis.call('GET', idempotency)
 if known and redis.call('EXISTS', job_key(known)) == 1 then
-  local same = get(known, 'count') == A.count and get(known, 'start') == A.start
-  local outcome = same and 'replayed' or 'conflict'
-  count('submissions', get(known, 'queue'), outcome)
+  local is_same = get_field(known, 'count') == ARGS.count and get_field(known, 'start') == ARGS.start
+  local outcome = is_same and 'replayed' or 'conflict'
+  increment_counter('submissions', get_field(known, 'queue'), outcome)
   return { outcome, snapshot(known) }
 end
 
-if A.retry_of then
-  local status = get(A.retry_of, 'status')
-  if not status or not is_theirs(A.retry_of) then return { 'unknown' } end
-  if status ~= 'FAILED' and status ~= 'CANCELLED' then return { 'refused', snapshot(A.retry_of) } end
-  A.count, A.start = get(A.retry_of, 'count'), get(A.retry_of, 'start')
-  A.segments, A.queue = tonumber(get(A.retry_of, 'segments')), get(A.retry_of, 'queue')
+if ARGS.retry_of then
+  local status = get_field(ARGS.retry_of, 'status')
+  if not status or not is_owned_by_caller(ARGS.retry_of) then return { 'unknown' } end
+  if status ~= 'FAILED' and status ~= 'CANCELLED' then return { 'refused', snapshot(ARGS.retry_of) } end
+  ARGS.count, ARGS.start = get_field(ARGS.retry_of, 'count'), get_field(ARGS.retry_of, 'start')
+  ARGS.segments, ARGS.queue = tonumber(get_field(ARGS.retry_of, 'segments')), get_field(ARGS.retry_of, 'queue')
 end
 
-prune()
+remove_expired_jobs()
 
--- Counted anew each time, and so never wrong: an owner has no more open jobs than this lets in.
-if A.open_jobs then
+-- Admission. Open jobs are counted each time instead of kept in a counter, which could drift.
+if ARGS.open_jobs then
   local open, primes = 0, 0
   for _, status in ipairs({ 'QUEUED', 'RUNNING' }) do
-    for _, mine in ipairs(redis.call('ZRANGE', index_key(status, ASKS), 0, -1)) do
-      open, primes = open + 1, primes + tonumber(get(mine, 'count') or 0)
+    for _, open_id in ipairs(redis.call('ZRANGE', status_key(status, CALLER), 0, -1)) do
+      open, primes = open + 1, primes + tonumber(get_field(open_id, 'count') or 0)
     end
   end
-  local limit = open >= A.open_jobs and open .. ' jobs'
-  if not limit and primes + tonumber(A.count) > A.open_count then limit = string.format('jobs for %.0f primes', primes) end
-  if limit then
-    count('submissions', A.queue, 'limited')
-    return { 'limited', limit }
+  local exceeded = open >= ARGS.open_jobs and open .. ' jobs'
+  if not exceeded and primes + tonumber(ARGS.count) > ARGS.open_count then
+    exceeded = string.format('jobs for %.0f primes', primes)
+  end
+  if exceeded then
+    increment_counter('submissions', ARGS.queue, 'limited')
+    return { 'limited', exceeded }
   end
 end
 
-if with_status('QUEUED') + with_status('RUNNING') >= A.capacity then
-  count('submissions', A.queue, 'full')
+if count_with_status('QUEUED') + count_with_status('RUNNING') >= ARGS.capacity then
+  increment_counter('submissions', ARGS.queue, 'full')
   return { 'full', queue_stats() }
 end
 
 local stamp = string.format('%012x', NOW)
-local id = string.sub(stamp, 1, 8) .. '-' .. string.sub(stamp, 9, 12) .. '-' .. A.uuid_tail
+local id = string.sub(stamp, 1, 8) .. '-' .. string.sub(stamp, 9, 12) .. '-' .. ARGS.uuid_tail
 
-set(id, 'format', FORMAT, 'id', id, 'status', 'QUEUED', 'version', 0, 'count', A.count, 'start', A.start, 'segments', A.segments,
-  'segments_done', 0, 'done', 0, 'prefix', 0, 'leased', 0, 'next', 0, 'queue', A.queue, 'created_at', NOW,
-  'attempt', 1, 'max_attempts', A.max_attempts)
-if A.idempotency_key then set(id, 'idempotency_key', A.idempotency_key) end
-if A.traceparent then set(id, 'traceparent', A.traceparent) end
-if A.retry_of then set(id, 'retry_of', A.retry_of) end
-if ASKS ~= '' then set(id, 'owner', ASKS) end
-enlist(id, 'QUEUED', ASKS)
-if idempotency then redis.call('SET', idempotency, id, 'PX', A.idempotency_ttl_ms) end
+set_fields(id, 'format', RECORD_FORMAT, 'id', id, 'status', 'QUEUED', 'version', 0, 'count', ARGS.count,
+  'start', ARGS.start, 'segments', ARGS.segments, 'segments_done', 0, 'done', 0, 'prefix', 0, 'leased', 0, 'next', 0,
+  'queue', ARGS.queue, 'created_at', NOW, 'attempt', 1, 'max_attempts', ARGS.max_attempts)
+if ARGS.idempotency_key then set_fields(id, 'idempotency_key', ARGS.idempotency_key) end
+if ARGS.traceparent then set_fields(id, 'traceparent', ARGS.traceparent) end
+if ARGS.retry_of then set_fields(id, 'retry_of', ARGS.retry_of) end
+if CALLER ~= '' then set_fields(id, 'owner', CALLER) end
+add_to_indexes(id, 'QUEUED', CALLER)
+if idempotency then redis.call('SET', idempotency, id, 'PX', ARGS.idempotency_ttl_ms) end
 
--- Big jobs send a few segments at a time, and each one done sends the next: so they take turns in the queue.
-if A.queue ~= A.small_queue then set(id, 'folder', id) end
-if A.retry_of then inherit(id, A.retry_of) end
-keep_files(id, A.job_ttl_ms)
-send_following(id, A.window)
-count('submissions', A.queue, 'created')
-changed(id)
+-- Only large jobs have files.
+if ARGS.queue ~= ARGS.small_queue then set_fields(id, 'folder', id) end
+if ARGS.retry_of then inherit_result(id, ARGS.retry_of) end
+keep_files(id, ARGS.job_ttl_ms)
+-- Large jobs send a few segments first, and another with each one completed, so that jobs take turns in the queue.
+send_next_segments(id, ARGS.window)
+increment_counter('submissions', ARGS.queue, 'created')
+publish_change(id)
 return { 'created', snapshot(id) }

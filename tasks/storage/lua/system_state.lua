@@ -1,10 +1,11 @@
--- How full the system is and who works. A: worker_ttl_ms, queues.
--- Returns {now, queue statistics, workers with last sight, milliseconds that the oldest sent segment waits, -1: none does}.
+-- Reads the state of the system at one moment. ARGS: worker_ttl_ms, queues.
+-- Returns {server time, queue statistics, workers with their last heartbeat, milliseconds since the oldest unclaimed
+-- segment was sent or -1}.
 
-redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', NOW - A.worker_ttl_ms)
-local waits = -1
-for _, queue in ipairs(A.queues) do
-  local oldest = redis.call('ZRANGE', P .. 'sent:' .. queue, 0, 0, 'WITHSCORES')
-  if oldest[2] then waits = math.max(waits, NOW - tonumber(oldest[2]), 0) end
+redis.call('ZREMRANGEBYSCORE', PREFIX .. 'workers', '-inf', NOW - ARGS.worker_ttl_ms)
+local oldest_due = -1
+for _, queue in ipairs(ARGS.queues) do
+  local oldest = redis.call('ZRANGE', PREFIX .. 'sent:' .. queue, 0, 0, 'WITHSCORES')
+  if oldest[2] then oldest_due = math.max(oldest_due, NOW - tonumber(oldest[2]), 0) end
 end
-return { NOW, queue_stats(), redis.call('ZRANGE', P .. 'workers', 0, -1, 'WITHSCORES'), waits }
+return { NOW, queue_stats(), redis.call('ZRANGE', PREFIX .. 'workers', 0, -1, 'WITHSCORES'), oldest_due }

@@ -1,8 +1,8 @@
--- A worker says that it is consuming. A: worker (name and concurrency), worker_ttl_ms, queues.
--- Returns how many messages wait.
+-- Registers a worker as consuming. ARGS: worker (name and concurrency), worker_ttl_ms, queues.
+-- Returns the number of queued messages.
 
-redis.call('ZADD', P .. 'workers', NOW, A.worker)
-redis.call('PEXPIRE', P .. 'workers', A.worker_ttl_ms)
-local waiting = 0
-for _, queue in ipairs(A.queues) do waiting = waiting + redis.call('LLEN', P .. queue) end
-return waiting
+redis.call('ZADD', PREFIX .. 'workers', NOW, ARGS.worker)
+redis.call('PEXPIRE', PREFIX .. 'workers', ARGS.worker_ttl_ms)
+local queued = 0
+for _, queue in ipairs(ARGS.queues) do queued = queued + redis.call('LLEN', PREFIX .. queue) end
+return queued

@@ -8,7 +8,7 @@ from tasks.storage import scripts
 from tests.programs import ROOT
 
 _REQUIRE_LEASE = (ROOT / "tasks/storage/lua/require_lease.lua").read_text(encoding="utf-8")
-_UNFENCED = "local segment = load_segment(A.job, A.index)\n"
+_UNFENCED = "local segment = load_segment(ARGS.job, ARGS.index)\n"
 
 _load_script = scripts.load_script
 

@@ -165,7 +165,7 @@ async def test_the_last_attempt_lost_fails_the_job(
     assert recorder.claim_segment(job.id, 0) is None
     failed = await now(store, job)
     assert failed.status is JobStatus.FAILED
-    assert failed.failure == Failure(FailureReason.WORKER_LOST, "segment 0 was lost by 3 workers, of 3 allowed")
+    assert failed.failure == Failure(FailureReason.WORKER_LOST, "segment 0 lost its worker in 3 of 3 attempts")
     assert (failed.attempt, failed.finished_at is not None) == (3, True)
     assert keys.leases() == keys.sent() == {}
 

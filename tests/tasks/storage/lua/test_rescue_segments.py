@@ -173,7 +173,7 @@ async def test_a_job_whose_time_is_up_fails_and_its_worker_is_refused(
     keys.let_time_be_up(job.id)
     [ended] = recorder.reconcile().ended_jobs
     assert (ended.id, ended.status) == (job.id, JobStatus.FAILED)
-    assert ended.failure == Failure(FailureReason.TIMEOUT, "the job was not done within 3600 s of its start")
+    assert ended.failure == Failure(FailureReason.TIMEOUT, "job exceeded its time limit of 3600 s")
     assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.FENCED
     assert recorder.complete_segment(others, made_up()) is CompletionOutcome.COMPLETED
     assert (keys.leases(), keys.deadlines()) == ({}, {})
