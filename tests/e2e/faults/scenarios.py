@@ -115,10 +115,10 @@ async def events_are_missed(harness: Harness, launcher: str = "uvicorn", seconds
     return wrong
 
 
-async def a_worker_goes_deaf(harness: Harness, within: float, **environment: str) -> list[str]:
-    """It lives, but is given no messages any more, without an error: as after some reconnections."""
+async def a_worker_stalls(harness: Harness, within: float, **environment: str) -> list[str]:
+    """A running worker stops receiving messages without an error, as happens after some reconnections."""
     harness.add_api()
-    worker = harness.add_worker("tests.e2e.faults.worker_that_goes_deaf", 2, None, **environment).ready()
+    worker = harness.add_worker("tests.e2e.faults.worker_that_stalls", 2, None, **environment).ready()
     expected_jobs = ExpectedJobs()
     async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
         await person.follow(await person.submit(Order(1_000)))

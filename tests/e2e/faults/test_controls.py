@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.faults.harness import Harness
 from tests.e2e.faults.scenarios import (
-    a_worker_goes_deaf,
+    a_worker_stalls,
     a_zombie_writes,
     events_are_missed,
     messages_are_lost,
@@ -36,7 +36,7 @@ async def test_without_the_reconciler_lost_messages_stay_lost(tmp_path: Path) ->
 
 async def test_without_noticing_a_deaf_worker_stays_deaf(tmp_path: Path) -> None:
     with Harness(tmp_path) as harness:
-        wrong = await a_worker_goes_deaf(harness, within=20, FOR_EVER="1")
+        wrong = await a_worker_stalls(harness, within=20, WITHOUT_STALL_DETECTION="1")
     assert sum(flaw.endswith("is QUEUED") for flaw in wrong) >= 9, wrong
 
 
@@ -48,5 +48,5 @@ async def test_without_the_append_only_file_acknowledged_jobs_are_unknown(tmp_pa
 
 async def test_without_reading_again_subscribers_miss_the_end(tmp_path: Path) -> None:
     with Harness(tmp_path) as harness:
-        wrong = await events_are_missed(harness, f"{HERE}.api_without_rereading", 3)
+        wrong = await events_are_missed(harness, f"{HERE}.api_without_resync", 3)
     assert sum("a subscriber was told of 0 ends" in flaw for flaw in wrong) == 10, wrong

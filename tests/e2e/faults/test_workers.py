@@ -15,11 +15,11 @@ import pytest
 
 from tests.e2e.faults.expected_jobs import ExpectedJobs, Order, say
 from tests.e2e.faults.harness import Harness
-from tests.e2e.faults.scenarios import a_worker_goes_deaf, a_zombie_writes, messages_are_lost
+from tests.e2e.faults.scenarios import a_worker_stalls, a_zombie_writes, messages_are_lost
 from tests.e2e.faults.users import Person, ask
 from tests.e2e.faults.verdict import judge
-from tests.e2e.faults.worker_that_dies import POISON
-from tests.e2e.faults.worker_that_hangs import ENDLESS
+from tests.e2e.faults.worker_that_crashes import CRASHING_COUNT
+from tests.e2e.faults.worker_that_hangs import HANGING_COUNT
 from tests.waiting import wait_until
 
 LOST = 100
@@ -43,10 +43,10 @@ async def test_lost_messages_are_sent_again(tmp_path: Path) -> None:
 async def test_a_job_that_kills_its_worker_fails_after_some_attempts(tmp_path: Path, attempts: int) -> None:
     with Harness(tmp_path) as harness:
         url = harness.add_api(MAX_ATTEMPTS=str(attempts))
-        harness.add_worker("tests.e2e.faults.worker_that_dies", MAX_ATTEMPTS=str(attempts)).ready()
+        harness.add_worker("tests.e2e.faults.worker_that_crashes", MAX_ATTEMPTS=str(attempts)).ready()
         expected_jobs = ExpectedJobs()
         async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
-            poison = await person.submit(Order(POISON, may_end=frozenset({"FAILED"})))
+            poison = await person.submit(Order(CRASHING_COUNT, may_end=frozenset({"FAILED"})))
             for _ in range(20):
                 await person.submit(Order(1_000))
             await person.follow(poison)
@@ -65,7 +65,7 @@ async def test_a_job_that_never_ends_fails_and_its_process_is_replaced(tmp_path:
         harness.add_worker("tests.e2e.faults.worker_that_hangs", processes=1, **limit).ready()
         expected_jobs = ExpectedJobs()
         async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
-            endless = await person.submit(Order(ENDLESS, may_end=frozenset({"FAILED"})))
+            endless = await person.submit(Order(HANGING_COUNT, may_end=frozenset({"FAILED"})))
             for _ in range(20):
                 await person.submit(Order(1_000))
             await person.follow(endless)
@@ -77,7 +77,7 @@ async def test_a_job_that_never_ends_fails_and_its_process_is_replaced(tmp_path:
 
 async def test_a_worker_that_no_longer_hears_its_broker_is_connected_anew(tmp_path: Path) -> None:
     with Harness(tmp_path) as harness:
-        assert await a_worker_goes_deaf(harness, within=40) == []
+        assert await a_worker_stalls(harness, within=40) == []
         assert harness.workers[0].output().count("messages queued, none consumed. Reconnecting.") == 1
 
 
@@ -90,7 +90,7 @@ async def test_a_worker_that_is_ended_hands_back_what_it_had(tmp_path: Path) -> 
         first.ready()
         expected_jobs = ExpectedJobs()
         async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
-            hanging = await person.submit(Order(ENDLESS))
+            hanging = await person.submit(Order(HANGING_COUNT))
             await asyncio.to_thread(wait_until, lambda: bool(harness.keys.leases()))
             os.kill(first.pid, signal.SIGTERM)
             harness.add_worker("celery", 2, None, **terms)

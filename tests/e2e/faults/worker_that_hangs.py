@@ -1,4 +1,4 @@
-"""Celery, in whose workers one count never ends: its process goes on to tell that it lives, and does nothing else."""
+"""Runs Celery with workers that never finish one value of count: the process only goes on extending its lease."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 
 from tasks import engine
 
-ENDLESS = 7_331
+HANGING_COUNT = 7_331
 
 _primes_from = engine.primes_from
 
 
-def _hanging(start: int, count: int) -> Any:
-    if count == ENDLESS:
+def _primes_or_hang(start: int, count: int) -> Any:
+    if count == HANGING_COUNT:
         threading.Event().wait()
     return _primes_from(start, count)
 
 
 def main() -> None:
-    """As `celery`, with what it was given on the command line."""
+    """Run `celery` with this program's command line."""
     from celery.__main__ import main as celery  # noqa: PLC0415 - after the patch
 
-    engine.primes_from = _hanging
+    engine.primes_from = _primes_or_hang
     celery()
 
 

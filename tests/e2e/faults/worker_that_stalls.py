@@ -1,6 +1,6 @@
-"""Celery, whose worker no longer hears its broker once it is told so (SIGUSR2), without any error.
+"""Runs Celery with a worker that silently stops consuming after SIGUSR2, as after some reconnections.
 
-With FOR_EVER in the environment it does not notice either.
+WITHOUT_STALL_DETECTION in the environment switches the stall detector off.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _start = HeartbeatStep.start
 
 
-def _start_hearing(self: HeartbeatStep, consumer: Consumer) -> None:
+def _start_and_listen_for_signal(self: HeartbeatStep, consumer: Consumer) -> None:
     _start(self, consumer)
-    # That of the present connection: the next one hears again.
+    # Cancels the consumer of the current connection: the next connection consumes again.
     tasks = consumer.task_consumer  # type: ignore[attr-defined] # not in the stubs
     signal.signal(signal.SIGUSR2, lambda *_: consumer.timer.call_after(0, tasks.cancel))
 
@@ -33,7 +33,7 @@ def _detect_nothing(self: StallDetector, queued: int, consumed: int, running: in
 
 
 if __name__ == "__main__":
-    HeartbeatStep.start = _start_hearing  # type: ignore[method-assign]
-    if "FOR_EVER" in os.environ:
+    HeartbeatStep.start = _start_and_listen_for_signal  # type: ignore[method-assign]
+    if "WITHOUT_STALL_DETECTION" in os.environ:
         StallDetector.detect = _detect_nothing  # type: ignore[method-assign]
     main()

@@ -1,4 +1,4 @@
-"""Celery, in whose workers one count is poison: whoever computes it is dead at once, without a word."""
+"""Runs Celery with workers whose process is killed by one value of count."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 from tasks import engine
 
-POISON = 6_661
+CRASHING_COUNT = 6_661
 
 _primes_from = engine.primes_from
 
 
-def _dying(start: int, count: int) -> Any:
-    if count == POISON:
+def _primes_or_crash(start: int, count: int) -> Any:
+    if count == CRASHING_COUNT:
         os.kill(os.getpid(), signal.SIGKILL)
     return _primes_from(start, count)
 
 
 def main() -> None:
-    """As `celery`, with what it was given on the command line."""
+    """Run `celery` with this program's command line."""
     from celery.__main__ import main as celery  # noqa: PLC0415 - after the patch
 
-    engine.primes_from = _dying
+    engine.primes_from = _primes_or_crash
     celery()
 
 
