@@ -71,7 +71,7 @@ def read_settings() -> LocalSettings:
     except ValidationError as error:
         raise LocalRunError("; ".join(_line(detail) for detail in error.errors())) from None
     if not authentication and not binding.is_loopback(settings.host):
-        raise LocalRunError(binding.refusal(settings.host))
+        raise LocalRunError(binding.open_access_error(settings.host))
     return settings
 
 

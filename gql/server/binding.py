@@ -1,7 +1,7 @@
-"""May the API be open where it listens? On the loopback address it may; elsewhere somebody must have said so.
+"""Without authentication, the API listens on the loopback interface only, unless AUTHENTICATION=none allows more.
 
-A server that was started by hand is known by its own options, read as it reads them. Of any other the address is only
-seen when a request arrives: then it is refused.
+The options of a server started as `uvicorn` are parsed before it listens. The address of any other server is known only
+when a request arrives: gql.middleware.loopback_only refuses it then.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 ADVICE = (
-    "set AUTHENTICATION=keys (python -m gql.keys create NAME) or AUTHENTICATION=jwt, or AUTHENTICATION=none if "
-    "everybody who reaches it may use it"
+    "Set AUTHENTICATION=keys (create keys with `python -m gql.keys create NAME`) or AUTHENTICATION=jwt, or "
+    "AUTHENTICATION=none to allow access without authentication."
 )
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there: an address, or a name that stands for such addresses."""
+    """Whether the host, an address or a name, is reachable from this machine only."""
     if not host:
         return False
     try:
@@ -36,28 +36,28 @@ def is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
 
 
-def refusal(host: str) -> str:
-    """The one line that says why nothing was started."""
-    return f"the API would be open to all on {host}: {ADVICE}"
+def open_access_error(host: str) -> str:
+    """The error for a host that other machines can reach, in one line."""
+    return f"The API would be reachable on {host} without authentication. {ADVICE}"
 
 
-def check_start(arguments: Sequence[str]) -> None:
-    """End the process where uvicorn was told to listen where others reach it.
+def require_loopback(arguments: Sequence[str]) -> None:
+    """Exit with an error when uvicorn was started to listen on an address that other machines can reach.
 
     Args:
-        arguments: this process's own, the program first.
+        arguments: sys.argv of this process.
     """
     host = _uvicorn_host(arguments)
     if host is not None and not is_loopback(host):
-        raise SystemExit(f"error: {refusal(host)}")
+        raise SystemExit(f"error: {open_access_error(host)}")
 
 
 def _uvicorn_host(arguments: Sequence[str]) -> str | None:
-    """Where uvicorn listens by its own reading of options and environment; None for another program or no address."""
+    """The host in uvicorn's options and environment variables; None for another program, a Unix socket or a file."""
     program = Path(arguments[0]) if arguments else Path()
     if program.name != "uvicorn" and program.parent.name != "uvicorn":
         return None
-    from uvicorn.main import main  # noqa: PLC0415 - no other program has a use for it
+    from uvicorn.main import main  # noqa: PLC0415 - not needed by any other program
 
     context = main.make_context("uvicorn", list(arguments[1:]), resilient_parsing=True)
     options = context.params

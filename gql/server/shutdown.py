@@ -1,7 +1,7 @@
-"""A polite end: streams are told first, and only then does the server begin to close connections.
+"""Graceful shutdown: completes subscriptions before uvicorn closes connections.
 
-Without this, uvicorn closes each WebSocket with 1012 as soon as it is signalled, and a subscriber can't tell a
-restart from a fault.
+Without this, uvicorn closes each WebSocket with 1012 as soon as it is signalled, and a subscriber can't distinguish a
+restart from a failure.
 """
 
 from __future__ import annotations
@@ -19,60 +19,60 @@ if TYPE_CHECKING:
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-# The last messages have been handed to the server by then, but are not on the wire yet.
-_WRITING_SECONDS = 0.05
+# The last messages have been passed to uvicorn by then, but are not on the wire yet.
+_FLUSH_SECONDS = 0.05
 
 
 @contextmanager
-def ending_streams_first(service: JobService, drain_seconds: float) -> Iterator[None]:
-    """While the block runs, a first SIGTERM or SIGINT ends all streams, then does what it did before.
+def completing_streams(service: JobService, drain_seconds: float) -> Iterator[None]:
+    """While the block runs, the first SIGTERM or SIGINT completes all streams before its previous handler is called.
 
-    A second one does at once what it did before. Where Python can't catch signals, in a thread, nothing changes.
+    A second signal calls the previous handler at once. Does nothing where Python can't handle signals: in threads.
     """
-    drain = _Drain(service, drain_seconds)
+    shutdown = _GracefulShutdown(service, drain_seconds)
     try:
-        drain.catch_signals()
+        shutdown.install_handlers()
     except ValueError:
         yield
         return
     try:
         yield
     finally:
-        drain.restore_signals()
+        shutdown.restore_handlers()
 
 
-class _Drain:
-    def __init__(self, service: JobService, seconds: float) -> None:
+class _GracefulShutdown:
+    def __init__(self, service: JobService, drain_seconds: float) -> None:
         self._service = service
-        self._seconds = seconds
+        self._drain_seconds = drain_seconds
         self._loop = asyncio.get_running_loop()
-        self._previous = {number: signal.getsignal(number) for number in _SIGNALS}
-        self._draining: asyncio.Task[None] | None = None
+        self._previous_handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._drain_task: asyncio.Task[None] | None = None
 
-    def catch_signals(self) -> None:
+    def install_handlers(self) -> None:
         for number in _SIGNALS:
             signal.signal(number, self._on_signal)
 
-    def restore_signals(self) -> None:
-        for number, handler in self._previous.items():
+    def restore_handlers(self) -> None:
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._begin, signal.Signals(number))
+        self._loop.call_soon_threadsafe(self._start_drain, signal.Signals(number))
 
-    def _begin(self, number: signal.Signals) -> None:
-        if self._draining is None:
-            self._draining = self._loop.create_task(self._drain(number))
+    def _start_drain(self, number: signal.Signals) -> None:
+        if self._drain_task is None:
+            self._drain_task = self._loop.create_task(self._drain(number))
         else:
-            self._forward(number)
+            self._call_previous_handler(number)
 
     async def _drain(self, number: signal.Signals) -> None:
-        await self._service.complete_streams(self._seconds)
-        await asyncio.sleep(_WRITING_SECONDS)
-        self._forward(number)
+        await self._service.complete_streams(self._drain_seconds)
+        await asyncio.sleep(_FLUSH_SECONDS)
+        self._call_previous_handler(number)
 
-    def _forward(self, number: signal.Signals) -> None:
-        handler = self._previous[number]
+    def _call_previous_handler(self, number: signal.Signals) -> None:
+        handler = self._previous_handlers[number]
         if callable(handler):
             handler(number, None)
         else:

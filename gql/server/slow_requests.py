@@ -1,8 +1,9 @@
-"""Connections whose request does not come, or comes by drops: closed after a while, and few of them at a time.
+"""Closes connections whose request is not complete in time, and limits their number.
 
-uvicorn waits for ever for the rest of a request, and for any number of them; an open socket costs its sender nothing.
-This is its protocol with a limit, chosen by `uvicorn --http gql.server.slow_requests:RequestTimeoutProtocol`. The
-application passes both limits in the state of its lifespan.
+uvicorn has no timeout for an incomplete request and no limit for their number, and open sockets cost an attacker
+nothing. RequestTimeoutProtocol is uvicorn's HTTP protocol with both limits, selected by
+`uvicorn --http gql.server.slow_requests:RequestTimeoutProtocol`. The lifespan of the application passes the limits in
+its state.
 """
 
 from __future__ import annotations
@@ -18,130 +19,133 @@ if TYPE_CHECKING:
 
     from gql.settings import ApiSettings
 
-STATE: Final = "arrivals"
+# The key of PendingRequests in the state of the lifespan.
+STATE: Final = "pending_requests"
 
-# Of a request, all that is not its body: head, framing, trailers. As much as other servers take.
-_MOST_BYTES_BESIDE_BODY = 65_536
+# Everything of a request but its body: head, chunk framing, trailers. The usual limit of other servers.
+_MAX_NON_BODY_BYTES = 65_536
 
-# So many, to find one that can go; two microseconds each.
-_LOOKED_AT = 32
+# Connections to check for one that can be closed, 2 microseconds each.
+_MAX_CHECKED = 32
 
 
 class PendingRequests:
-    """The connections whose request is not whole yet, the oldest first. One per process.
+    """The connections whose request is not complete, oldest first. One per process.
 
-    Where there are too many, the oldest goes of which nothing has come that is still to be read. A client of good will
-    needs milliseconds, and is never it: not in a crowd either, whose requests wait in the kernel while it is let in.
+    Above the limit, the oldest connection without unread data is closed. A well-behaved client completes its request
+    within milliseconds and is not affected: in a burst, its data waits in the kernel while connections are accepted.
     """
 
-    def __init__(self, most: int, seconds: float) -> None:
-        self._most = most
-        self._seconds = seconds
-        self._since: dict[RequestTimeoutProtocol, float] = {}
-        self._alarm: asyncio.TimerHandle | None = None
+    def __init__(self, max_pending: int, timeout_seconds: float) -> None:
+        self._max_pending = max_pending
+        self._timeout_seconds = timeout_seconds
+        self._started_at: dict[RequestTimeoutProtocol, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def of(cls, settings: ApiSettings) -> PendingRequests:
-        """As the settings say."""
+    def from_settings(cls, settings: ApiSettings) -> PendingRequests:
+        """With the configured limits."""
         return cls(settings.max_arriving_requests, settings.arrival_seconds)
 
-    def begin(self, connection: RequestTimeoutProtocol) -> None:
-        """Its request is awaited from now on, if it was not already."""
-        if connection in self._since:
+    def add(self, connection: RequestTimeoutProtocol) -> None:
+        """Start the timeout of a connection's next request, unless it runs already."""
+        if connection in self._started_at:
             return
-        self._since[connection] = connection.loop.time()
-        if len(self._since) > self._most:
-            silent = (oldest for oldest in islice(self._since, _LOOKED_AT) if not oldest.has_more_to_read())
-            if (oldest := next(silent, None)) is not None:
-                self._drop(oldest)
-        if self._alarm is None:
-            self._alarm = connection.loop.call_later(self._seconds, self._drop_the_late, connection.loop)
+        self._started_at[connection] = connection.loop.time()
+        if len(self._started_at) > self._max_pending:
+            oldest = islice(self._started_at, _MAX_CHECKED)
+            idle = next((connection for connection in oldest if not connection.has_unread_data()), None)
+            if idle is not None:
+                self._abort(idle)
+        if self._timer is None:
+            self._timer = connection.loop.call_later(self._timeout_seconds, self._abort_timed_out, connection.loop)
 
-    def end(self, connection: RequestTimeoutProtocol) -> None:
-        """It is whole, or will never be."""
-        self._since.pop(connection, None)
+    def remove(self, connection: RequestTimeoutProtocol) -> None:
+        """Stop the timeout: the request is complete, or the connection is closed."""
+        self._started_at.pop(connection, None)
 
-    def _drop_the_late(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._alarm = None
-        begun = loop.time() - self._seconds
-        for connection in [late for late, since in self._since.items() if since <= begun]:
-            self._drop(connection)
-        if self._since:
-            self._alarm = loop.call_at(next(iter(self._since.values())) + self._seconds, self._drop_the_late, loop)
+    def _abort_timed_out(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        limit = loop.time() - self._timeout_seconds
+        for connection in [pending for pending, started_at in self._started_at.items() if started_at <= limit]:
+            self._abort(connection)
+        if self._started_at:
+            deadline = next(iter(self._started_at.values())) + self._timeout_seconds
+            self._timer = loop.call_at(deadline, self._abort_timed_out, loop)
 
-    def _drop(self, connection: RequestTimeoutProtocol) -> None:
-        del self._since[connection]
-        # Not closed: that would wait until all is read of an answer that was given before the request was whole.
+    def _abort(self, connection: RequestTimeoutProtocol) -> None:
+        del self._started_at[connection]
+        # close() would wait until the client has read a response that was sent before the request was complete.
         connection.transport.abort()
 
 
 class RequestTimeoutProtocol(HttpToolsProtocol):
-    """uvicorn's protocol for one connection."""
+    """uvicorn's protocol for one connection, with a timeout for each request."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as uvicorn has it
-        super().__init__(*arguments, **named)
-        self._arrivals: PendingRequests = self.app_state[STATE]
-        self._beside_body = 0
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on to uvicorn's class
+        super().__init__(*args, **kwargs)
+        self._pending: PendingRequests = self.app_state[STATE]
+        self._non_body_bytes = 0
         self._body_bytes = 0
-        self._is_whole = False
+        self._is_complete = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # likewise
-        """Await its first request."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn's class
+        """Start the timeout of the first request."""
         super().connection_made(transport)
-        self._arrivals.begin(self)
+        self._pending.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Await nothing any more."""
-        self._arrivals.end(self)
+        """Stop the timeout."""
+        self._pending.remove(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Await the rest, unless this was it."""
-        if not self._is_answering():
-            self._arrivals.begin(self)
-        self._body_bytes, self._is_whole = 0, False
+        """Keep the timeout running unless the data completes the request, and limit the bytes outside the body."""
+        if not self._is_responding():
+            self._pending.add(self)
+        self._body_bytes, self._is_complete = 0, False
         super().data_received(data)
-        self._beside_body = 0 if self._is_whole else self._beside_body + len(data) - self._body_bytes
-        if self._beside_body > _MOST_BYTES_BESIDE_BODY and not self.transport.is_closing():
-            self._refuse()
+        self._non_body_bytes = 0 if self._is_complete else self._non_body_bytes + len(data) - self._body_bytes
+        if self._non_body_bytes > _MAX_NON_BODY_BYTES and not self.transport.is_closing():
+            self._reject()
 
-    def has_more_to_read(self) -> bool:
-        """Whether the kernel has something for it, be it the end."""
-        waiting = select.poll()
-        waiting.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(waiting.poll(0))
+    def has_unread_data(self) -> bool:
+        """Whether the kernel has data for this connection, or its end."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def handle_websocket_upgrade(self) -> None:
-        """It has a protocol of its own from now on, with a time limit of its own."""
-        self._arrivals.end(self)
+        """Stop the timeout: the WebSocket protocol that takes over has its own."""
+        self._pending.remove(self)
         super().handle_websocket_upgrade()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; trailers, which come after a body, are nothing that anybody reads."""
+        """Keep a header. Trailers, which follow the body, are dropped: nothing reads them."""
         if self.cycle is None or self.cycle.scope is not self.scope:
             super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
-        """Pass it on."""
+        """Count the bytes of the body."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
-        self._is_whole = True
-        self._arrivals.end(self)
+        """Stop the timeout: the request is complete."""
+        self._is_complete = True
+        self._pending.remove(self)
         super().on_message_complete()
         if self.cycle is not None and self.cycle.response_complete and self.timeout_keep_alive_task is None:
-            # It was answered before it was whole, and its rest stopped the clock that the answer had set.
+            # The response was sent before the request was complete: its rest cancelled the keep-alive timeout.
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
-    def _is_answering(self) -> bool:
+    def _is_responding(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
 
-    def _refuse(self) -> None:
+    def _reject(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
-            self.send_400_response("The request has too much beside its body.")
+            self.send_400_response(f"Head, chunk framing and trailers exceed {_MAX_NON_BODY_BYTES} bytes.")
         else:
             self.transport.abort()
