@@ -1,4 +1,4 @@
-"""A limit for request bodies, before anything reads or parses them."""
+"""Body limit middleware: rejects large and compressed request bodies before they are parsed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class _TooLarge(Exception):
+class _BodyTooLargeError(Exception):
     pass
 
 
 class BodyLimitMiddleware:
-    """ASGI middleware: 413 for a body that is larger than allowed, by its declared or by its counted length.
+    """Responds with 413 to a body above the limit, by its Content-Length or by the bytes received.
 
-    Compressed bodies are refused with 415: nobody needs them for documents of this size, and one of a kilobyte may
-    stand for a gigabyte.
+    Compressed bodies get 415: documents of this size do not need compression, and a compressed kilobyte may expand to a
+    gigabyte.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
@@ -29,45 +29,48 @@ class BodyLimitMiddleware:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on unless it is refused."""
+        """Forward the request unless its headers exceed the limits."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = {name: value for name, value in scope["headers"] if name in {b"content-length", b"content-encoding"}}
-        refusal: ASGIApp | None = None
+        error: ASGIApp | None = None
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            refusal = problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding")
+            error = problem(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "Compressed request bodies are not supported. Send the body without Content-Encoding.",
+            )
         elif int(headers.get(b"content-length", b"0")) > self._max_body_bytes:
-            refusal = self._too_large()
-        if refusal is not None:
-            await refusal(scope, receive, send)
+            error = self._too_large()
+        if error is not None:
+            await error(scope, receive, send)
             return
-        await self._count(scope, receive, send)
+        await self._forward_counting(scope, receive, send)
 
-    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received, answered = 0, False
+    async def _forward_counting(self, scope: Scope, receive: Receive, send: Send) -> None:
+        received, response_started = 0, False
 
-        async def counted() -> Message:
+        async def receive_counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._max_body_bytes:
-                raise _TooLarge
+                raise _BodyTooLargeError
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal answered
-            answered = True
+        async def send_noted(message: Message) -> None:
+            nonlocal response_started
+            response_started = True
             await send(message)
 
         try:
-            await self._app(scope, counted, noted)
-        except _TooLarge:
-            if not answered:
+            await self._app(scope, receive_counted, send_noted)
+        except _BodyTooLargeError:
+            if not response_started:
                 await self._too_large()(scope, receive, send)
         except ClientDisconnect:
-            # Half a body, and nobody to answer: no fault of ours.
+            # The client is gone, halfway through the body: there is nothing to respond to.
             return
 
     def _too_large(self) -> ASGIApp:
-        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {self._max_body_bytes} bytes")
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The request body exceeds {self._max_body_bytes} bytes.")

@@ -1,4 +1,4 @@
-"""Turns HTTPStatus members into plain integers, which OpenTelemetry attributes need."""
+"""Integer status middleware: sends status codes as plain integers, for OpenTelemetry attributes."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ if TYPE_CHECKING:
 
 
 class IntegerStatusMiddleware:
-    """Tells the status of each answer as a plain number.
+    """Converts HTTPStatus members to int.
 
-    One of HTTPStatus is equal to it, but to the SDK another value of the attribute: there would be two series with the
-    same labels, of which the metrics store keeps one.
+    They compare equal, but the OpenTelemetry SDK treats them as different attribute values: it would export two series
+    with the same labels, of which the metrics store keeps one.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on."""
+        """Forward the request, and the response with an integer status."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def send_plain(message: Message) -> None:
+        async def send_integer_status(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["status"] = int(message["status"])
             await send(message)
 
-        await self._app(scope, receive, send_plain)
+        await self._app(scope, receive, send_integer_status)

@@ -1,4 +1,4 @@
-"""Refuses requests that change something and come from pages of other origins."""
+"""Same-origin middleware: protects against cross-site request forgery."""
 
 from __future__ import annotations
 
@@ -13,33 +13,37 @@ from gql.http.problem_details import problem
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-# Methods that change nothing: a page of another origin can't read what they answer.
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# Methods without side effects. A page of another origin can't read the response.
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class SameOriginMiddleware:
-    """ASGI middleware: 403 for a request that changes something and was sent by a page of another origin.
+    """Responds with 403 to a request with side effects that a page of another origin sent.
 
-    A form can POST anywhere, and a body is not even needed at every door. Browsers name the page's origin; other
-    programs name none, and pass. WebSockets have the same rule in Strawberry, by the same setting.
+    An HTML form can POST to any address, and some endpoints need no body. Browsers send the page's origin. Other
+    clients send none and are allowed. Strawberry applies the same rule to WebSockets, with the same setting.
     """
 
     def __init__(self, app: ASGIApp, allowed_origins: frozenset[str]) -> None:
         self._app = app
-        self._allowed = allowed_origins
+        self._allowed_origins = allowed_origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on unless it is refused."""
-        if scope["type"] == "http" and scope["method"] not in _SAFE and not self._may_send(Headers(scope=scope)):
-            refusal = problem(HTTPStatus.FORBIDDEN, "pages of another origin may not send this: see ALLOWED_ORIGINS")
-            await refusal(scope, receive, send)
+        """Forward the request unless its origin is not allowed."""
+        if (
+            scope["type"] == "http"
+            and scope["method"] not in _SAFE_METHODS
+            and not self._is_allowed(Headers(scope=scope))
+        ):
+            detail = "Cross-origin request refused. Add the page's origin to ALLOWED_ORIGINS to allow it."
+            await problem(HTTPStatus.FORBIDDEN, detail)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _may_send(self, headers: Headers) -> bool:
+    def _is_allowed(self, headers: Headers) -> bool:
         origin = headers.get("origin")
         if origin is None or headers.get("sec-fetch-site") == "same-origin":
             return True
-        if is_same_origin(origin, headers.get("host")) or "*" in self._allowed:
+        if is_same_origin(origin, headers.get("host")) or "*" in self._allowed_origins:
             return True
-        return normalize_origin(origin) in self._allowed
+        return normalize_origin(origin) in self._allowed_origins

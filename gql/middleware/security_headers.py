@@ -1,6 +1,6 @@
-"""What every answer tells a browser to keep to, and which pages may send requests at all.
+"""Security headers middleware: restricts what browsers do with every response.
 
-Pages set the policy of what they load themselves; whatever else is answered may load nothing and be framed by nobody.
+Pages set a content security policy for what they load. By default, a response may load nothing and can't be framed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from starlette.datastructures import MutableHeaders
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-
-_HEADERS = {
+_DEFAULT_HEADERS = {
     "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -24,19 +23,19 @@ _HEADERS = {
 
 
 class SecurityHeadersMiddleware:
-    """ASGI middleware: headers for browsers on each answer that has no such header of its own."""
+    """Adds security headers to each response, except those the response already has."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, and add to the beginning of an answer."""
+        """Forward the request, and the response with the headers."""
 
-        async def protected(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
-                for name, value in _HEADERS.items():
+                for name, value in _DEFAULT_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, protected if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -1,4 +1,4 @@
-"""Answers unexpected errors with 500 and a trace id, and logs them."""
+"""Server error middleware: responds to unexpected errors with 500 and a trace id, and logs them."""
 
 from __future__ import annotations
 
@@ -24,40 +24,40 @@ log = logging.getLogger(__name__)
 
 
 class ServerErrorMiddleware:
-    """ASGI middleware: 500 for whatever is raised, as a problem or in GraphQL's shape, with its trace id."""
+    """Converts exceptions to a 500 response, as problem details or as a GraphQL error, with the trace id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on. An answer that has begun can only be broken off."""
-        begun = False
+        """Forward the request. Once the response has started, an exception can only abort the connection."""
+        response_started = False
 
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_noted(message: Message) -> None:
+            nonlocal response_started
+            response_started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send_noted)
         except Exception as error:
-            if scope["type"] != "http" or begun:
+            if scope["type"] != "http" or response_started:
                 raise
-            found = masking.trace_id()
-            log.exception("%s %s failed, trace %s", scope["method"], scope["path"], found)
+            trace_id = masking.trace_id()
+            log.exception("Unexpected error in %s %s, trace %s", scope["method"], scope["path"], trace_id)
             span = trace.get_current_span()
             span.record_exception(error)
             span.set_status(Status(StatusCode.ERROR))
-            await _internal_error(scope, found)(scope, receive, send)
+            await _internal_error(scope, trace_id)(scope, receive, send)
 
 
-def _internal_error(scope: Scope, found: str) -> Response:
+def _internal_error(scope: Scope, trace_id: str) -> Response:
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     if get_route_path(scope) != "/graphql":
-        return problem(status, masking.UNEXPECTED_ERROR_MESSAGE, traceId=found)
+        return problem(status, masking.UNEXPECTED_ERROR_MESSAGE, traceId=trace_id)
     error = {
         "message": masking.UNEXPECTED_ERROR_MESSAGE,
-        "extensions": {"code": masking.UNEXPECTED_ERROR_CODE, "traceId": found},
+        "extensions": {"code": masking.UNEXPECTED_ERROR_CODE, "traceId": trace_id},
     }
-    chosen = negotiation.json_type(Headers(scope=scope).get("accept", ""))
-    return Response(orjson.dumps({"errors": [error]}), status, media_type=chosen)
+    media_type = negotiation.json_type(Headers(scope=scope).get("accept", ""))
+    return Response(orjson.dumps({"errors": [error]}), status, media_type=media_type)

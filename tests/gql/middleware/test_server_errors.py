@@ -1,4 +1,4 @@
-"""Faults of our own, of which a record that makes no sense is one: a sentence for the client, the rest for the log."""
+"""Unexpected errors, such as a corrupt record: the client gets one sentence and a trace id, the log gets the rest."""
 
 from __future__ import annotations
 
@@ -24,50 +24,50 @@ STREAM = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
 
 
 @pytest.fixture
-def broken(
+def corrupt_record(
     valkey: Valkey, redis_client: redis.Redis, prefix: str, tmp_path: Path
 ) -> Iterator[tuple[str, str, Program]]:
-    """An API, a job that has a status which there is not, and the program."""
+    """The address of an API, the id of a job with an invalid status, and the API's process."""
     with programs.api(tmp_path, valkey.url, prefix) as (url, program):
         job_id = httpx.post(f"{url}/generate?n=1").json()["request_id"]
         redis_client.hset(f"{prefix}job:{job_id}", "status", "a secret")
         yield url, job_id, program
 
 
-def logged(program: Program, trace_id: str) -> bool:
+def is_logged(program: Program, event: str, trace_id: str) -> bool:
     assert re.fullmatch("[0-9a-f]{32}", trace_id)
-    line = rf"failed.*, trace {trace_id}\nTraceback(.*\n)*?ValueError: 'a secret' is not a valid JobStatus"
+    line = rf"{event}, trace {trace_id}\nTraceback(.*\n)*?ValueError: 'a secret' is not a valid JobStatus"
     return re.search(line, program.output()) is not None
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
-def test_a_defect_in_a_query_is_one_sentence_and_what_finds_it(broken: Any, accept: str) -> None:
-    url, job_id, program = broken
+def test_unexpected_error_in_a_query_returns_a_trace_id_and_no_detail(corrupt_record: Any, accept: str) -> None:
+    url, job_id, program = corrupt_record
     body = {"query": QUERY, "variables": {"id": job_id}}
     answer = httpx.post(f"{url}/graphql", json=body, headers={"Accept": accept})
     [error] = answer.json()["errors"]
     assert (answer.status_code, error["message"]) == (200, SENTENCE)
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert "secret" not in answer.text
-    assert logged(program, error["extensions"]["traceId"])
+    assert is_logged(program, "operation None failed at .*", error["extensions"]["traceId"])
 
 
-def test_a_defect_in_a_stream_is_too(broken: Any) -> None:
-    url, job_id, program = broken
+def test_unexpected_error_in_a_stream_returns_a_trace_id_and_no_detail(corrupt_record: Any) -> None:
+    url, job_id, program = corrupt_record
     body = {"query": STREAM, "variables": {"id": job_id}}
     answer = httpx.post(f"{url}/graphql", json=body, headers={"Accept": "text/event-stream"}, timeout=20)
     assert SENTENCE in answer.text
     assert "secret" not in answer.text
     [trace_id] = re.findall('"traceId":"(.*?)"', answer.text)
-    assert logged(program, trace_id)
+    assert is_logged(program, "operation None failed at .*", trace_id)
 
 
-def test_a_defect_behind_a_rest_door_is_a_problem_with_the_headers_of_every_answer(broken: Any) -> None:
-    url, job_id, program = broken
+def test_unexpected_error_on_a_rest_endpoint_is_a_problem_with_security_headers(corrupt_record: Any) -> None:
+    url, job_id, program = corrupt_record
     answer = httpx.get(f"{url}/status/{job_id}")
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.json()["detail"] == SENTENCE
     assert "secret" not in answer.text
-    assert logged(program, answer.json()["traceId"])
+    assert is_logged(program, f"Unexpected error in GET /status/{job_id}", answer.json()["traceId"])
     assert program.output().count("Traceback") == 1
