@@ -1,4 +1,4 @@
-"""The API process: opens connections, builds the service and mounts its doors. Started by `uvicorn gql.app:app`."""
+"""The composition of the API process: service, middleware and routes. Started by `uvicorn gql.app:app`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
+from starlette.middleware import Middleware
 
 from gql import explorer
-from gql.auth.authenticator import authenticator
+from gql.auth.authenticator import connect_authenticator
 from gql.graphql import router
 from gql.http import problem_details
 from gql.middleware.authentication import AuthenticationMiddleware
@@ -23,7 +24,7 @@ from gql.middleware.server_errors import ServerErrorMiddleware
 from gql.pages import api_docs, front_page
 from gql.rest import downloads, health, jobs
 from gql.server import binding, slow_requests
-from gql.server.shutdown import ending_streams_first
+from gql.server.shutdown import completing_streams
 from gql.server.slow_requests import PendingRequests
 from gql.settings import ApiSettings
 from gql.telemetry import REQUESTS, ApiTelemetry
@@ -33,26 +34,28 @@ from tasks.service import JobService
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from gql.auth.authenticator import Authenticator
 
 VERSION = "0.1.0"
 
 
 def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
-    """The application, whole, with its settings handed down."""
+    """The application with the given settings."""
     service = JobService.connect(job_settings)
     telemetry = ApiTelemetry(job_settings)
-    keeper = authenticator(settings, job_settings)
+    authenticator = connect_authenticator(settings, job_settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, object]]:
         service.start()
-        if keeper is not None:
-            keeper.start()
-        with ending_streams_first(service, settings.drain_seconds):
-            yield {slow_requests.STATE: PendingRequests.of(settings)}
-        if keeper is not None:
-            await keeper.stop()
+        if authenticator is not None:
+            authenticator.start()
+        with completing_streams(service, settings.drain_seconds):
+            yield {slow_requests.STATE: PendingRequests.from_settings(settings)}
+        if authenticator is not None:
+            await authenticator.stop()
         await service.stop()
         await telemetry.stop()
 
@@ -61,38 +64,42 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         version=VERSION,
         description=jobs.DESCRIPTION,
         lifespan=lifespan,
+        middleware=list(_middleware(settings, authenticator)),
         docs_url=None,
         redoc_url=None,
         telemetry=REQUESTS,
     )
-    app.add_middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
-    if keeper is not None:
-        app.add_middleware(AuthenticationMiddleware, authenticator=keeper)
-    elif not settings.authentication:
-        app.add_middleware(LoopbackOnlyMiddleware)
-    app.add_middleware(ServerErrorMiddleware)
-    app.add_middleware(SameOriginMiddleware, allowed_origins=settings.origins)
-    app.add_middleware(SecurityHeadersMiddleware)
     schema = build_schema(settings.operation_limits, production=settings.production)
     app.include_router(
-        router.create_router(schema, service, settings, keeper), prefix="/graphql", include_in_schema=False
+        router.create_router(schema, service, settings, authenticator), prefix="/graphql", include_in_schema=False
     )
-    # Looks at nothing: it tells the manual of the doors that there is a key to be shown.
-    told = [] if keeper is None else [Depends(HTTPBearer(auto_error=False, description="A key or a token"))]
-    app.include_router(jobs.create_router(service, settings), dependencies=told)
-    app.include_router(downloads.create_router(service), dependencies=told)
+    # Documents the credentials in OpenAPI. AuthenticationMiddleware is what checks them.
+    security = [] if authenticator is None else [Depends(HTTPBearer(auto_error=False, description="API key or token"))]
+    app.include_router(jobs.create_router(service, settings), dependencies=security)
+    app.include_router(downloads.create_router(service), dependencies=security)
     app.include_router(health.create_router(service))
     front_page.add_routes(app, settings)
     api_docs.add_routes(app)
     explorer.add_routes(app)
     problem_details.add_exception_handlers(app)
-    # The last one to be added is the outermost.
-    app.add_middleware(IntegerStatusMiddleware)
     return app
+
+
+def _middleware(settings: ApiSettings, authenticator: Authenticator | None) -> Iterator[Middleware]:
+    """Outermost first."""
+    yield Middleware(IntegerStatusMiddleware)
+    yield Middleware(SecurityHeadersMiddleware)
+    yield Middleware(SameOriginMiddleware, allowed_origins=settings.origins)
+    yield Middleware(ServerErrorMiddleware)
+    if authenticator is not None:
+        yield Middleware(AuthenticationMiddleware, authenticator=authenticator)
+    elif not settings.authentication:
+        yield Middleware(LoopbackOnlyMiddleware)
+    yield Middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
 
 
 logs.configure(logs.LogSettings())
 _settings = ApiSettings()
 if not _settings.authentication:
-    binding.check_start(sys.argv)
+    binding.require_loopback(sys.argv)
 app = create_app(_settings, JobSettings())

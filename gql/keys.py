@@ -51,7 +51,7 @@ async def run(chosen: argparse.Namespace) -> int:
                 lasts = None if chosen.days is None else timedelta(days=chosen.days)
                 sys.stdout.write(f"{await store.create(chosen.name, lasts)}\n")
             case "list":
-                for record in await store.all():
+                for record in await store.list_all():
                     until = (
                         "until revoked" if record.expires_at is None else f"until {record.expires_at:%Y-%m-%d %H:%M}Z"
                     )

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from strawberry.http.websocket_origin import normalize_allowed_origins
 
-from gql.auth.tokens import ASYMMETRIC, TokenSettings
+from gql.auth.tokens import ASYMMETRIC_ALGORITHMS, TokenSettings
 from schema.limits.settings import OperationLimits
 from tasks.callers import CallerLimits
 
@@ -119,19 +119,19 @@ class ApiSettings(BaseSettings):
     @field_validator("jwt_algorithms")
     @classmethod
     def _are_asymmetric(cls, value: str) -> str:
-        if not _parts(value) or not ASYMMETRIC.issuperset(_parts(value)):
-            raise ValueError(f"must be of {', '.join(sorted(ASYMMETRIC))}")
+        if not _parts(value) or not ASYMMETRIC_ALGORITHMS.issuperset(_parts(value)):
+            raise ValueError(f"must be of {', '.join(sorted(ASYMMETRIC_ALGORITHMS))}")
         return value
 
     @model_validator(mode="after")
     def _tokens_can_be_told_apart(self) -> Self:
-        if "jwt" in self.means and not (self.jwt_issuer and self.jwt_audience):
+        if "jwt" in self.credential_kinds and not (self.jwt_issuer and self.jwt_audience):
             raise ValueError("AUTHENTICATION has jwt: JWT_ISSUER and JWT_AUDIENCE must be set")
         return self
 
     @property
-    def means(self) -> frozenset[str]:
-        """What callers can show; nothing where nobody is asked."""
+    def credential_kinds(self) -> frozenset[str]:
+        """The accepted kinds of credentials, `keys` and `jwt`; empty when authentication is disabled."""
         return frozenset(_parts(self.authentication)) - {"none"}
 
     @property

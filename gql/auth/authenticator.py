@@ -1,8 +1,8 @@
-"""Lets callers in by what they show, and looks again, for as long as they stay, whether they still may.
+"""Authenticates callers by API key or token, and ends their sessions when the credentials stop being valid.
 
-A key that was looked up holds for a second without another look: with one caller or a thousand requests a second, the
-store is asked once. A token is checked by arithmetic alone. While connections are open, the keys that opened them are
-looked up every second, all in one question: so one that was revoked ends what it began, at the latest after two.
+A key that was found is cached for a second, so the store is queried about once a second per key, whatever the request
+rate. Tokens are verified without the store. While sessions are open, the keys they were opened with are looked up every
+second in one command: streams and connections of a revoked key end within two seconds.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -19,14 +18,12 @@ from typing import TYPE_CHECKING
 from cachetools import TTLCache
 
 from gql.auth.api_keys import KeyStore, PresentedKey
-from gql.auth.tokens import TokenReader
+from gql.auth.sessions import OpenSessions, Session
+from gql.auth.tokens import TokenVerifier
 from tasks.cancellation import cancel_and_wait
-from tasks.errors import BackendUnavailable, RateLimited
+from tasks.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
     from gql.auth.api_keys import KeyRecord
     from gql.settings import ApiSettings
     from tasks.callers import Caller, CallerLimits
@@ -34,46 +31,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOOK_AGAIN = timedelta(seconds=1)
+_REVALIDATION_INTERVAL = timedelta(seconds=1)
 
-# Keys in use at a time, about half a kilobyte each: beyond them the store is asked more often, and that is all.
-_KEYS_REMEMBERED = 10_000
-
-# A stream may end at any moment.
-_STREAM_RETRY_AFTER = timedelta(seconds=1)
+# Key records, about half a kilobyte each. With more keys in use at a time, the store is queried more often.
+_MAX_CACHED_KEYS = 10_000
 
 _SCHEME = "bearer "
 
 
 class NotAuthenticated(Exception):
-    """Nothing was shown, or nothing that holds. Which of many reasons it is, is nobody's business."""
+    """No credentials, or invalid ones. The message does not say why they are invalid: that would help an attacker."""
 
-    def __init__(self, *, shown: bool) -> None:
+    def __init__(self, *, presented: bool) -> None:
         super().__init__(
-            "this key or token does not hold" if shown else "show a key or token: `Authorization: Bearer ...`"
+            "Invalid or expired API key or token."
+            if presented
+            else "Missing credentials. Send an API key or token as `Authorization: Bearer ...`."
         )
-        self.shown = shown
-
-
-class Session:
-    """A caller's right to be here, until `ended` is set."""
-
-    def __init__(
-        self, authenticator: Authenticator, caller: Caller, key_id: str | None, expires_at: float | None
-    ) -> None:
-        self._doorkeeper = authenticator
-        self.caller = caller
-        self.key_id = key_id
-        self.expires_at = expires_at
-        self.ended = asyncio.Event()
-
-    def streaming(self) -> AbstractContextManager[None]:
-        """See schema.context.Access."""
-        return self._doorkeeper.streaming(self.caller)
-
-    def watched(self) -> AbstractContextManager[None]:
-        """While the block runs, `ended` is set as soon as the key is revoked or what was shown has expired."""
-        return self._doorkeeper.watched(self)
+        self.presented = presented
 
 
 class Authenticator:
@@ -82,118 +57,89 @@ class Authenticator:
     def __init__(
         self,
         keys: KeyStore | None,
-        tokens: TokenReader | None,
-        most_streams: int,
+        tokens: TokenVerifier | None,
+        max_streams: int,
         limits: CallerLimits | None = None,
     ) -> None:
         self._keys = keys
         self._tokens = tokens
-        self._most_streams = most_streams
         self._limits = limits
-        self._known: TTLCache[str, KeyRecord] = TTLCache(_KEYS_REMEMBERED, _LOOK_AGAIN.total_seconds())
-        self._inside: set[Session] = set()
-        self._streams: Counter[Caller] = Counter()
-        self._rounds: asyncio.Task[None] | None = None
+        self._sessions = OpenSessions(max_streams)
+        self._key_cache: TTLCache[str, KeyRecord] = TTLCache(_MAX_CACHED_KEYS, _REVALIDATION_INTERVAL.total_seconds())
+        self._revalidation: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to look after those who are inside."""
-        self._rounds = asyncio.create_task(self._make_rounds(), name="doorkeeper")
+        """Start the revalidation of open sessions."""
+        self._revalidation = asyncio.create_task(self._revalidate_periodically(), name="session revalidation")
 
     async def stop(self) -> None:
-        """Look no more."""
-        if self._rounds is not None:
-            await cancel_and_wait(self._rounds)
+        """Stop revalidation and close all connections."""
+        if self._revalidation is not None:
+            await cancel_and_wait(self._revalidation)
         if self._keys is not None:
             await self._keys.close()
         if self._tokens is not None:
             await self._tokens.close()
 
-    async def admit(self, authorization: str | None) -> Session:
-        """Let a caller in.
+    async def authenticate(self, authorization: str | None) -> Session:
+        """Open a session for the caller.
 
         Args:
-            authorization: as the HTTP header has it.
+            authorization: the value of the HTTP header.
 
         Raises:
-            NotAuthenticated: it is not `Bearer`, or what it bears does not hold.
-            BackendUnavailable: the store with the keys does not answer.
+            NotAuthenticated: the scheme is not `Bearer`, or the credentials are missing, unknown, revoked or expired.
+            BackendUnavailable: the key store or the token issuer does not answer.
         """
         if not authorization:
-            raise NotAuthenticated(shown=False)
-        shown = authorization[len(_SCHEME) :].strip() if authorization[: len(_SCHEME)].lower() == _SCHEME else ""
-        if self._keys is not None and (key := PresentedKey.read(shown)) is not None:
-            return await self._admit_key(self._keys, key)
-        if self._tokens is not None and (token := await self._tokens.read(shown)) is not None:
-            return Session(self, self._limited(token.caller), None, token.expires_at)
-        raise NotAuthenticated(shown=True)
+            raise NotAuthenticated(presented=False)
+        is_bearer = authorization[: len(_SCHEME)].lower() == _SCHEME
+        credentials = authorization[len(_SCHEME) :].strip() if is_bearer else ""
+        if self._keys is not None and (key := PresentedKey.parse(credentials)) is not None:
+            return await self._authenticate_key(self._keys, key)
+        if self._tokens is not None and (token := await self._tokens.verify(credentials)) is not None:
+            return Session(self._sessions, self._with_limits(token.caller), None, token.expires_at)
+        raise NotAuthenticated(presented=True)
 
-    async def _admit_key(self, keys: KeyStore, shown: PresentedKey) -> Session:
-        record = self._known.get(shown.id)
+    async def _authenticate_key(self, keys: KeyStore, key: PresentedKey) -> Session:
+        record = self._key_cache.get(key.id)
         if record is None:
-            record = (await keys.find([shown.id])).get(shown.id)
+            record = (await keys.find([key.id])).get(key.id)
             if record is not None:
-                self._known[shown.id] = record
-        if not shown.fits(record) or record is None:
-            raise NotAuthenticated(shown=True)
-        caller = self._limited(record.caller)
-        return Session(self, caller, shown.id, None if record.expires_at is None else record.expires_at.timestamp())
+                self._key_cache[key.id] = record
+        if not key.matches(record) or record is None:
+            raise NotAuthenticated(presented=True)
+        expires_at = None if record.expires_at is None else record.expires_at.timestamp()
+        return Session(self._sessions, self._with_limits(record.caller), key.id, expires_at)
 
-    def _limited(self, caller: Caller) -> Caller:
+    def _with_limits(self, caller: Caller) -> Caller:
         return replace(caller, limits=self._limits)
 
-    @contextmanager
-    def watched(self, admitted: Session) -> Iterator[None]:
-        """See Pass.watched."""
-        self._inside.add(admitted)
-        try:
-            yield
-        finally:
-            self._inside.discard(admitted)
-
-    @contextmanager
-    def streaming(self, caller: Caller) -> Iterator[None]:
-        """See schema.context.Access."""
-        if self._streams[caller] >= self._most_streams:
-            raise RateLimited(f"{self._most_streams} streams of this caller are open already", _STREAM_RETRY_AFTER)
-        self._streams[caller] += 1
-        try:
-            yield
-        finally:
-            self._streams[caller] -= 1
-            if not self._streams[caller]:
-                del self._streams[caller]
-
-    async def _make_rounds(self) -> None:
+    async def _revalidate_periodically(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_AGAIN.total_seconds())
-            # During an outage those inside stay there: the store can't be asked, and has nothing for them either.
+            await asyncio.sleep(_REVALIDATION_INTERVAL.total_seconds())
+            # During an outage sessions stay open: revocations are unknown, and no data can be read either.
             with suppress(BackendUnavailable):
-                await self._look_at_all()
+                await self._revalidate()
 
-    async def _look_at_all(self) -> None:
-        now = time.time()
-        for admitted in list(self._inside):
-            if admitted.expires_at is not None and admitted.expires_at <= now:
-                admitted.ended.set()
-        key_ids = {admitted.key_id for admitted in self._inside if admitted.key_id is not None}
+    async def _revalidate(self) -> None:
+        self._sessions.end_expired(time.time())
+        key_ids = self._sessions.key_ids()
         if self._keys is None or not key_ids:
             return
-        found = await self._keys.find(sorted(key_ids))
-        gone = key_ids - found.keys()
-        for admitted in list(self._inside):
-            if admitted.key_id in gone:
-                admitted.ended.set()
-        for key_id in gone:
-            self._known.pop(key_id, None)
-            # A warning, as these are seen whatever is asked of logs: somebody is being shown the door.
-            log.warning("key %s was revoked: what it has open ends", key_id)
+        revoked = key_ids - (await self._keys.find(sorted(key_ids))).keys()
+        self._sessions.end_of_keys(revoked)
+        for key_id in revoked:
+            self._key_cache.pop(key_id, None)
+            # A warning, so that it is logged at every configured level: requests of a caller are being ended.
+            log.warning("API key %s was revoked: ending its open requests, streams and WebSockets", key_id)
 
 
-def authenticator(settings: ApiSettings, job_settings: JobSettings) -> Authenticator | None:
-    """The one that the settings ask for; None where nobody is asked who is there."""
-    means = settings.means
-    if not means:
+def connect_authenticator(settings: ApiSettings, job_settings: JobSettings) -> Authenticator | None:
+    """The authenticator for the configured credentials; None when authentication is disabled."""
+    kinds = settings.credential_kinds
+    if not kinds:
         return None
-    keys = KeyStore.connect(job_settings) if "keys" in means else None
-    tokens = TokenReader(settings.tokens) if "jwt" in means else None
+    keys = KeyStore.connect(job_settings) if "keys" in kinds else None
+    tokens = TokenVerifier(settings.tokens) if "jwt" in kinds else None
     return Authenticator(keys, tokens, settings.max_subscriptions_per_caller, settings.caller_limits)

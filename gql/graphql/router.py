@@ -214,16 +214,16 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         headers: Mapping[str, str],
     ) -> Response:
         """A stream that ends, politely, with its caller's right to it."""
-        admitted = session_of(request)
-        if admitted is not None:
+        session = session_of(request)
+        if session is not None:
             [transport] = [
                 found()
                 for found in self.stream_transport_classes_by_protocol.values()
                 if found().headers["Content-Type"] == headers["Content-Type"]
             ]
-            error = {"message": "this key or token holds no longer", "extensions": {"code": "UNAUTHENTICATED"}}
+            error = {"message": "Invalid or expired API key or token.", "extensions": {"code": "UNAUTHENTICATED"}}
             last = transport.encode_next({"data": None, "errors": [error]}, self.encode_json)
-            stream = streaming.until(admitted.ended, stream, last + transport.encode_complete())
+            stream = streaming.until(session.ended, stream, last + transport.encode_complete())
         stream = streaming.opened(headers, stream)
         return await super().create_streaming_response(request, stream, sub_response, headers)
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
         SubscribeMessage,
     )
 
-    from gql.auth.authenticator import Authenticator, Session
+    from gql.auth.authenticator import Authenticator
+    from gql.auth.sessions import Session
     from gql.graphql.persisted_documents import PersistedDocuments
 
 _tracer = trace.get_tracer("gql")
@@ -70,7 +71,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle_connection_init(message)
             return
         try:
-            session = await self.authenticator.admit(_authorization(message.get("payload") or {}, self.context))
+            session = await self.authenticator.authenticate(_authorization(message.get("payload") or {}, self.context))
         except NotAuthenticated:
             await self.websocket.close(code=_FORBIDDEN, reason="Forbidden")
         except BackendUnavailable as error:
@@ -81,7 +82,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle_connection_init(message)
 
     async def _close_when_ended(self, session: Session) -> None:
-        with session.watched():
+        with session.revalidating():
             await session.ended.wait()
         await self.websocket.close(code=_FORBIDDEN, reason="Forbidden: API key or token expired or revoked")
 

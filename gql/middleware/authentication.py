@@ -1,6 +1,6 @@
-"""The one entrance to all HTTP doors: a new door is behind it without a word. WebSockets show who they are later.
+"""Authentication middleware for all HTTP routes. New routes require credentials by default.
 
-What needs no key is listed here. All else is 401 without one, in the shape of the door's own errors.
+Public routes are listed here. WebSockets authenticate in their first message (gql.graphql.websocket).
 """
 
 from __future__ import annotations
@@ -25,75 +25,78 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from gql.auth.authenticator import Authenticator, Session
+    from gql.auth.authenticator import Authenticator
+    from gql.auth.sessions import Session
     from tasks.callers import Caller
 
 GRAPHQL = "/graphql"
 
-# Pages, their files, and what says how the system is: none of them has anything of a caller's.
-_OPEN_TO_ALL = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
-_OPEN_FOLDERS = ("/static/", "/explorer/", "/docs/")
+# Pages, their files and the state of the system: no data of any caller.
+_PUBLIC_PATHS = frozenset({"/", "/livez", "/readyz", "/docs", "/openapi.json"})
+_PUBLIC_PREFIXES = ("/static/", "/explorer/", "/docs/")
 
-_SCOPE_KEY = "pass"
+_SCOPE_KEY = "session"
 
 
-class _Ended(Exception):
+class _SessionEndedError(Exception):
     pass
 
 
 def session_of(connection: HTTPConnection) -> Session | None:
-    """With what this request was let in; None where nobody is asked."""
-    found: Session | None = connection.scope.get(_SCOPE_KEY)
-    return found
+    """The session of a request; None when authentication is disabled."""
+    session: Session | None = connection.scope.get(_SCOPE_KEY)
+    return session
 
 
 def caller_of(connection: HTTPConnection) -> Caller:
-    """Whose request this is."""
-    found = session_of(connection)
-    return ANYONE if found is None else found.caller
+    """The caller of a request."""
+    session = session_of(connection)
+    return ANYONE if session is None else session.caller
 
 
 class AuthenticationMiddleware:
-    """ASGI middleware: each request is let in by its Authorization header, or answered here."""
+    """Authenticates each request by its Authorization header. Errors have the shape of the endpoint's own."""
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
         self._app = app
-        self._doorkeeper = authenticator
+        self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with the caller's pass, unless it is refused."""
-        if scope["type"] != "http" or _is_open(scope):
+        """Forward the request with its session, or respond with 401, or with 503 when the key store is unavailable."""
+        if scope["type"] != "http" or _is_public(scope):
             await self._app(scope, receive, send)
             return
         try:
-            admitted = await self._doorkeeper.admit(Headers(scope=scope).get("authorization"))
-        except NotAuthenticated as refusal:
-            await _refusal(scope, refusal)(scope, receive, send)
+            session = await self._authenticator.authenticate(Headers(scope=scope).get("authorization"))
+        except NotAuthenticated as error:
+            await _unauthenticated(scope, error)(scope, receive, send)
             return
         except BackendUnavailable as error:
-            await _outage(scope, error)(scope, receive, send)
+            await _unavailable(scope, error)(scope, receive, send)
             return
-        scope[_SCOPE_KEY] = admitted
-        with admitted.watched(), suppress(_Ended):
-            await self._app(scope, receive, _cut(send, admitted) if get_route_path(scope) != GRAPHQL else send)
+        scope[_SCOPE_KEY] = session
+        # GraphQL streams end with an error of their own instead.
+        forward = send if get_route_path(scope) == GRAPHQL else _abort_after_end(send, session)
+        with session.revalidating(), suppress(_SessionEndedError):
+            await self._app(scope, receive, forward)
 
 
-def _cut(send: Send, admitted: Session) -> Send:
-    """A file that is sent when its caller's right ends is sent no further; GraphQL's streams end by their own words."""
+def _abort_after_end(send: Send, session: Session) -> Send:
+    """Break off a download when its session ends."""
 
-    async def guarded(message: Message) -> None:
-        if admitted.ended.is_set() and message.get("more_body"):
-            raise _Ended
+    async def send_while_valid(message: Message) -> None:
+        if session.ended.is_set() and message.get("more_body"):
+            raise _SessionEndedError
         await send(message)
 
-    return guarded
+    return send_while_valid
 
 
-def _is_open(scope: Scope) -> bool:
+def _is_public(scope: Scope) -> bool:
     path = get_route_path(scope)
-    if path in _OPEN_TO_ALL or path.startswith(_OPEN_FOLDERS):
+    if path in _PUBLIC_PATHS or path.startswith(_PUBLIC_PREFIXES):
         return True
-    # The page at /graphql is for all. A request with no document in it can do nothing else.
+    # The explorer at /graphql is public. A GET without a document can't do anything else.
     if path != GRAPHQL or scope["method"] not in {"GET", "HEAD"}:
         return False
     return (
@@ -101,23 +104,22 @@ def _is_open(scope: Scope) -> bool:
     )
 
 
-def _refusal(scope: Scope, refusal: NotAuthenticated) -> Response:
+def _unauthenticated(scope: Scope, error: NotAuthenticated) -> Response:
     challenge = 'Bearer realm="primes"'
-    if refusal.shown:
+    if error.presented:
         challenge += ', error="invalid_token"'
-    response = _answer(scope, HTTPStatus.UNAUTHORIZED, str(refusal), "UNAUTHENTICATED")
+    response = _error_response(scope, HTTPStatus.UNAUTHORIZED, str(error), "UNAUTHENTICATED")
     response.headers["WWW-Authenticate"] = challenge
     return response
 
 
-def _outage(scope: Scope, error: BackendUnavailable) -> Response:
-    told = problem_of(error)
-    response = _answer(scope, HTTPStatus.SERVICE_UNAVAILABLE, str(error), "BACKEND_UNAVAILABLE")
-    response.headers["Retry-After"] = told.headers["Retry-After"]
+def _unavailable(scope: Scope, error: BackendUnavailable) -> Response:
+    response = _error_response(scope, HTTPStatus.SERVICE_UNAVAILABLE, str(error), "BACKEND_UNAVAILABLE")
+    response.headers["Retry-After"] = problem_of(error).headers["Retry-After"]
     return response
 
 
-def _answer(scope: Scope, status: HTTPStatus, message: str, code: str) -> Response:
+def _error_response(scope: Scope, status: HTTPStatus, message: str, code: str) -> Response:
     if get_route_path(scope) != GRAPHQL:
         return problem(status, message)
     body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})

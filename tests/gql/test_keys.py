@@ -30,7 +30,7 @@ class Run:
 
 def test_a_key_is_created_listed_and_revoked(run: Run) -> None:
     created = run("create", "alice", "--days", "30")
-    key = PresentedKey.read(created.stdout.strip())
+    key = PresentedKey.parse(created.stdout.strip())
     assert key is not None
     listed = run("list").stdout
     assert listed.startswith(f"{key.id}  alice  since ")

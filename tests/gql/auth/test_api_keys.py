@@ -1,4 +1,4 @@
-"""API keys: only a hash of them is kept, and they hold until they are revoked or expire."""
+"""API keys: stored as a hash, valid until they are revoked or expire."""
 
 from __future__ import annotations
 
@@ -26,57 +26,57 @@ async def store(settings: JobSettings) -> AsyncIterator[KeyStore]:
 
 
 def presented(key: str) -> PresentedKey:
-    found = PresentedKey.read(key)
-    assert found is not None
-    return found
+    parsed = PresentedKey.parse(key)
+    assert parsed is not None
+    return parsed
 
 
-async def test_a_key_fits_its_record_and_no_other(store: KeyStore) -> None:
+async def test_key_matches_its_own_record_only(store: KeyStore) -> None:
     one, other = presented(await store.create("alice")), presented(await store.create("alice"))
     records = await store.find([one.id, other.id, "0" * 16])
     assert records.keys() == {one.id, other.id}
-    assert one.fits(records[one.id])
-    assert not one.fits(records[other.id])
-    assert not one.fits(None)
+    assert one.matches(records[one.id])
+    assert not one.matches(records[other.id])
+    assert not one.matches(None)
     assert records[one.id].caller.owner == "key:alice"
 
 
-async def test_a_revoked_key_has_no_record(store: KeyStore) -> None:
+async def test_revoked_key_has_no_record(store: KeyStore) -> None:
     key = presented(await store.create("alice"))
     assert await store.revoke(key.id)
     assert not await store.revoke(key.id)
     assert await store.find([key.id]) == {}
 
 
-async def test_a_key_that_has_expired_does_not_fit(store: KeyStore) -> None:
-    lasting, over = (
+async def test_expired_key_does_not_match(store: KeyStore) -> None:
+    valid, expired = (
         presented(await store.create("alice", timedelta(hours=1))),
         presented(await store.create("alice", timedelta(hours=-1))),
     )
-    records = await store.find([lasting.id, over.id])
-    assert lasting.fits(records[lasting.id])
-    assert not over.fits(records[over.id])
+    records = await store.find([valid.id, expired.id])
+    assert valid.matches(records[valid.id])
+    assert not expired.matches(records[expired.id])
 
 
-async def test_the_secret_is_not_kept_and_not_shown(store: KeyStore, redis_client: redis.Redis, prefix: str) -> None:
+async def test_secret_is_neither_stored_nor_printed(store: KeyStore, redis_client: redis.Redis, prefix: str) -> None:
     key = await store.create("alice")
     secret = key.split("_", 2)[2]
     assert key.startswith(KEY_PREFIX)
     assert len(secret) == 43
     assert secret not in repr(redis_client.hgetall(f"{prefix}@keys"))
     assert secret not in repr(presented(key))
-    assert secret not in repr(await store.all())
+    assert secret not in repr(await store.list_all())
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a" * 65, "é", "a\n"])
-async def test_a_name_that_could_be_another_part_of_a_key_is_refused(store: KeyStore, name: str) -> None:
+async def test_invalid_name_is_refused(store: KeyStore, name: str) -> None:
     with pytest.raises(ValueError, match="must be 1 to 64 letters"):
         await store.create(name)
-    assert await store.all() == []
+    assert await store.list_all() == []
 
 
 @pytest.mark.parametrize(
     "text", ["", "x", "primes_", f"primes_{'0' * 16}", f"primes_{'0' * 16}_{'a' * 42}", f"primes_{'0' * 16}_{'a' * 44}"]
 )
-def test_what_does_not_look_like_a_key_asks_nobody(text: str) -> None:
-    assert PresentedKey.read(text) is None
+def test_malformed_key_is_not_parsed(text: str) -> None:
+    assert PresentedKey.parse(text) is None

@@ -1,4 +1,4 @@
-"""Two callers with a key each: nobody comes in without one, and each door answers for another's job as for none."""
+"""Authentication on all endpoints: credentials are required, and jobs of other callers look like unknown jobs."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SUBMIT = """mutation ($n: Int!) {
   generatePrimes(input: {count: $n}, waitMs: 10000) { ... on GeneratePrimesAccepted { job { id } } }
 }"""
 
-# What tells an answer's moment or its trace, and nothing of the job.
-VARYING = {"date", "content-length"}
+# Headers that vary between equal responses.
+VARYING_HEADERS = {"date", "content-length"}
 
 QUERIES = {
     "job": "query ($id: ID!) { job(id: $id) { id status } }",
@@ -71,92 +71,96 @@ def submitted(authenticated: AuthenticatedSystem, key: str, count: int = 10) -> 
 
 
 @pytest.fixture(scope="module")
-def alices(authenticated: AuthenticatedSystem) -> str:
+def alices_job(authenticated: AuthenticatedSystem) -> str:
     """A job that has succeeded."""
     return submitted(authenticated, authenticated.alice)
 
 
 @pytest.fixture(scope="module")
 def open_job(authenticated: AuthenticatedSystem) -> str:
-    """One that takes a while: too large for a small queue, and cancelled by nobody but its owner."""
+    """A job that runs for a while: too large for the queue of small jobs."""
     return submitted(authenticated, authenticated.alice, 3_000_000)
 
 
-def as_told(answer: httpx.Response, job_id: str) -> tuple[int, dict[str, str], str]:
-    """All of an answer but the id itself and the time of day."""
-    headers = {name: value for name, value in answer.headers.items() if name not in VARYING}
+def comparable(answer: httpx.Response, job_id: str) -> tuple[int, dict[str, str], str]:
+    """The response without the job id and the headers that vary."""
+    headers = {name: value for name, value in answer.headers.items() if name not in VARYING_HEADERS}
     return answer.status_code, headers, answer.text.replace(job_id, "ID")
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
-def test_a_query_for_another_s_job_is_that_for_none(
-    authenticated: AuthenticatedSystem, alices: str, open_job: str, query: str
+def test_query_for_a_job_of_another_caller_equals_one_for_an_unknown_job(
+    authenticated: AuthenticatedSystem, alices_job: str, open_job: str, query: str
 ) -> None:
     with authenticated.client(authenticated.bob) as bob:
         received = [
-            as_told(bob.post("/graphql", json={"query": query, "variables": {"id": job_id}}), job_id)
-            for job_id in (UNKNOWN, alices, open_job)
+            comparable(bob.post("/graphql", json={"query": query, "variables": {"id": job_id}}), job_id)
+            for job_id in (UNKNOWN, alices_job, open_job)
         ]
     assert received[1] == received[0]
     assert received[2] == received[0]
     with authenticated.client(authenticated.alice) as alice:
-        mine = alice.post("/graphql", json={"query": QUERIES["job"], "variables": {"id": alices}}).json()
-    assert mine == {"data": {"job": {"id": alices, "status": "SUCCEEDED"}}}
+        mine = alice.post("/graphql", json={"query": QUERIES["job"], "variables": {"id": alices_job}}).json()
+    assert mine == {"data": {"job": {"id": alices_job, "status": "SUCCEEDED"}}}
 
 
 @pytest.mark.parametrize("accept", [SSE, MULTIPART])
 @pytest.mark.parametrize("query", SUBSCRIPTIONS.values(), ids=SUBSCRIPTIONS)
-def test_a_stream_of_another_s_job_is_that_of_none(
-    authenticated: AuthenticatedSystem, alices: str, query: str, accept: str
+def test_stream_of_a_job_of_another_caller_equals_one_of_an_unknown_job(
+    authenticated: AuthenticatedSystem, alices_job: str, query: str, accept: str
 ) -> None:
     with authenticated.client(authenticated.bob) as bob:
         received = []
-        for job_id in (UNKNOWN, alices):
+        for job_id in (UNKNOWN, alices_job):
             body = {"query": query, "variables": {"id": job_id}}
             answer = bob.post("/graphql", json=body, headers={"Accept": accept})
-            status, headers, text = as_told(answer, job_id)
-            # A sign of life may or may not come first.
+            status, headers, text = comparable(answer, job_id)
+            # A heartbeat may come first.
             received.append((status, headers, re.sub(r"Content-Length: \d+", "", text)))
     assert "JobNotFound" in received[0][2]
     assert received[1] == received[0]
 
 
 @pytest.mark.parametrize("query", [*QUERIES.values(), *SUBSCRIPTIONS.values()], ids=[*QUERIES, *SUBSCRIPTIONS])
-async def test_so_it_is_on_a_websocket(authenticated: AuthenticatedSystem, alices: str, query: str) -> None:
+async def test_websocket_hides_jobs_of_other_callers(
+    authenticated: AuthenticatedSystem, alices_job: str, query: str
+) -> None:
     async with connected(authenticated, {"Authorization": f"Bearer {authenticated.bob}"}) as socket:
-        assert await said(socket) == {"type": "connection_ack"}
+        assert await receive(socket) == {"type": "connection_ack"}
         received = []
-        for job_id in (UNKNOWN, alices):
+        for job_id in (UNKNOWN, alices_job):
             payload = {"query": query, "variables": {"id": job_id}}
             await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
-            messages = [await said(socket)]
+            messages = [await receive(socket)]
             while messages[-1]["type"] not in {"complete", "error"}:
-                messages.append(await said(socket))
+                messages.append(await receive(socket))
             received.append(json.dumps(messages).replace(job_id, "ID"))
     assert received[1] == received[0]
 
 
 @pytest.mark.parametrize("headers", HEADERS, ids=str)
-@pytest.mark.parametrize("door", PATHS, ids=" ".join)
-def test_so_it_is_at_the_rest_doors(
-    authenticated: AuthenticatedSystem, alices: str, open_job: str, door: tuple[str, str], headers: dict[str, str]
+@pytest.mark.parametrize("endpoint", PATHS, ids=" ".join)
+def test_rest_endpoints_hide_jobs_of_other_callers(
+    authenticated: AuthenticatedSystem,
+    alices_job: str,
+    open_job: str,
+    endpoint: tuple[str, str],
+    headers: dict[str, str],
 ) -> None:
-    method, path = door
+    method, path = endpoint
     with authenticated.client(authenticated.bob) as bob:
         received = [
-            as_told(bob.request(method, path.format(id=job_id), headers=headers), job_id)
-            for job_id in (UNKNOWN, alices, open_job)
+            comparable(bob.request(method, path.format(id=job_id), headers=headers), job_id)
+            for job_id in (UNKNOWN, alices_job, open_job)
         ]
     assert received[0][0] == 404
     assert received[1] == received[0]
     assert received[2] == received[0]
     with authenticated.client(authenticated.alice) as alice:
-        assert alice.request(method, path.format(id=alices)).status_code == 200
+        assert alice.request(method, path.format(id=alices_job)).status_code == 200
 
 
-def test_lists_and_their_counts_have_the_caller_s_own_jobs_alone(
-    authenticated: AuthenticatedSystem, alices: str
-) -> None:
+def test_lists_and_counts_include_only_jobs_of_the_caller(authenticated: AuthenticatedSystem, alices_job: str) -> None:
     mine = submitted(authenticated, authenticated.bob)
     query = "{ jobs(first: 100) { totalCount edges { node { id } } pageInfo { hasNextPage hasPreviousPage } } }"
     with authenticated.client(authenticated.bob) as bob, authenticated.client(authenticated.alice) as alice:
@@ -165,11 +169,11 @@ def test_lists_and_their_counts_have_the_caller_s_own_jobs_alone(
     listed = [edge["node"]["id"] for edge in bobs["edges"]]
     assert mine in listed
     assert bobs["totalCount"] == len(listed)
-    assert alices in [edge["node"]["id"] for edge in theirs["edges"]]
+    assert alices_job in [edge["node"]["id"] for edge in theirs["edges"]]
     assert not set(listed) & {edge["node"]["id"] for edge in theirs["edges"]}
 
 
-def test_the_same_idempotency_key_makes_each_caller_a_job(authenticated: AuthenticatedSystem) -> None:
+def test_idempotency_keys_are_separate_for_each_caller(authenticated: AuthenticatedSystem) -> None:
     headers = {"Idempotency-Key": "both-have-it"}
     with authenticated.client(authenticated.bob) as bob, authenticated.client(authenticated.alice) as alice:
         first = [client.post("/generate?n=10", headers=headers) for client in (alice, bob)]
@@ -180,29 +184,33 @@ def test_the_same_idempotency_key_makes_each_caller_a_job(authenticated: Authent
     assert conflict.json()["request_id"] == first[1].json()["request_id"]
 
 
-def test_another_s_job_takes_as_long_as_none(authenticated: AuthenticatedSystem, alices: str) -> None:
+def test_job_of_another_caller_takes_as_long_as_an_unknown_job(
+    authenticated: AuthenticatedSystem, alices_job: str
+) -> None:
     """Roughly: the medians of many alternating samples, as a ratio."""
-    doors: list[Callable[[httpx.Client, str], httpx.Response]] = [
+    requests: list[Callable[[httpx.Client, str], httpx.Response]] = [
         lambda bob, job_id: bob.get(f"/status/{job_id}"),
         lambda bob, job_id: bob.post("/graphql", json={"query": QUERIES["job"], "variables": {"id": job_id}}),
         lambda bob, job_id: bob.post("/graphql", json={"query": QUERIES["cancel"], "variables": {"id": job_id}}),
     ]
     with authenticated.client(authenticated.bob) as bob:
-        for door in doors:
-            took: dict[str, list[float]] = {UNKNOWN: [], alices: []}
+        for request in requests:
+            durations: dict[str, list[float]] = {UNKNOWN: [], alices_job: []}
             for _ in range(150):
-                for job_id, seconds in took.items():
-                    began = time.perf_counter()
-                    door(bob, job_id)
-                    seconds.append(time.perf_counter() - began)
-            ratio = statistics.median(took[alices]) / statistics.median(took[UNKNOWN])
+                for job_id, seconds in durations.items():
+                    started = time.perf_counter()
+                    request(bob, job_id)
+                    seconds.append(time.perf_counter() - started)
+            ratio = statistics.median(durations[alices_job]) / statistics.median(durations[UNKNOWN])
             assert 0.5 < ratio < 2, ratio
 
 
-# Without a key
+# Without credentials
 
 
-@pytest.mark.parametrize("shown", [None, "Bearer", "Bearer x", "Basic eDp5", f"Bearer primes_{'0' * 16}_{'A' * 43}"])
+@pytest.mark.parametrize(
+    "authorization", [None, "Bearer", "Bearer x", "Basic eDp5", f"Bearer primes_{'0' * 16}_{'A' * 43}"]
+)
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -212,17 +220,22 @@ def test_another_s_job_takes_as_long_as_none(authenticated: AuthenticatedSystem,
         ("GET", "/x"),
     ],
 )
-def test_the_rest_doors_are_401_problems(
-    authenticated: AuthenticatedSystem, method: str, path: str, shown: str | None
+def test_rest_endpoints_respond_with_a_401_problem(
+    authenticated: AuthenticatedSystem, method: str, path: str, authorization: str | None
 ) -> None:
-    headers = {} if shown is None else {"Authorization": shown}
+    headers = {} if authorization is None else {"Authorization": authorization}
     answer = httpx.request(method, f"{authenticated.system.url}{path}", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith('Bearer realm="primes"')
-    assert ("invalid_token" in answer.headers["www-authenticate"]) == (shown is not None)
+    assert ("invalid_token" in answer.headers["www-authenticate"]) == (authorization is not None)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.json()["status"] == 401
+    assert answer.json()["detail"] == (
+        "Missing credentials. Send an API key or token as `Authorization: Bearer ...`."
+        if authorization is None
+        else "Invalid or expired API key or token."
+    )
 
 
 @pytest.mark.parametrize(
@@ -236,7 +249,7 @@ def test_the_rest_doors_are_401_problems(
 @pytest.mark.parametrize(
     "body", ['{"query": "{ __typename }"}', "nonsense", '{"query": "subscription { systemStats { at } }"}']
 )
-def test_graphql_is_401_with_an_error_of_its_shape(
+def test_graphql_responds_with_401_and_a_graphql_error(
     authenticated: AuthenticatedSystem, accept: str, media_type: str, body: str
 ) -> None:
     headers = {"Accept": accept, "Content-Type": "application/json"}
@@ -248,18 +261,18 @@ def test_graphql_is_401_with_an_error_of_its_shape(
     assert error["extensions"] == {"code": "UNAUTHENTICATED"}
 
 
-def test_a_subscription_by_get_needs_a_key_too(authenticated: AuthenticatedSystem) -> None:
+def test_subscription_by_get_requires_credentials(authenticated: AuthenticatedSystem) -> None:
     parameters = {"query": "subscription { systemStats { at } }"}
     assert httpx.get(authenticated.system.graphql, params=parameters, headers={"Accept": SSE}).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/docs", "/openapi.json", "/graphql", "/static/style.css"])
-def test_pages_and_probes_need_none(authenticated: AuthenticatedSystem, path: str) -> None:
+def test_pages_and_probes_are_public(authenticated: AuthenticatedSystem, path: str) -> None:
     answer = httpx.get(f"{authenticated.system.url}{path}", headers={"Accept": "text/html"})
     assert answer.status_code == 200
 
 
-def test_the_manual_asks_for_the_key(authenticated: AuthenticatedSystem, system: System) -> None:
+def test_openapi_document_describes_the_credentials(authenticated: AuthenticatedSystem, system: System) -> None:
     manual, open_one = (httpx.get(f"{one.url}/openapi.json").json() for one in (authenticated.system, system))
     assert manual["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
     for path in ("/generate", "/status/{request_id}", "/jobs/{job_id}/primes.{form}"):
@@ -269,66 +282,68 @@ def test_the_manual_asks_for_the_key(authenticated: AuthenticatedSystem, system:
 
 
 @pytest.mark.parametrize("payload", [None, {}, {"Authorization": 1}, {"Authorization": "Bearer x"}, {"token": "x"}])
-async def test_a_websocket_is_closed_with_4403(authenticated: AuthenticatedSystem, payload: Any) -> None:
+async def test_websocket_without_valid_credentials_is_closed_with_4403(
+    authenticated: AuthenticatedSystem, payload: Any
+) -> None:
     async with connected(authenticated, payload) as socket:
         with pytest.raises(websockets.ConnectionClosedError):
-            await said(socket)
+            await receive(socket)
         assert socket.close_code == 4403
 
 
-@pytest.mark.parametrize("how", ["Authorization", "authorization", "token", "header"])
-async def test_a_websocket_is_opened_with_a_key(authenticated: AuthenticatedSystem, how: str) -> None:
-    value = authenticated.alice if how == "token" else f"Bearer {authenticated.alice}"
-    headers = bearer_header(authenticated.alice) if how == "header" else {}
-    async with connected(authenticated, {} if how == "header" else {how: value}, headers) as socket:
-        assert await said(socket) == {"type": "connection_ack"}
+@pytest.mark.parametrize("source", ["Authorization", "authorization", "token", "header"])
+async def test_websocket_authenticates_by_payload_or_header(authenticated: AuthenticatedSystem, source: str) -> None:
+    value = authenticated.alice if source == "token" else f"Bearer {authenticated.alice}"
+    headers = bearer_header(authenticated.alice) if source == "header" else {}
+    async with connected(authenticated, {} if source == "header" else {source: value}, headers) as socket:
+        assert await receive(socket) == {"type": "connection_ack"}
 
 
-def test_no_log_has_a_secret(authenticated: AuthenticatedSystem, alices: str) -> None:
+def test_logs_contain_no_secret(authenticated: AuthenticatedSystem, alices_job: str) -> None:
     with authenticated.client(authenticated.bob) as bob:
-        bob.get(f"/status/{alices}")
+        bob.get(f"/status/{alices_job}")
     for program in (authenticated.system.api, authenticated.system.worker):
         for key in (authenticated.alice, authenticated.bob):
             assert key.split("_", 2)[2] not in program.output()
 
 
-# A caller's share
+# Limits of a caller
 
 LIMITED = "__typename ... on RateLimited { code retryable retryAfterMs message }"
 
 
-def test_a_share_that_is_used_up_is_told_at_each_door(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+def test_rate_limit_applies_to_graphql_and_rest(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
     settings = JobSettings(redis_url=valkey.url, key_prefix=prefix)
     low: dict[str, Any] = {"AUTHENTICATION": "keys", "MAX_SUBMISSIONS_PER_MINUTE": "4", "MAX_OPEN_JOBS_PER_CALLER": "2"}
     key = create_key(settings, "alice")
     with programs.api(tmp_path, valkey.url, prefix, **low) as (url, _):
         with httpx.Client(base_url=url, headers=bearer_header(key), timeout=20) as alice:
 
-            def does(mutation: str) -> Any:
+            def mutate(mutation: str) -> Any:
                 return alice.post("/graphql", json={"query": f"mutation {{ answer: {mutation} }}"}).json()["data"][
                     "answer"
                 ]
 
             ids = [alice.post("/generate?n=10").json()["request_id"] for _ in range(2)]
-            # Too many are open; there is room for one once one has ended.
-            refused = does(f"generatePrimes(input: {{count: 10}}) {{ {LIMITED} }}")
+            # The limit of open jobs is reached until one has ended.
+            refused = mutate(f"generatePrimes(input: {{count: 10}}) {{ {LIMITED} }}")
             assert (refused["__typename"], refused["code"], refused["retryable"]) == (
                 "RateLimited",
                 "RATE_LIMITED",
                 True,
             )
             assert "2 jobs" in refused["message"]
-            does(f'cancelJob(id: "{ids[0]}") {{ __typename }}')
-            assert does(f'retryJob(id: "{ids[0]}") {{ {LIMITED} }}')["__typename"] == "RetryJobAccepted"
-            # And now it was too often.
-            refused = does(f'retryJob(id: "{ids[0]}") {{ {LIMITED} }}')
+            mutate(f'cancelJob(id: "{ids[0]}") {{ __typename }}')
+            assert mutate(f'retryJob(id: "{ids[0]}") {{ {LIMITED} }}')["__typename"] == "RetryJobAccepted"
+            # The limit of submissions is reached.
+            refused = mutate(f'retryJob(id: "{ids[0]}") {{ {LIMITED} }}')
             assert "4 submissions a minute" in refused["message"]
             assert 1_000 <= refused["retryAfterMs"] <= 60_000
             answer = alice.post("/generate?n=10")
         assert answer.status_code == 429
         assert 1 <= int(answer.headers["retry-after"]) <= 60
         assert answer.json()["detail"] == refused["message"]
-        # Others have shares of their own.
+        # Other callers have their own limits.
         assert httpx.post(f"{url}/generate?n=10", headers=bearer_header(create_key(settings, "bob"))).status_code == 200
 
 
@@ -336,7 +351,7 @@ def test_a_share_that_is_used_up_is_told_at_each_door(valkey: Valkey, prefix: st
 async def connected(
     authenticated: AuthenticatedSystem, payload: Any, headers: dict[str, str] | None = None
 ) -> AsyncIterator[websockets.ClientConnection]:
-    """A socket on which the first message was sent."""
+    """A WebSocket on which connection_init was sent."""
     protocols = [websockets.Subprotocol("graphql-transport-ws")]
     async with websockets.connect(
         authenticated.system.websocket, subprotocols=protocols, additional_headers=headers
@@ -345,5 +360,5 @@ async def connected(
         yield socket
 
 
-async def said(socket: websockets.ClientConnection) -> Any:
+async def receive(socket: websockets.ClientConnection) -> Any:
     return json.loads(await asyncio.wait_for(socket.recv(), 10))
