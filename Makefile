@@ -1,4 +1,4 @@
-# What one does with this project. `make` alone lists it. Everything lands in .venv, nothing needs root.
+# The project's commands; `make` alone lists them. Everything is installed into .venv, nothing needs root.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,11 +9,11 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --no-builtin-rules
 
 .PHONY: help
-help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
-run: $(VENV)/.run ## Run Valkey, a worker and the API here until Ctrl-C (HOST, PORT, DATA_DIR, REDIS_URL, WORKERS)
+run: $(VENV)/.run ## Run Valkey, a worker and the API until Ctrl-C (HOST, PORT, DATA_DIR, REDIS_URL, WORKERS)
 	@$(BIN)/python -m gql.explorer.build --optional
 	@exec $(BIN)/python -m gql.local
 
@@ -22,29 +22,29 @@ test: $(VENV)/.dev ## Run the tests
 	@$(BIN)/python -m pytest
 
 .PHONY: e2e
-e2e: $(VENV)/.dev ## Run the slow tests: whole systems, browsers, other clients, faults
+e2e: $(VENV)/.dev ## Run the slow tests: whole systems, browsers, other clients, injected faults
 	@$(BIN)/python -m gql.explorer.build --optional
 	@$(BIN)/python -m pytest tests/e2e
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure what telemetry costs, and attacks cost others; exits with 1 where a target is missed
+bench: $(VENV)/.dev ## Measure the cost of telemetry, and of attacks on other clients; exit with 1 if a target is missed
 	@$(BIN)/python -m tests.bench.telemetry_overhead
 	@$(BIN)/python -m tests.bench.attacks
 
 .PHONY: results
-results: $(VENV)/.dev ## Measure results of up to a hundred million primes (RESULTS_STAGES='billion': of a billion)
+results: $(VENV)/.dev ## Measure results of up to 100 million primes (RESULTS_STAGES=billion: of a billion)
 	@$(BIN)/python -m tests.bench.results $(RESULTS_STAGES)
 
 .PHONY: loadtest
-loadtest: $(VENV)/.dev ## Load a running system (SCENARIO=light, TARGET=http://127.0.0.1:8000, LOADTEST_OPTIONS=--huge)
+loadtest: $(VENV)/.dev ## Run a load test against a running system (SCENARIO=light, TARGET=http://127.0.0.1:8000, LOADTEST_OPTIONS=--huge)
 	@$(BIN)/python -m loadtest $(or $(SCENARIO),light) $(if $(TARGET),--host $(TARGET)) $(LOADTEST_OPTIONS)
 
 .PHONY: soak
-soak: $(VENV)/.dev ## Load a system of its own for MINUTES=30, and see that memory, descriptors and keys stay as they are
+soak: $(VENV)/.dev ## Run a load test of MINUTES=30 on a new system; exit with 1 if memory, file descriptors or keys grow
 	@$(BIN)/python -m tests.bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(SOAK_OPTIONS)
 
 .PHONY: check
-check: $(VENV)/.dev ## Check format, lint, types, import arrows, and that the schema breaks no client, dashboards
+check: $(VENV)/.dev ## Check format, lint, types, imports, schema compatibility and generated dashboards
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -53,40 +53,44 @@ check: $(VENV)/.dev ## Check format, lint, types, import arrows, and that the sc
 	@$(BIN)/python -m observability.grafana --check
 
 .PHONY: format
-format: $(VENV)/.dev ## Format the code, and mend what the linter can mend
+format: $(VENV)/.dev ## Format the code and fix what the linter can fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.PHONY: configuration
+configuration: $(VENV)/.dev ## Write docs/configuration.md from the settings classes
+	@$(BIN)/python -m gql.configuration > docs/configuration.md
+
 .PHONY: dashboards
-dashboards: $(VENV)/.dev ## Write Grafana's dashboards anew after a change in observability/grafana
+dashboards: $(VENV)/.dev ## Write Grafana's dashboards from observability/grafana
 	@$(BIN)/python -m observability.grafana
 
 .PHONY: explorer
-explorer: $(VENV)/.run ## Build the page at /graphql, and say what is missing if that fails
+explorer: $(VENV)/.run ## Build the page at /graphql; report what is missing if that fails
 	@$(BIN)/python -m gql.explorer.build
 
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
 .PHONY: lock
-lock: $(VENV)/.dev ## Pin dependencies anew after a change in pyproject.toml (UPGRADE=1: to their newest versions)
+lock: $(VENV)/.dev ## Pin dependencies after a change in pyproject.toml (UPGRADE=1: to the newest versions)
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(subst pyproject.toml,--group loadtest,$(UV_COMPILE)) --constraint requirements-dev.lock --output-file loadtest/requirements.lock
 
 .PHONY: audit
-audit: $(VENV)/.dev ## Ask the advisory databases about everything that is locked (they are on the internet)
+audit: $(VENV)/.dev ## Look up the locked dependencies in advisory databases (on the internet)
 	@$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes --strict -r requirements.lock
 	@npm --prefix gql/explorer audit
 
 .PHONY: clean
-clean: ## Remove what was installed and cached; the data in .data stays
+clean: ## Remove everything that was installed or cached; keep the jobs in .data
 	@rm -rf $(VENV) .cache gql/explorer/dist gql/explorer/node_modules
 	@rm -rf examples/javascript/node_modules tests/e2e/clients/node_modules
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
-# Installing. A stamp is written last, so what was interrupted is done again, and from the start: pip takes a package
-# that it was killed in for installed. Development's lock holds everything of the other one.
+# Installing. A stamp is written last, so an interrupted installation is repeated from the start: pip considers a package
+# installed even if it was killed while it installed it. The development lock contains everything of the other one.
 
 UNFINISHED := $(VENV)/.unfinished
 
@@ -98,7 +102,7 @@ $(VENV)/.run: requirements.lock
 
 $(VENV)/.dev: requirements-dev.lock | $(VENV)/.run
 	@$(ENVIRONMENT)
-	@echo "Installing what tests and checks need into $(VENV) ..."
+	@echo "Installing the tools for tests and checks into $(VENV) ..."
 	@$(call INSTALL,requirements-dev.lock)
 	@touch $(VENV)/.run $@
 
@@ -108,16 +112,16 @@ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashe
 rm $(UNFINISHED)
 endef
 
-# A whole environment is kept; a missing, broken, outdated or unfinished one is made anew.
+# A complete environment is kept; a missing, broken, outdated or unfinished one is created.
 define ENVIRONMENT
 new_enough='import sys; sys.exit(sys.version_info < (3, 11))'; \
 if test -e $(UNFINISHED) || ! $(BIN)/python -c "import pip; $$new_enough" 2> /dev/null; then \
   command -v $(PYTHON) > /dev/null || { \
-    echo "error: there is no $(PYTHON): install Python 3.11 or newer, or name it, e.g. make PYTHON=python3.12 run" >&2; exit 1; }; \
+    echo "error: $(PYTHON) not found: install Python 3.11 or newer, or set PYTHON, e.g. make PYTHON=python3.12 run" >&2; exit 1; }; \
   $(PYTHON) -c "$$new_enough" || { \
-    echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1), 3.11 or newer is needed: e.g. make PYTHON=python3.12 run" >&2; exit 1; }; \
+    echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1), 3.11 or newer is required: set PYTHON, e.g. make PYTHON=python3.12 run" >&2; exit 1; }; \
   $(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || { \
-    echo "error: $(PYTHON) can't make environments: install its venv package, e.g. apt-get install python3-venv" >&2; exit 1; }; \
+    echo "error: $(PYTHON) can't create environments: install its venv package, e.g. apt-get install python3-venv" >&2; exit 1; }; \
   $(PYTHON) -m venv --clear $(VENV); \
 fi
 endef

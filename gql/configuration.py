@@ -1,0 +1,151 @@
+"""Prints the page about all settings, made from the settings classes: `python -m gql.configuration`.
+
+A test compares the page in docs/ with this output, so a setting can't be added or changed without it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+from pydantic_core import PydanticUndefined
+
+from gql.local.settings import LocalSettings
+from gql.settings import ApiSettings
+from observability.logs import LogSettings
+from tasks.settings import JobSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic.fields import FieldInfo
+    from pydantic_settings import BaseSettings
+
+ROOT = Path(__file__).parents[1]
+
+INTRODUCTION = """\
+# Configuration
+
+Every setting is an environment variable, and every one is optional.
+`make run` reports an invalid value in one line and does not start.
+
+This page is generated from the settings classes: `make configuration` writes it.
+"""
+
+CLOSING = """\
+## Telemetry
+
+The standard `OTEL_*` variables of OpenTelemetry configure traces, metrics and logs: see
+[observability](observability.md).
+
+## Result store in a bucket
+
+With `RESULTS_URL=s3://bucket/path`, these configure access to the bucket:
+`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`.
+Stores at `gs://` and `az://` read the variables of their vendors.
+
+## Clients and load tests
+
+| Variable | Meaning |
+|---|---|
+| `PRIMES_KEY` | API key or token that `python -m gql.client` and the [examples](clients.md) send |
+| `LOADTEST_KEYS` | API keys of the simulated users, separated by commas: see [load testing](load-testing.md) |
+
+## Containers
+
+The variables that only `docker-compose.yml` reads (ports, images, Grafana's password) are in [docker](docker.md).
+"""
+
+# Defaults that are computed when the process starts.
+COMPUTED = {"WORKERS": "number of processors, at most 4"}
+
+TYPES = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
+
+
+class Section(NamedTuple):
+    """The settings of one process role."""
+
+    title: str
+    text: str
+    settings: type[BaseSettings]
+
+
+SECTIONS = (
+    Section(
+        "API and workers",
+        "API processes and workers share these, and must have the same values (`tasks/settings.py`).",
+        JobSettings,
+    ),
+    Section("API", "Only API processes read these (`gql/settings.py`).", ApiSettings),
+    Section(
+        "Local run",
+        "Only `make run` reads these (`gql/local/settings.py`).\nAll other variables are passed to API and worker.",
+        LocalSettings,
+    ),
+    Section("Logging", "API processes and workers read these (`observability/logs.py`).", LogSettings),
+)
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    return "\n".join((INTRODUCTION, *map(_section, SECTIONS), CLOSING))
+
+
+def _section(section: Section) -> str:
+    empty = "\nAn empty value counts as unset." if section.settings.model_config.get("env_ignore_empty") else ""
+    rows = [_row(name.upper(), field) for name, field in section.settings.model_fields.items()]
+    head = "| Variable | Default | Values | Meaning |\n|---|---|---|---|"
+    return "\n".join((f"## {section.title}\n\n{section.text}{empty}\n", head, *rows, ""))
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    description = field.description or ""
+    meaning = (description[:1].upper() + description[1:]).replace("|", r"\|")
+    return f"| `{name}` | {_default(name, field)} | {_values(field)} | {meaning} |"
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if name in COMPUTED:
+        return COMPUTED[name]
+    if isinstance(field.default, Path):
+        return f"`{field.default.relative_to(ROOT)}`"
+    if field.default in {None, "", PydanticUndefined}:
+        return ""
+    text = str(field.default)
+    return f"`{text.lower() if isinstance(field.default, bool) else text}`"
+
+
+def _values(field: FieldInfo) -> str:
+    kind = next(part for part in _members(field.annotation) if part is not type(None))
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(kind) if value)
+    lower, upper = _bound(field, "ge", "gt"), _bound(field, "le", "lt")
+    if lower is not None and upper is not None:
+        return f"{lower}, at most {upper}" if lower.startswith("more") else f"{lower} to {upper}"
+    if lower is not None:
+        return lower if lower.startswith("more") else f"at least {lower}"
+    return TYPES.get(kind, "URL")
+
+
+def _members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - any annotation
+    if get_origin(annotation) in {Union, UnionType}:
+        yield from get_args(annotation)
+    else:
+        yield annotation
+
+
+def _bound(field: FieldInfo, inclusive: str, exclusive: str) -> str | None:
+    for item in field.metadata:
+        # `Field` and `Annotated` may nest the same bounds.
+        for constraint in (item, *getattr(item, "metadata", ())):
+            if (bound := getattr(constraint, inclusive, None)) is not None:
+                return str(bound)
+            if (bound := getattr(constraint, exclusive, None)) is not None:
+                return f"{'more' if exclusive == 'gt' else 'less'} than {bound}"
+    return None
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,335 @@
+"""README.md, SECURITY.md, CHANGELOG.md and docs/: commands run, answers are compared, links and paths are checked.
+
+Commands get this run's addresses in place of the usual ports, and this run's job in place of the documented one.
+What can't run within a test is looked up instead: targets of `make`, services of Docker Compose, folders for kubectl.
+tests/e2e/test_examples.py runs the examples of docs/clients.md, tests/test_containers.py the commands of images.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+import pytest
+import yaml
+from graphql import build_schema, parse, validate
+
+from tests import programs
+from tests.clients import data, finished_job
+from tests.programs import ROOT, free_port
+from tests.test_compose import SERVICES
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import System
+    from tests.programs import Valkey
+
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+ADDRESS = "http://127.0.0.1:8000"
+REDIS = "redis://127.0.0.1:6379/0"
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """A fenced block, and its answer: the text of a block that follows with nothing but a blank line between."""
+
+    page: str
+    language: str
+    text: str
+    answer: str
+
+
+def fenced(page: str) -> list[Block]:
+    found = list(FENCE.finditer(PAGES[page]))
+    answers = {
+        block.start(): after[2]
+        for block, after in pairwise(found)
+        if after[1] in {"json", ""} and not PAGES[page][block.end() : after.start()].strip()
+    }
+    return [Block(page, block[1], block[2], answers.get(block.start(), "")) for block in found]
+
+
+BLOCKS = [block for page in PAGES for block in fenced(page)]
+COMMANDS = [block for block in BLOCKS if block.language == "sh"]
+OPERATIONS = [block for block in BLOCKS if block.language == "graphql"]
+REQUESTS = [block for block in COMMANDS if block.text.startswith("curl ")]
+CLIENT = [block for block in COMMANDS if "-m gql.client" in block.text]
+KEYS = [block for block in COMMANDS if "-m gql.keys" in block.text]
+BY_HAND = [block for block in COMMANDS if re.search(r"valkey-server|celery|uvicorn", block.text)]
+EXAMPLES = [block for block in COMMANDS if "examples/" in block.text]
+KUBECTL = [block for block in COMMANDS if block.text.startswith("kubectl ")]
+STARTS = [block for block in COMMANDS if re.fullmatch(r"make [a-z]+\n|docker compose up --build\n", block.text)]
+
+TARGETS = set(re.findall(r"^([a-z0-9]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def name(block: Block) -> str:
+    """For a request, the page and the path; else the page and the first words."""
+    paths = re.findall(r"8000(/[a-z]+)", block.text)
+    return f"{block.page}: {paths[0] if paths else ' '.join(block.text.split()[:3])}"
+
+
+def without_fences(page: str) -> str:
+    return FENCE.sub("", PAGES[page])
+
+
+def code_of(page: str) -> list[str]:
+    """Commands and names between backticks, and the text of blocks of commands."""
+    commands = [block.text for block in COMMANDS if block.page == page]
+    return [*re.findall(r"`([^`\n]+)`", without_fences(page)), *commands]
+
+
+def test_every_command_is_tested() -> None:
+    tested = {*REQUESTS, *CLIENT, *KEYS, *BY_HAND, *EXAMPLES, *KUBECTL, *STARTS}
+    assert [block for block in COMMANDS if block not in tested] == []
+    assert all((REQUESTS, CLIENT, KEYS, BY_HAND, EXAMPLES, KUBECTL, STARTS))
+
+
+def test_readme_fits_on_a_few_screens() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 150
+
+
+# Operations and requests
+
+
+@pytest.mark.parametrize("block", OPERATIONS, ids=name)
+def test_operation_is_valid_against_the_schema(block: Block) -> None:
+    schema = build_schema((ROOT / "schema/schema.graphql").read_text(encoding="utf-8"))
+    assert validate(schema, parse(block.text)) == []
+
+
+@pytest.mark.parametrize("block", [block for block in OPERATIONS if block.answer], ids=name)
+def test_operation_returns_the_documented_answer(system: System, block: Block) -> None:
+    query = UUID.sub(finished_job(system, 10), block.text)
+    answer = httpx.post(system.graphql, json={"query": query}, timeout=40).text
+    assert with_id_of(block.answer, answer) == json.loads(block.answer)
+
+
+def test_readme_mutation_submits_a_job(system: System) -> None:
+    (mutation,) = [block for block in OPERATIONS if block.page == "README.md" and block.text.startswith("mutation")]
+    job = data(system, mutation.text)["generatePrimes"]["job"]
+    assert UUID.fullmatch(job["id"])
+
+
+def test_readme_subscription_follows_a_job_to_its_end(system: System) -> None:
+    (subscription,) = [block for block in OPERATIONS if block.text.startswith("subscription")]
+    query = UUID.sub(finished_job(system, 10), subscription.text)
+    answer = httpx.post(system.graphql, json={"query": query}, headers={"Accept": "text/event-stream"}, timeout=40)
+    events = [json.loads(line) for line in re.findall(r"^data: (\{.*)$", answer.text, re.MULTILINE)]
+    last = {"status": "SUCCEEDED", "progress": {"done": 10, "total": 10}}
+    assert events[-1] == {"data": {"jobUpdates": {"job": last}}}
+
+
+@pytest.mark.parametrize(
+    "block", REQUESTS, ids=lambda block: f"{block.page}{re.findall(r'8000(/[a-z]+)', block.text)[0]}"
+)
+def test_request_with_curl_returns_the_documented_answer(system: System, block: Block) -> None:
+    command = UUID.sub(finished_job(system, 10), block.text.replace(ADDRESS, system.url))
+    answer = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert block.answer, "no answer follows it"
+    assert with_id_of(block.answer, answer) == parsed(block.answer)
+
+
+def with_id_of(documented: str, answer: str) -> Any:
+    """An answer, with the documented id in place of its own."""
+    known = UUID.search(documented)
+    return parsed(UUID.sub(known[0], answer) if known else answer)
+
+
+def parsed(text: str) -> Any:
+    """JSON as a value; other text as lines without trailing white space."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return [line.rstrip() for line in text.strip().splitlines()]
+
+
+# Programs
+
+
+def project_program(text: str) -> tuple[list[str], dict[str, str]]:
+    """A command line of this project's Python, for this interpreter, and the variables in front of it."""
+    words = shlex.split(text)
+    variables = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
+    python, *arguments = words[len(variables) :]
+    assert python == ".venv/bin/python"
+    return [sys.executable, *arguments], variables
+
+
+@pytest.mark.parametrize("block", CLIENT, ids=name)
+def test_client_saves_the_file(system: System, tmp_path: Path, block: Block) -> None:
+    command, _ = project_program(block.text)
+    done = subprocess.run(
+        [*command, "--url", system.url],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["primes.parquet"]
+
+
+def test_keys_are_created_and_listed(valkey: Valkey, prefix: str) -> None:
+    output = []
+    for block in KEYS:
+        command, variables = project_program(block.text)
+        assert variables == {"REDIS_URL": REDIS}
+        environment = os.environ | {"REDIS_URL": valkey.url, "KEY_PREFIX": prefix}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        output.append(done.stdout)
+    key, listed = output
+    assert key.startswith("primes_")
+    assert "alice" in listed
+
+
+def test_processes_started_separately_make_a_ready_system(tmp_path: Path) -> None:
+    store, api = free_port(), free_port()
+    changes = {"6379": str(store), "8000": str(api), ".data/by-hand": str(tmp_path / "data")}
+    with ExitStack() as stack:
+        assert len(BY_HAND) == 3
+        for block in BY_HAND:
+            command = re.sub("|".join(map(re.escape, changes)), lambda found: changes[found[0]], block.text)
+            stack.enter_context(in_a_terminal(command, tmp_path))
+        wait_until(lambda: is_ready(f"http://127.0.0.1:{api}/readyz"), 40)
+
+
+@contextmanager
+def in_a_terminal(command: str, folder: Path) -> Iterator[None]:
+    """Run a command with the activated environment and Valkey on the path, until the block ends."""
+    folders = [str(Path(sys.executable).parent), str(Path(programs.valkey_server()).parent), os.environ["PATH"]]
+    program = programs.start(["sh", "-c", command], folder, {"PATH": os.pathsep.join(folders)})
+    try:
+        yield
+    finally:
+        os.killpg(program.process.pid, signal.SIGTERM)
+        program.process.wait(20)
+
+
+def is_ready(url: str) -> bool:
+    try:
+        checks: dict[str, dict[str, Any]] = httpx.get(url, timeout=5).json()["checks"]
+    except httpx.TransportError:
+        return False
+    return all(check["ok"] for check in checks.values())
+
+
+# Commands that are only looked up
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_make_targets_exist(page: str) -> None:
+    lines = [re.search(r"\bmake((?: [A-Z_]+=\S+| [a-z0-9]+)+)", text) for text in code_of(page)]
+    named = {word for line in lines if line for word in line[1].split() if "=" not in word}
+    assert named <= TARGETS
+
+
+def test_development_page_lists_the_make_targets() -> None:
+    listed = set(re.findall(r"`make ([a-z0-9]+)`", PAGES["docs/development.md"]))
+    assert listed >= TARGETS - {"help", "explorer", "loadtest"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_compose_services_exist(page: str) -> None:
+    commands = [text for text in code_of(page) if "docker compose" in text]
+    named = {found for text in commands for found in re.findall(r"--scale ([\w-]+)=|exec ([\w-]+)|ps ([\w-]+)", text)}
+    assert {service for found in named for service in found if service} <= SERVICES.keys()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_modules_started_with_python_exist(page: str) -> None:
+    modules = {found for text in code_of(page) for found in re.findall(r"python -m ([a-z0-9_.]+)", text)} - {"venv"}
+    files = {module: ROOT / module.replace(".", "/") for module in modules}
+    missing = [
+        module
+        for module, path in files.items()
+        if not path.with_suffix(".py").is_file() and not (path / "__main__.py").is_file()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("block", EXAMPLES, ids=name)
+def test_examples_and_their_files_exist(block: Block) -> None:
+    """Their commands are those that tests/e2e/test_examples.py runs."""
+    folder = ROOT
+    for line in block.text.splitlines():
+        words = shlex.split(line)
+        if words[0] == "cd":
+            folder = ROOT / words[1]
+        files = [word for word in words if re.search(r"\.(mjs|py|sh|lock)$", word)]
+        assert [file for file in files if not (folder / file).is_file()] == []
+        assert words[0] in {"cd", "npm", "node", "python", "sh", ".venv/bin/pip", ".venv/bin/python"}
+
+
+@pytest.mark.parametrize("block", KUBECTL, ids=name)
+def test_kubectl_commands_name_what_exists(block: Block) -> None:
+    words = shlex.split(block.text)
+    if "apply" in words:
+        assert (ROOT / words[-1] / "kustomization.yaml").is_file()
+        return
+    api = list(yaml.safe_load_all((ROOT / "deploy/base/api.yaml").read_text(encoding="utf-8")))
+    (service,) = [found for found in api if found["kind"] == "Service"]
+    namespace = yaml.safe_load((ROOT / "deploy/base/namespace.yaml").read_text(encoding="utf-8"))
+    assert words[:3] == ["kubectl", "--namespace", namespace["metadata"]["name"]]
+    assert words[3:5] == ["port-forward", f"service/{service['metadata']['name']}"]
+    assert int(words[5]) == service["spec"]["ports"][0]["port"]
+
+
+# Text
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", without_fences(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_and_headings(page: str) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", without_fences(page))
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if path.startswith("https://"):
+            continue
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.resolve().relative_to(ROOT).as_posix()), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_named_paths_exist(page: str) -> None:
+    packages = "gql|schema|tasks|observability|loadtest|examples|tests|docs|deploy"
+    paths = re.findall(rf"`((?:{packages})/[\w./-]*)`", without_fences(page))
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/")])
+def test_every_page_can_be_reached_from_the_readme(page: str) -> None:
+    assert f"]({page})" in PAGES["README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_one_sentence_per_line(page: str) -> None:
+    prose = [line for line in without_fences(page).splitlines() if not line.startswith("|")]
+    assert [line for line in prose if re.search(r"[a-z)`]\. [A-Z`]", line.replace("e.g. ", ""))] == []
