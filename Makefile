@@ -44,11 +44,12 @@ soak: $(VENV)/.dev ## Run a load test of MINUTES=30 on a new system; exit with 1
 	@$(BIN)/python -m tests.bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(SOAK_OPTIONS)
 
 .PHONY: check
-check: $(VENV)/.dev ## Check format, lint, types, imports, schema compatibility and generated dashboards
+check: $(VENV)/.dev ## Check format, lint, types, imports, spelling, schema compatibility and generated dashboards
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/codespell
 	@$(BIN)/python -m schema.breaking_changes
 	@$(BIN)/python -m observability.grafana --check
 
