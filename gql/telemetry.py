@@ -38,7 +38,7 @@ class ApiTelemetry:
         self._gauges: StoreMetrics | None = None
         if self._telemetry.meter_provider is not None:
             self._gauges = StoreMetrics.connect(settings)
-            self._gauges.observe()
+            self._gauges.create_instruments()
 
     async def stop(self) -> None:
         """Send what has gathered."""

@@ -33,8 +33,8 @@ LARGEST_PRIME = 2**53 - 111
 
 # Whatever its count, a job must end at LARGEST_PRIME or before. Up there primes are 36.7 apart on average and at most
 # 1,132, so count primes fit into count * 40 + 1200 numbers; the test of this constant counts them.
-SPACING_AT_THE_TOP = 40
-SLACK_AT_THE_TOP = 1200
+MAX_MEAN_GAP = 40
+GAP_MARGIN = 1200
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -175,7 +175,7 @@ class Worker:
 
     name: str
     concurrency: int
-    last_seen_at: datetime
+    last_heartbeat_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +220,6 @@ def segment_length(count: int, index: int) -> int:
     return min(SEGMENT_PRIMES, count - index * SEGMENT_PRIMES)
 
 
-def latest_start(count: int) -> int:
+def max_start_for(count: int) -> int:
     """The largest start at which `count` primes are sure to fit below 2^53."""
-    return LARGEST_PRIME if count == 1 else LARGEST_PRIME - count * SPACING_AT_THE_TOP - SLACK_AT_THE_TOP
+    return LARGEST_PRIME if count == 1 else LARGEST_PRIME - count * MAX_MEAN_GAP - GAP_MARGIN

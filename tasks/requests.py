@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.errors import FieldIssue, InvalidRequest
-from tasks.jobs import FIRST_PRIME, JobStatus, latest_start
+from tasks.jobs import FIRST_PRIME, JobStatus, max_start_for
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,7 +32,7 @@ class PrimesRequest:
         issues = []
         if not 1 <= self.count <= max_count:
             issues.append(_out_of_bounds("count", self.count, 1, max_count))
-        max_start = latest_start(min(max(self.count, 1), max_count))
+        max_start = max_start_for(min(max(self.count, 1), max_count))
         if not 0 <= self.start <= max_start:
             issues.append(_out_of_bounds("start", self.start, 0, max_start))
         if self.idempotency_key is not None and not _IDEMPOTENCY_KEY.fullmatch(self.idempotency_key):

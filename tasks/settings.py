@@ -60,7 +60,7 @@ class JobSettings(BaseSettings):
         return parts._replace(netloc=f"{parts.username or ''}:{password}@{where}").geturl()
 
     @property
-    def results(self) -> str:
+    def result_store_url(self) -> str:
         """Where results of more than 10,000 primes are kept, as a URL."""
         return self.results_url or f"{_ROOT.as_uri()}/.data/results"
 

@@ -97,7 +97,7 @@ def create_router(service: JobService) -> APIRouter:
             raise HTTPException(HTTPStatus.NOT_FOUND, "there are primes.parquet, primes.csv and primes.ndjson")
         chosen = ExportFormat(form)
         mine = service.for_caller(caller_of(request))
-        job = _complete(await mine.job(job_id), job_id)
+        job = _complete(await mine.get_job(job_id), job_id)
         # RFC 9110, 14.2: parts are for GET alone.
         if request.method == "HEAD":
             wished = replace(wished, part=None)
@@ -130,7 +130,7 @@ def _complete(job: Job | None, job_id: str) -> Job:
 
 
 async def _export(service: JobService, job: Job, form: ExportFormat) -> ExportFile:
-    file = await service.export(job, form)
+    file = await service.export_result(job, form)
     if file is None:
         raise _gone(job)
     return file

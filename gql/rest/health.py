@@ -57,14 +57,16 @@ async def _checks(service: JobService) -> dict[str, dict[str, Any]]:
 async def _result_check(service: JobService) -> dict[str, Any]:
     try:
         async with asyncio.timeout(_RESULTS_SECONDS):
-            await service.check_files()
+            await service.check_result_store()
     except (BackendUnavailable, TimeoutError) as error:
         return _not_ok(str(error) or "the result store does not answer")
     return {"ok": True}
 
 
 async def _job_checks(service: JobService) -> dict[str, dict[str, Any]]:
-    state, condition = await asyncio.gather(service.system(), service.server_info(), return_exceptions=True)
+    state, condition = await asyncio.gather(
+        service.get_system_state(), service.get_server_info(), return_exceptions=True
+    )
     unknown = _not_ok("unknown while the job store does not answer")
     checks = {"broker": {"ok": True}, **dict.fromkeys(("persistence", "memory", "queue", "workers"), unknown)}
     match state:

@@ -77,7 +77,7 @@ def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
     ) -> Response:
         asked = PrimesRequest(count=await _read_n(request), idempotency_key=idempotency_key)
         try:
-            submission = await service.for_caller(caller_of(request)).submit(asked)
+            submission = await service.for_caller(caller_of(request)).submit_job(asked)
         except InvalidRequest as error:
             raise _in_our_words(error) from None
         location = request.url_for("status", request_id=submission.job.id).path
@@ -106,7 +106,7 @@ def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
         known = _versions(if_none_match)
         wait = _preferred_wait(prefer, settings)
         mine = service.for_caller(caller_of(request))
-        job = await mine.job(request_id, wait or timedelta(0), max(known, default=None))
+        job = await mine.get_job(request_id, wait or timedelta(0), max(known, default=None))
         if job is None:
             raise JobNotFound(request_id)
         headers = {"ETag": f'"{job.version}"', "Cache-Control": "no-cache", "Vary": "Prefer"}
@@ -133,7 +133,7 @@ async def _status_body(service: JobService, job: Job) -> bytes:
         # A list of ten million numbers is the end of most clients that read it.
         body["downloads"] = {form.value: f"/jobs/{job.id}/primes.{form}" for form in ExportFormat}
     elif job.status is JobStatus.SUCCEEDED:
-        body["result"] = await service.primes(job, 0, job.count)
+        body["result"] = await service.read_primes(job, 0, job.count)
         service.record_served(len(body["result"]), "rest")
     # A million numbers take milliseconds to write out, in which other requests go on.
     return await asyncio.to_thread(orjson.dumps, body, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -112,7 +112,7 @@ class Mutation:
         except errors.InvalidRequest as error:
             return user_error(error)
         try:
-            submission = await service.submit(request)
+            submission = await service.submit_job(request)
         except errors.InvalidRequest as error:
             return user_error(error, "input")
         except (errors.IdempotencyConflict, errors.QueueFull, errors.RateLimited, errors.BackendUnavailable) as error:
@@ -125,7 +125,7 @@ class Mutation:
     async def cancel_job(self, info: Info, id: JobId) -> CancelJobResult:
         """End a job at once."""
         try:
-            return CancelJobAccepted(job=Job.of(await info.context.service.cancel(id)))
+            return CancelJobAccepted(job=Job.of(await info.context.service.cancel_job(id)))
         except errors.TransitionRefused as error:
             return job_already_finished(error)
         except (errors.JobNotFound, errors.BackendUnavailable) as error:
@@ -139,7 +139,7 @@ class Mutation:
     async def retry_job(self, info: Info, id: JobId) -> RetryJobResult:
         """Try a job again."""
         try:
-            return RetryJobAccepted(job=Job.of(await info.context.service.retry(id)))
+            return RetryJobAccepted(job=Job.of(await info.context.service.retry_job(id)))
         except errors.TransitionRefused as error:
             return job_not_retryable(error)
         except (errors.JobNotFound, errors.QueueFull, errors.RateLimited, errors.BackendUnavailable) as error:

@@ -65,11 +65,11 @@ async def stream_primes(
     """
     max_batch = _checked(info, from_index, max_batch)
     service, position = info.context.service, from_index
-    async with aclosing(service.watch(job_id)) as states:
+    async with aclosing(service.watch_job(job_id)) as states:
         try:
             async for job in states:
                 while position < job.readable:
-                    block = await service.primes(job, position, _BLOCK_PRIMES)
+                    block = await service.read_primes(job, position, _BLOCK_PRIMES)
                     if not block.size:
                         break
                     for start in range(0, block.size, max_batch):

@@ -26,7 +26,7 @@ class Query:
     async def node(self, info: Info, id: NodeId) -> Node | None:
         """Whatever has this id."""
         with as_graphql_errors():
-            job = await info.context.service.job(id)
+            job = await info.context.service.get_job(id)
         return None if job is None else Job.of(job)
 
     @strawberry.field(description="Whatever has these ids, in their order; null where there is nothing.")
@@ -37,7 +37,7 @@ class Query:
         if len(ids) > info.context.bounds.max_page_size:
             raise RequestRefusedError(f"there are {len(ids)} ids, must be {info.context.bounds.max_page_size} at most")
         with as_graphql_errors():
-            found = await info.context.service.jobs(ids)
+            found = await info.context.service.get_jobs(ids)
         return [None if job is None else Job.of(job) for job in found]
 
     @strawberry.field(
@@ -59,7 +59,7 @@ class Query:
     ) -> Job | None:
         """One job."""
         with as_graphql_errors():
-            job = await info.context.service.job(id, info.context.bounds.wait(wait_ms), after_version)
+            job = await info.context.service.get_job(id, info.context.bounds.wait(wait_ms), after_version)
         return None if job is None else Job.of(job)
 
     @strawberry.field(description="All jobs, newest first.")
@@ -81,7 +81,7 @@ class Query:
         """How full the system is, and who works."""
         service = info.context.service
         with as_graphql_errors():
-            return SystemStats.of(await service.system(), service.subscribers)
+            return SystemStats.of(await service.get_system_state(), service.subscribers)
 
     @strawberry.field(description="What one may ask for.")
     def limits(self, info: Info) -> Limits:

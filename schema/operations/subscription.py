@@ -63,7 +63,7 @@ class Subscription:
     ) -> AsyncGenerator[JobUpdateEvent]:
         """A job's states."""
         previous = after_version
-        async with aclosing(info.context.service.watch(id, after_version)) as states:
+        async with aclosing(info.context.service.watch_job(id, after_version)) as states:
             try:
                 async for job in states:
                     coalesced = 0 if previous is None else max(0, job.version - previous - 1)
@@ -80,7 +80,7 @@ class Subscription:
     ) -> AsyncGenerator[JobUpdateEvent]:
         """A job's final state."""
         first = None
-        async with aclosing(info.context.service.watch(id)) as states:
+        async with aclosing(info.context.service.watch_job(id)) as states:
             try:
                 async for job in states:
                     first = job.version if first is None else first
@@ -119,6 +119,6 @@ class Subscription:
             raise RequestRefusedError(
                 f"intervalMs is {interval_ms}, must be {_SHORTEST_INTERVAL_MS} to {_LONGEST_INTERVAL_MS}"
             )
-        async with aclosing(info.context.service.watch_system(timedelta(milliseconds=interval_ms))) as states:
+        async with aclosing(info.context.service.watch_system_state(timedelta(milliseconds=interval_ms))) as states:
             async for state in states:
                 yield SystemStats.of(state, info.context.service.subscribers)

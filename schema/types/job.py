@@ -149,7 +149,7 @@ class Job(Node):
         if self.record.retry_of is None:
             return None
         with as_graphql_errors():
-            original = await info.context.service.job(self.record.retry_of)
+            original = await info.context.service.get_job(self.record.retry_of)
         return None if original is None else Job.of(original)
 
     @strawberry.field(description="What the job has found so far, or in all.")

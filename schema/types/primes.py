@@ -85,7 +85,7 @@ async def page_of_primes(job: jobs.Job, info: Info, arguments: PageArguments) ->
     """The slice of a job's primes that a caller's paging arguments name."""
     page = arguments.slice(_CURSOR, job.readable, info.context.bounds.max_page_size)
     with as_graphql_errors():
-        found = await info.context.service.primes(job, page.start, len(page))
+        found = await info.context.service.read_primes(job, page.start, len(page))
     info.context.service.record_served(len(found), "graphql")
     return PrimeConnection(job=job, slice=page, found=found)
 

@@ -52,7 +52,7 @@ class ResultDownload:
     async def byte_size(self, info: Info) -> SafeInt | None:
         """Its size."""
         try:
-            file = await info.context.service.export(self.job, self.format)
+            file = await info.context.service.export_result(self.job, self.format)
             return None if file is None else SafeInt(file.size)
         except BackendUnavailable:
             return None
@@ -111,7 +111,7 @@ class JobResult:
     ) -> SafeInt | None:
         """The prime at an index."""
         with as_graphql_errors():
-            found = await info.context.service.primes(self.job, index, 1)
+            found = await info.context.service.read_primes(self.job, index, 1)
         info.context.service.record_served(len(found), "graphql")
         return SafeInt(int(found[0])) if len(found) else None
 
@@ -121,7 +121,7 @@ class JobResult:
     ) -> int | None:
         """Where a value stands."""
         with as_graphql_errors():
-            return await info.context.service.index_of(self.job, value)
+            return await info.context.service.find_index(self.job, value)
 
 
 def _downloads(job: jobs.Job) -> list[ResultDownload]:

@@ -52,7 +52,7 @@ class Worker:
     @classmethod
     def of(cls, worker: jobs.Worker) -> Self:
         """From the domain."""
-        return cls(name=worker.name, concurrency=worker.concurrency, last_seen_at=worker.last_seen_at)
+        return cls(name=worker.name, concurrency=worker.concurrency, last_seen_at=worker.last_heartbeat_at)
 
 
 @strawberry.type(description="The system at one moment.")

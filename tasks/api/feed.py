@@ -94,7 +94,7 @@ class _Topic:
         generation = self.generation
         try:
             asked_at = time.monotonic()
-            [self._snapshot] = await self._store.read([self._job_id], self._caller)
+            [self._snapshot] = await self._store.get_jobs([self._job_id], self._caller)
             self._snapshot_at = asked_at
             self._snapshot_generation = generation
         finally:
@@ -110,7 +110,7 @@ class JobFeed:
         self._topics: dict[str, dict[Caller, _Topic]] = {}
         self._listener: asyncio.Task[None] | None = None
         # Set when this process is being stopped.
-        self.closing = asyncio.Event()
+        self.shutting_down = asyncio.Event()
         # Set while no stream is open.
         self.drained = asyncio.Event()
         self.drained.set()
@@ -126,16 +126,16 @@ class JobFeed:
 
     async def stop(self) -> None:
         """End all streams, each with BackendUnavailable, and stop listening."""
-        self.close()
+        self.begin_shutdown()
         if self._listener is not None:
             await cancel_and_wait(self._listener)
 
-    def close(self) -> None:
+    def begin_shutdown(self) -> None:
         """Tell all streams that this process is being stopped; new ones are refused."""
-        self.closing.set()
+        self.shutting_down.set()
         self._signal_all()
 
-    async def watch(
+    async def watch_job(
         self, job_id: str, after_version: int | None = None, caller: Caller = ANYONE
     ) -> AsyncGenerator[Job]:
         """The job's current state, then each newer one, and the end after the final one.
@@ -188,7 +188,7 @@ class JobFeed:
                 self.drained.set()
 
     async def _read(self, topic: _Topic, job_id: str) -> Job:
-        if self.closing.is_set():
+        if self.shutting_down.is_set():
             raise BackendUnavailable("this server is being stopped: subscribe again")
         job = await topic.snapshot()
         if job is None:
@@ -201,7 +201,7 @@ class JobFeed:
             try:
                 return await self._read(topic, job_id)
             except BackendUnavailable:
-                if self.closing.is_set() or asyncio.get_running_loop().time() > deadline:
+                if self.shutting_down.is_set() or asyncio.get_running_loop().time() > deadline:
                     raise
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_RECONNECT_DELAY.total_seconds()):
@@ -210,7 +210,7 @@ class JobFeed:
     async def _listen(self) -> None:
         while True:
             try:
-                events = await self._store.events()
+                events = await self._store.subscribe_events()
                 async with events:
                     # Events may have been missed while there was no connection: all watched jobs are read again.
                     self._signal_all()

@@ -67,7 +67,7 @@ class JobStore:
         """Close all connections."""
         await self._client.aclose()
 
-    async def submit(
+    async def submit_job(
         self, request: PrimesRequest, traceparent: str | None = None, caller: Caller = ANYONE
     ) -> Submission:
         """Accept a checked request.
@@ -88,7 +88,7 @@ class JobStore:
             traceparent=traceparent,
         )
 
-    async def retry(self, job_id: str, traceparent: str | None = None, caller: Caller = ANYONE) -> Submission:
+    async def retry_job(self, job_id: str, traceparent: str | None = None, caller: Caller = ANYONE) -> Submission:
         """Accept a new job with the arguments of one that failed or was cancelled.
 
         Raises:
@@ -128,7 +128,7 @@ class JobStore:
             case _:
                 raise JobNotFound(str(arguments["retry_of"]))
 
-    async def cancel(self, job_id: str, caller: Caller = ANYONE) -> Job:
+    async def cancel_job(self, job_id: str, caller: Caller = ANYONE) -> Job:
         """End a job at once, and take back what was sent of it.
 
         Raises:
@@ -144,7 +144,7 @@ class JobStore:
             raise TransitionRefused(f"job {job.id} is {job.status} already", job)
         return job
 
-    async def read(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
+    async def get_jobs(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
         """The caller's jobs with these ids, as they all are at one moment; None for any other id."""
         possible = [job_id for job_id in job_ids if is_job_id(job_id)]
         if not possible:
@@ -177,13 +177,13 @@ class JobStore:
         """Returns those of the result ids whose results are live: kept, or possibly still being written."""
         return {found.decode() for found in await self._run("live_results", result_ids=result_ids)}
 
-    async def result(self, job_id: str) -> bytes | None:
+    async def get_packed_result(self, job_id: str) -> bytes | None:
         """The delta-coded primes of a job; None when there are none, or no longer."""
         async with translate_errors():
             packed: bytes | None = await self._client.get(keys.result_key(self._settings.key_prefix, job_id))  # type: ignore[assignment] # replies are not decoded
             return packed
 
-    async def system(self) -> SystemState:
+    async def get_system_state(self) -> SystemState:
         """Queue figures and the workers that were seen lately."""
         worker_ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
         reply = await self._run("system_state", worker_ttl_ms=worker_ttl_ms, queues=messages.QUEUES)
@@ -195,7 +195,7 @@ class JobStore:
             oldest_due=None if waits_ms < 0 else timedelta(milliseconds=waits_ms),
         )
 
-    async def condition(self) -> ServerInfo | None:
+    async def get_server_info(self) -> ServerInfo | None:
         """How the store is; None where its user may not ask."""
         async with translate_errors():
             try:
@@ -203,7 +203,7 @@ class JobStore:
             except NoPermissionError:
                 return None
 
-    async def events(self) -> PubSub:
+    async def subscribe_events(self) -> PubSub:
         """A connection of its own, subscribed to the events of all jobs and confirmed by the server."""
         subscription = self._client.pubsub()
         try:

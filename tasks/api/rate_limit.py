@@ -49,7 +49,7 @@ class SubmissionRateLimiter:
         """Close all connections."""
         await self._connections.aclose()
 
-    async def count(self, caller: Caller) -> None:
+    async def count_submission(self, caller: Caller) -> None:
         """A submission of this caller's; of one without limits nothing is counted.
 
         Raises:

@@ -76,7 +76,7 @@ class StoreMetrics:
         """Close the connection."""
         self._client.close()
 
-    def read(self) -> StoreSnapshot:
+    def read_snapshot(self) -> StoreSnapshot:
         """Look at the store.
 
         Raises:
@@ -93,7 +93,7 @@ class StoreMetrics:
             counters={tuple(counters[i].decode().split()): int(counters[i + 1]) for i in range(0, len(counters), 2)},
         )
 
-    def observe(self) -> None:
+    def create_instruments(self) -> None:
         """Create the instruments. While the store does not answer, they tell nothing."""
         meter = metrics.get_meter("tasks.api.job_store")
 
@@ -135,7 +135,7 @@ class StoreMetrics:
             now = time.monotonic()
             if now - self._looked_at >= _SAME_COLLECTION_SECONDS:
                 try:
-                    self._measures = self.read()
+                    self._measures = self.read_snapshot()
                 except redis.RedisError as error:
                     self._measures = None
                     log.warning("there are no figures of the job store, which does not answer: %s", error)

@@ -38,7 +38,7 @@ class ResultReader:
             return NO_PRIMES
         if job.result_id is not None:
             return await self._files.read(job.result_id, offset, count)
-        packed = await self._store.result(job.id)
+        packed = await self._store.get_packed_result(job.id)
         return NO_PRIMES if packed is None else delta_codec.decode_slice(packed, offset, count)
 
     async def index_of(self, job: Job, value: int) -> int | None:
@@ -47,7 +47,7 @@ class ResultReader:
             return None
         if job.result_id is not None:
             return await self._files.index_of(job.result_id, value, job.readable)
-        packed = await self._store.result(job.id)
+        packed = await self._store.get_packed_result(job.id)
         return None if packed is None else int(np.searchsorted(delta_codec.decode(packed), max(value, 0)))
 
     async def source(self, job: Job) -> Source | None:

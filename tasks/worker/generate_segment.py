@@ -142,6 +142,6 @@ def writer() -> SegmentWriter:
         ResultStoreUnavailable: there is no such store, or its folder cannot be created.
     """
     try:
-        return SegmentWriter.connect(settings.results)
+        return SegmentWriter.connect(settings.result_store_url)
     except ValueError as error:
         raise ResultStoreUnavailable("the result store can't be used") from error

@@ -40,11 +40,11 @@ class Keys:
         found = cast("list[bytes]", self.client.lrange(f"{self.prefix}{queue}", 0, -1))
         return [json.loads(message) for message in reversed(found)]
 
-    def waiting(self, queue: str = "small") -> list[str]:
+    def queued_segments(self, queue: str = "small") -> list[str]:
         """Which segments wait in a queue, as {id}:{index}, in the order in which workers take them."""
         return [message["headers"]["id"] for message in self.messages(queue)]
 
-    def lose_messages(self, queue: str = "small") -> None:
+    def drop_messages(self, queue: str = "small") -> None:
         self.client.delete(f"{self.prefix}{queue}")
 
     def leases(self) -> dict[str, float]:
@@ -56,34 +56,34 @@ class Keys:
     def deadline(self, job_id: str) -> float:
         return self.deadlines()[job_id]
 
-    def let_time_be_up(self, job_id: str) -> None:
+    def expire_deadline(self, job_id: str) -> None:
         self.client.zadd(f"{self.prefix}deadlines", {job_id: 1}, xx=True)
 
-    def sent(self, queue: str = "small") -> dict[str, float]:
+    def sent_at_ms(self, queue: str = "small") -> dict[str, float]:
         return self._scores(f"sent:{queue}")
 
-    def with_status(self, status: JobStatus) -> set[str]:
+    def job_ids_with_status(self, status: JobStatus) -> set[str]:
         return set(self._scores(f"jobs:{status}"))
 
-    def statuses(self) -> dict[str, list[JobStatus]]:
+    def statuses_by_job(self) -> dict[str, list[JobStatus]]:
         """Each listed job and the statuses under which it is listed."""
         found: dict[str, list[JobStatus]] = {}
         for status in JobStatus:
-            for job_id in self.with_status(status):
+            for job_id in self.job_ids_with_status(status):
                 found.setdefault(job_id, []).append(status)
         return found
 
-    def let_leases_run_out(self) -> None:
+    def expire_leases(self) -> None:
         """As if all workers had been silent for too long."""
         for member in self.leases():
             self.client.zadd(f"{self.prefix}leases", {member: 1}, xx=True)
 
-    def let_pass_since_sending(self, milliseconds: int, queue: str = "small") -> None:
+    def age_sent_messages(self, milliseconds: int, queue: str = "small") -> None:
         """As if so much time had passed since segments were sent."""
-        for member, score in self.sent(queue).items():
+        for member, score in self.sent_at_ms(queue).items():
             self.client.zadd(f"{self.prefix}sent:{queue}", {member: score - milliseconds}, xx=True)
 
-    def milliseconds_left(self, key: str) -> int:
+    def ttl_ms(self, key: str) -> int:
         """The time-to-live of a key; -1: for ever, -2: there is none."""
         return self.client.pttl(f"{self.prefix}{key}")
 
@@ -96,26 +96,26 @@ class Keys:
         return {member.decode(): score for member, score in found}
 
 
-def computed(claim: Claim) -> SegmentResult:
+def compute_result(claim: Claim) -> SegmentResult:
     """The true result of a claimed segment of a small job."""
     primes = engine.primes_from(claim.start, claim.length)
     return SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes), delta_codec.encode(primes))
 
 
-def made_up(last: int = 3) -> SegmentResult:
+def fake_result(last: int = 3) -> SegmentResult:
     """A result for tests in which the primes do not matter."""
     primes = np.array([2, last], dtype=np.uint64)
     return SegmentResult(2, last, delta_codec.sha256(primes), delta_codec.encode(primes))
 
 
-def claimed(recorder: JobRecorder, job: Job, index: int = 0) -> Claim:
+def grant_claim(recorder: JobRecorder, job: Job, index: int = 0) -> Claim:
     """A claim that must be granted."""
     claim = recorder.claim_segment(job.id, index)
     assert claim is not None
     return claim
 
 
-def reconciled(recorder: JobRecorder) -> tuple[int, int]:
+def reconcile(recorder: JobRecorder) -> tuple[int, int]:
     """How many leases one look of the reconciler found to have run out, and how many messages it sent."""
     done = recorder.reconcile()
     return done.expired_leases, done.resent_segments

@@ -14,7 +14,7 @@ from tasks.errors import IdempotencyConflict, JobNotFound
 from tasks.jobs import JobStatus
 from tasks.requests import JobPageRequest, PrimesRequest
 from tasks.service import JobService
-from tests.tasks.keys import claimed, computed
+from tests.tasks.keys import compute_result, grant_claim
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,14 +44,14 @@ async def ids_listed(service: JobService, caller: Caller) -> list[str]:
 
 async def unseen(service: JobService, job_id: str) -> None:
     """Whether each way to a job leads nowhere."""
-    assert await service.job(job_id) is None
-    assert await service.jobs([job_id]) == [None]
+    assert await service.get_job(job_id) is None
+    assert await service.get_jobs([job_id]) == [None]
     assert job_id not in [job.id for job in (await service.list_jobs(JobPageRequest(size=100))).jobs]
-    for refused in (service.cancel, service.retry):
+    for refused in (service.cancel_job, service.retry_job):
         with pytest.raises(JobNotFound):
             await refused(job_id)
     with pytest.raises(JobNotFound):
-        async with aclosing(service.watch(job_id)) as states:
+        async with aclosing(service.watch_job(job_id)) as states:
             await anext(states)
 
 
@@ -60,16 +60,16 @@ async def test_a_job_is_there_for_its_caller_alone(service: JobService, recorder
     """In each state of its life, and to nobody in particular as little as to others."""
     mine = service.for_caller(owner)
     others = [service.for_caller(caller) for caller in EVERYBODY if caller != owner]
-    job = (await mine.submit(PrimesRequest(10))).job
+    job = (await mine.submit_job(PrimesRequest(10))).job
     for other in others:
         await unseen(other, job.id)
-    claim = claimed(recorder, job)
+    claim = grant_claim(recorder, job)
     for other in others:
         await unseen(other, job.id)
-    recorder.complete_segment(claim, computed(claim))
+    recorder.complete_segment(claim, compute_result(claim))
     for other in others:
         await unseen(other, job.id)
-    done = await mine.job(job.id)
+    done = await mine.get_job(job.id)
     assert done is not None
     assert done.status is JobStatus.SUCCEEDED
     assert await ids_listed(service, owner) == [job.id]
@@ -77,21 +77,23 @@ async def test_a_job_is_there_for_its_caller_alone(service: JobService, recorder
 
 async def test_each_caller_lists_and_counts_its_own_jobs(service: JobService) -> None:
     submitted = {
-        caller: [(await service.for_caller(caller).submit(PrimesRequest(10))).job.id for _ in range(3)]
+        caller: [(await service.for_caller(caller).submit_job(PrimesRequest(10))).job.id for _ in range(3)]
         for caller in EVERYBODY
     }
-    await service.for_caller(BOB).cancel(submitted[BOB][1])
+    await service.for_caller(BOB).cancel_job(submitted[BOB][1])
     for caller in EVERYBODY:
         # Those of one millisecond are in the order of their ids.
         assert await ids_listed(service, caller) == sorted(submitted[caller], reverse=True)
 
 
 async def test_all_wait_in_one_queue(service: JobService) -> None:
-    jobs = [(await service.for_caller(caller).submit(PrimesRequest(10))).job for caller in (ALICE, ANYONE, BOB, ALICE)]
+    jobs = [
+        (await service.for_caller(caller).submit_job(PrimesRequest(10))).job for caller in (ALICE, ANYONE, BOB, ALICE)
+    ]
     ids = sorted(job.id for job in jobs)
-    assert (await service.system()).queue.queued == 4
+    assert (await service.get_system_state()).queue.queued == 4
     for caller, job in zip((ALICE, ANYONE, BOB, ALICE), jobs, strict=True):
-        found = await service.for_caller(caller).job(job.id)
+        found = await service.for_caller(caller).get_job(job.id)
         assert found is not None
         assert found.queue_position == ids.index(job.id)
 
@@ -100,43 +102,43 @@ async def test_an_idempotency_key_is_its_caller_s(service: JobService) -> None:
     ids = set()
     for caller in EVERYBODY:
         mine = service.for_caller(caller)
-        first = await mine.submit(PrimesRequest(10, idempotency_key="the-same"))
-        again = await mine.submit(PrimesRequest(10, idempotency_key="the-same"))
+        first = await mine.submit_job(PrimesRequest(10, idempotency_key="the-same"))
+        again = await mine.submit_job(PrimesRequest(10, idempotency_key="the-same"))
         assert (first.replayed, again.replayed, again.job.id) == (False, True, first.job.id)
         with pytest.raises(IdempotencyConflict):
-            await mine.submit(PrimesRequest(11, idempotency_key="the-same"))
+            await mine.submit_job(PrimesRequest(11, idempotency_key="the-same"))
         ids.add(first.job.id)
     assert len(ids) == len(EVERYBODY)
 
 
 async def test_a_retry_belongs_to_the_caller_too(service: JobService) -> None:
     mine = service.for_caller(ALICE)
-    job = (await mine.submit(PrimesRequest(10))).job
-    await mine.cancel(job.id)
-    again = await mine.retry(job.id)
+    job = (await mine.submit_job(PrimesRequest(10))).job
+    await mine.cancel_job(job.id)
+    again = await mine.retry_job(job.id)
     await unseen(service.for_caller(BOB), again.id)
     await unseen(service, again.id)
     assert again.retry_of == job.id
 
 
 async def test_subscribers_of_others_are_told_nothing_and_stop_nobody(service: JobService) -> None:
-    job = (await service.for_caller(ALICE).submit(PrimesRequest(10))).job
-    async with aclosing(service.for_caller(ALICE).watch(job.id)) as states:
+    job = (await service.for_caller(ALICE).submit_job(PrimesRequest(10))).job
+    async with aclosing(service.for_caller(ALICE).watch_job(job.id)) as states:
         assert (await anext(states)).status is JobStatus.QUEUED
         await unseen(service.for_caller(BOB), job.id)
-        await service.for_caller(ALICE).cancel(job.id)
+        await service.for_caller(ALICE).cancel_job(job.id)
         async with asyncio.timeout(10):
             assert (await anext(states)).status is JobStatus.CANCELLED
 
 
 async def test_what_has_expired_is_forgotten_for_its_owner_as_well(service: JobService, keys: Keys) -> None:
     mine = service.for_caller(ALICE)
-    gone = (await mine.submit(PrimesRequest(10))).job
-    left = (await mine.submit(PrimesRequest(10))).job
+    gone = (await mine.submit_job(PrimesRequest(10))).job
+    left = (await mine.submit_job(PrimesRequest(10))).job
     keys.client.delete(f"{keys.prefix}job:{gone.id}", f"{keys.prefix}job:{gone.id}:segments")
     keys.client.zadd(f"{keys.prefix}expiry", {f"{gone.id} key:alice": 1}, xx=True)
     assert await ids_listed(service, ALICE) == [left.id]
-    assert (await service.system()).queue.queued == 1
+    assert (await service.get_system_state()).queue.queued == 1
 
 
 def test_a_record_without_an_owner_is_nobody_s_in_particular(keys: Keys, settings: JobSettings) -> None:
@@ -145,13 +147,13 @@ def test_a_record_without_an_owner_is_nobody_s_in_particular(keys: Keys, setting
     async def submitted() -> str:
         service = JobService.connect(settings)
         try:
-            return (await service.submit(PrimesRequest(10))).job.id
+            return (await service.submit_job(PrimesRequest(10))).job.id
         finally:
             await service.stop()
 
     job_id = asyncio.run(submitted())
     assert "owner" not in keys.record(job_id)
-    assert keys.with_status(JobStatus.QUEUED) == {job_id}
+    assert keys.job_ids_with_status(JobStatus.QUEUED) == {job_id}
 
 
 @pytest.mark.parametrize(

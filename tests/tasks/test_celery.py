@@ -20,7 +20,7 @@ from tasks.results.segments import SegmentStore
 from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
 from tests import programs
 from tests.tasks.engine.sieve import primes_below
-from tests.tasks.keys import made_up
+from tests.tasks.keys import fake_result
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def ended(store: JobStore, job: Job, seconds: float = 15) -> Job:
     final: list[Job] = []
 
     async def is_final() -> bool:
-        [found] = await store.read([job.id])
+        [found] = await store.get_jobs([job.id])
         assert found is not None
         final[:] = [found]
         return found.status.is_final
@@ -68,7 +68,7 @@ async def ended(store: JobStore, job: Job, seconds: float = 15) -> Job:
 @pytest.mark.parametrize("count", [1, 10_000, 20_000])
 async def test_a_worker_computes_what_was_asked_for(served: JobSettings, count: int) -> None:
     store = JobStore.connect(served)
-    job = await ended(store, (await store.submit(PrimesRequest(count))).job)
+    job = await ended(store, (await store.submit_job(PrimesRequest(count))).job)
     found = await ResultReader(store, SegmentStore.connect(served.results_url)).primes(job, 0, count)
     await store.close()
     assert (job.status, job.done, job.attempt) == (JobStatus.SUCCEEDED, count, 1)
@@ -82,7 +82,7 @@ async def test_a_job_of_several_segments_is_computed_by_all_and_sealed_by_the_la
     """Its checksum is that of the primes in order, however they were cut and in whatever order they were found."""
     count = 3 * SEGMENT_PRIMES + 5
     store = JobStore.connect(served)
-    job = await ended(store, (await store.submit(PrimesRequest(count, start))).job)
+    job = await ended(store, (await store.submit_job(PrimesRequest(count, start))).job)
     expected = engine.primes_from(start, count)
     results = ResultReader(store, SegmentStore.connect(served.results_url))
     assert (job.status, job.done, job.available, job.attempt) == (JobStatus.SUCCEEDED, count, count, 1)
@@ -101,8 +101,8 @@ async def test_a_result_that_can_not_be_kept_fails_the_job_and_no_other(
     store = JobStore.connect(settings)
     nowhere = {"RESULTS_URL": (tmp_path / "results").as_uri()}
     with programs.worker(tmp_path, valkey.url, settings.key_prefix, 1, (), **nowhere):
-        large = await ended(store, (await store.submit(PrimesRequest(20_000))).job)
-        small = await ended(store, (await store.submit(PrimesRequest(10))).job)
+        large = await ended(store, (await store.submit_job(PrimesRequest(20_000))).job)
+        small = await ended(store, (await store.submit_job(PrimesRequest(10))).job)
     await store.close()
     assert (large.status, small.status) == (JobStatus.FAILED, JobStatus.SUCCEEDED)
     assert large.failure is not None
@@ -115,8 +115,8 @@ async def test_repeated_messages_are_harmless(served: JobSettings, redis_client:
     other = JobStore.connect(served.model_copy(update={"key_prefix": f"{served.key_prefix}template:"}))
     jobs = []
     for _ in range(5):
-        job = (await store.submit(PrimesRequest(20_000))).job
-        template = (await other.submit(PrimesRequest(20_000))).job
+        job = (await store.submit_job(PrimesRequest(20_000))).job
+        template = (await other.submit_job(PrimesRequest(20_000))).job
         message = redis_client.lindex(f"{served.key_prefix}template:large", 0)
         assert isinstance(message, bytes)
         repeated = message.replace(template.id.encode(), job.id.encode())
@@ -129,7 +129,7 @@ async def test_repeated_messages_are_harmless(served: JobSettings, redis_client:
         return redis_client.llen(key) == 0
 
     await eventually(taken)
-    after = await store.read([job.id for job in jobs])
+    after = await store.get_jobs([job.id for job in jobs])
     assert [(job.status, job.version, job.attempt) for job in found] == [(JobStatus.SUCCEEDED, 3, 1)] * 5
     assert [job.version for job in after if job] == [3] * 5
     for _ in jobs:
@@ -144,7 +144,7 @@ async def test_what_cannot_be_computed_fails_with_words_that_are_safe(
 ) -> None:
     """A record whose start no request could have had: the primes would pass 2^53."""
     store = JobStore.connect(served)
-    job = (await store.submit(PrimesRequest(10, 2**53 - 1))).job
+    job = (await store.submit_job(PrimesRequest(10, 2**53 - 1))).job
     failed = await ended(store, job)
     await store.close()
     assert failed.status is JobStatus.FAILED
@@ -159,10 +159,10 @@ async def test_the_work_of_a_killed_worker_is_done_by_another(tmp_path: Path, se
     url, prefix = str(settings.redis_url), settings.key_prefix
     with programs.worker(tmp_path / "first", url, prefix, processes=1, **lease) as first:
         # Ten segments at a far start: long enough to be caught at it.
-        job = (await store.submit(PrimesRequest(2**20, 2**52))).job
+        job = (await store.submit_job(PrimesRequest(2**20, 2**52))).job
 
         async def is_running() -> bool:
-            [found] = await store.read([job.id])
+            [found] = await store.get_jobs([job.id])
             assert found is not None
             if found.status is JobStatus.RUNNING:
                 os.killpg(first.process.pid, signal.SIGSTOP)
@@ -175,7 +175,7 @@ async def test_the_work_of_a_killed_worker_is_done_by_another(tmp_path: Path, se
             child.nice(19)
         await eventually(is_running)
         first.kill()
-        [found] = await store.read([job.id])
+        [found] = await store.get_jobs([job.id])
         assert found is not None
         killed_at_work = found.status is JobStatus.RUNNING
         with programs.worker(tmp_path / "second", url, prefix, processes=1, **lease):
@@ -187,8 +187,8 @@ async def test_the_work_of_a_killed_worker_is_done_by_another(tmp_path: Path, se
 
 async def test_small_jobs_are_taken_first(tmp_path: Path, settings: JobSettings, keys: Keys) -> None:
     store = JobStore.connect(settings)
-    large = [(await store.submit(PrimesRequest(20_000))).job for _ in range(5)]
-    small = [(await store.submit(PrimesRequest(10))).job for _ in range(5)]
+    large = [(await store.submit_job(PrimesRequest(20_000))).job for _ in range(5)]
+    small = [(await store.submit_job(PrimesRequest(10))).job for _ in range(5)]
     url, prefix = str(settings.redis_url), settings.key_prefix
     with programs.worker(tmp_path, url, prefix, processes=1):
         for job in large + small:
@@ -201,11 +201,11 @@ async def test_small_jobs_are_taken_first(tmp_path: Path, settings: JobSettings,
 async def test_a_worker_sends_again_what_was_lost(served: JobSettings, redis_client: redis.Redis) -> None:
     """Taken by somebody that died at once; its lease has run out."""
     store = JobStore.connect(served.model_copy(update={"key_prefix": served.key_prefix}))
-    job = (await store.submit(PrimesRequest(10, idempotency_key=uuid.uuid4().hex))).job
+    job = (await store.submit_job(PrimesRequest(10, idempotency_key=uuid.uuid4().hex))).job
     recorder = JobRecorder.connect(served)
     claim = recorder.claim_segment(job.id, 0)
     redis_client.zadd(f"{served.key_prefix}leases", {f"{job.id}:0": 1}, xx=True)
     done = await ended(store, job)
     await store.close()
     assert done.status is JobStatus.SUCCEEDED
-    assert claim is None or recorder.complete_segment(claim, made_up()) is CompletionOutcome.FENCED
+    assert claim is None or recorder.complete_segment(claim, fake_result()) is CompletionOutcome.FENCED

@@ -19,7 +19,7 @@ from tasks.jobs import (
     JobStatus,
     ResultState,
     is_job_id,
-    latest_start,
+    max_start_for,
     segment_count,
     segment_length,
 )
@@ -56,7 +56,7 @@ def test_a_count_out_of_bounds_is_named_with_its_bounds(count: int) -> None:
 @pytest.mark.parametrize("start", [-1, -(2**70), 2**53, 2**70])
 def test_a_start_out_of_bounds_is_named_with_its_bounds(start: int) -> None:
     [issue] = issues_of(PrimesRequest(10, start))
-    most = latest_start(10)
+    most = max_start_for(10)
     assert issue == FieldIssue(("start",), f"start is {start}, must be 0 to {most}", 0, most)
 
 
@@ -80,7 +80,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         PrimesRequest(1000),
         PrimesRequest(1, 0),
         PrimesRequest(1, LARGEST_PRIME),
-        PrimesRequest(1000, latest_start(1000)),
+        PrimesRequest(1000, max_start_for(1000)),
         PrimesRequest(1, idempotency_key="k"),
         PrimesRequest(1, idempotency_key="!~" * 64),
     ],
@@ -91,7 +91,7 @@ def test_a_request_at_its_bounds_is_accepted_as_it_is(request_: PrimesRequest) -
 
 def test_a_request_one_beyond_its_bounds_is_refused() -> None:
     assert issues_of(PrimesRequest(1, LARGEST_PRIME + 1))[0].maximum == LARGEST_PRIME
-    assert issues_of(PrimesRequest(1000, latest_start(1000) + 1))[0].maximum == latest_start(1000)
+    assert issues_of(PrimesRequest(1000, max_start_for(1000) + 1))[0].maximum == max_start_for(1000)
 
 
 def test_the_largest_prime_is_the_last_below_2_to_the_53() -> None:
@@ -102,14 +102,14 @@ def test_the_largest_prime_is_the_last_below_2_to_the_53() -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 10, 100, 10_000, 2**17, SEGMENT_PRIMES])
 def test_as_many_primes_as_asked_for_fit_above_the_latest_start(count: int) -> None:
-    assert primes_from(latest_start(count), count)[-1] <= LARGEST_PRIME
+    assert primes_from(max_start_for(count), count)[-1] <= LARGEST_PRIME
 
 
 def test_for_every_small_count_the_primes_fit_above_the_latest_start() -> None:
     """Where an unusually wide gap weighs most."""
     counts = np.arange(2, 3000)
     # All primes from there to the top: as many as there can be.
-    low, fitting, too_many = latest_start(3000), 3000, 5000
+    low, fitting, too_many = max_start_for(3000), 3000, 5000
     while too_many - fitting > 1:
         middle = (fitting + too_many) // 2
         try:
@@ -120,12 +120,12 @@ def test_for_every_small_count_the_primes_fit_above_the_latest_start() -> None:
             fitting = middle
     primes = primes_from(low, fitting)
     assert primes[-1] == LARGEST_PRIME
-    starts = np.array([latest_start(int(count)) for count in counts], dtype=np.uint64)
+    starts = np.array([max_start_for(int(count)) for count in counts], dtype=np.uint64)
     assert np.all(primes.size - np.searchsorted(primes, starts) >= counts)
 
 
 def test_a_later_start_goes_with_a_smaller_count() -> None:
-    starts = [latest_start(count) for count in (1, 2, 3, 10, SEGMENT_PRIMES)]
+    starts = [max_start_for(count) for count in (1, 2, 3, 10, SEGMENT_PRIMES)]
     assert starts == sorted(starts, reverse=True)
 
 

@@ -17,7 +17,7 @@ from tasks.requests import PrimesRequest
 from tasks.service import JobService
 from tasks.settings import JobSettings
 from tests import programs
-from tests.tasks.keys import claimed, made_up
+from tests.tasks.keys import fake_result, grant_claim
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ async def service(settings: JobSettings) -> AsyncIterator[JobService]:
 
 
 async def submitted(service: JobService) -> Job:
-    return (await service.submit(PrimesRequest(10))).job
+    return (await service.submit_job(PrimesRequest(10))).job
 
 
 async def waiting(service: JobService, job: Job, after_version: int | None = None) -> asyncio.Task[Job | None]:
     """A caller that waits, and is known to."""
     before = service.subscribers
-    task = asyncio.create_task(service.job(job.id, LONG, after_version))
+    task = asyncio.create_task(service.get_job(job.id, LONG, after_version))
 
     async def subscribed() -> bool:
         return service.subscribers > before
@@ -58,7 +58,7 @@ async def waiting(service: JobService, job: Job, after_version: int | None = Non
 
 async def cancels(service: JobService, job: Job) -> bool:
     try:
-        await service.cancel(job.id)
+        await service.cancel_job(job.id)
     except BackendUnavailable:
         return False
     return True
@@ -66,21 +66,21 @@ async def cancels(service: JobService, job: Job) -> bool:
 
 async def test_a_request_out_of_bounds_is_refused(service: JobService) -> None:
     with pytest.raises(InvalidRequest):
-        await service.submit(PrimesRequest(service.settings.max_count + 1))
+        await service.submit_job(PrimesRequest(service.settings.max_count + 1))
 
 
 async def test_without_time_to_wait_the_job_is_answered_as_it_is(service: JobService) -> None:
     job = await submitted(service)
-    found = await service.job(job.id)
+    found = await service.get_job(job.id)
     assert found is not None
     assert found.version == 1
-    assert await service.job(UNKNOWN, LONG) is None
+    assert await service.get_job(UNKNOWN, LONG) is None
 
 
 async def test_who_waits_for_the_end_is_answered_at_the_end(service: JobService, recorder: JobRecorder) -> None:
     job = await submitted(service)
     task = await waiting(service, job)
-    recorder.complete_segment(claimed(recorder, job), made_up())
+    recorder.complete_segment(grant_claim(recorder, job), fake_result())
     found = await asyncio.wait_for(task, 5)
     assert found is not None
     assert found.status is JobStatus.SUCCEEDED
@@ -92,7 +92,7 @@ async def test_who_waits_for_a_newer_version_is_answered_by_the_next(
 ) -> None:
     job = await submitted(service)
     task = await waiting(service, job, after_version=1)
-    claimed(recorder, job)
+    grant_claim(recorder, job)
     found = await asyncio.wait_for(task, 5)
     assert found is not None
     assert (found.status, found.version) == (JobStatus.RUNNING, 2)
@@ -100,10 +100,10 @@ async def test_who_waits_for_a_newer_version_is_answered_by_the_next(
 
 async def test_news_that_is_there_already_is_not_waited_for(service: JobService, recorder: JobRecorder) -> None:
     job = await submitted(service)
-    claimed(recorder, job)
+    grant_claim(recorder, job)
     began = time.monotonic()
-    found = await service.job(job.id, LONG, after_version=1)
-    cancelled = await service.cancel(job.id)
+    found = await service.get_job(job.id, LONG, after_version=1)
+    cancelled = await service.cancel_job(job.id)
     assert (await service.wait_for_update(cancelled, LONG)) is cancelled
     assert time.monotonic() - began < 5
     assert found is not None
@@ -114,7 +114,7 @@ async def test_when_the_time_is_up_the_newest_known_state_is_the_answer(
     service: JobService, recorder: JobRecorder
 ) -> None:
     job = await submitted(service)
-    claimed(recorder, job)
+    grant_claim(recorder, job)
     began = time.monotonic()
     found = await service.wait_for_update(job, SHORT)
     assert SHORT.total_seconds() <= time.monotonic() - began < 5
@@ -155,7 +155,7 @@ async def test_a_wait_goes_on_through_an_outage(tmp_path: Path, settings: JobSet
 
 
 async def test_the_systems_state_comes_at_each_interval_until_the_end(service: JobService) -> None:
-    states = service.watch_system(timedelta(milliseconds=10))
+    states = service.watch_system_state(timedelta(milliseconds=10))
     first, second = await anext(states), await anext(states)
     assert first.at < second.at
     await service.complete_streams(1)
@@ -176,10 +176,10 @@ async def test_streams_are_ended_in_time(service: JobService) -> None:
 
 
 async def test_whether_results_can_be_kept_is_told(service: JobService, settings: JobSettings, tmp_path: Path) -> None:
-    await service.check_files()
+    await service.check_result_store()
     other = JobService.connect(settings.model_copy(update={"results_url": (tmp_path / "results").as_uri()}))
     shutil.rmtree(tmp_path / "results")
     (tmp_path / "results").write_text("not a folder", encoding="utf-8")
     with pytest.raises(ResultStoreUnavailable):
-        await other.check_files()
+        await other.check_result_store()
     await other.stop()

@@ -72,7 +72,7 @@ async def messages_are_lost(
         worker.send(signal.SIGSTOP)
         # What the paused worker's pending pop may have got is one of the messages that are lost.
         await asyncio.gather(*(person.submit(Order(1_000)) for _ in range(count)))
-        harness.keys.lose_messages()
+        harness.keys.drop_messages()
         began = time.monotonic()
         worker.send(signal.SIGCONT)
         wrong = await judge(harness, expected_jobs, seconds)
@@ -134,5 +134,5 @@ async def all_told(expected_jobs: ExpectedJobs, count: int) -> bool:
 
 
 async def ended(harness: Harness, count: int) -> bool:
-    statuses = harness.keys.statuses()
+    statuses = harness.keys.statuses_by_job()
     return len(statuses) == count and all(found[0].is_final for found in statuses.values())

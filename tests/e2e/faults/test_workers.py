@@ -116,7 +116,7 @@ async def test_a_message_that_a_killed_worker_had_popped_is_not_lost(tmp_path: P
                 worker.send(signal.SIGSTOP)
             for _ in range(WAITING):
                 await person.submit(Order(1_000))
-            popped = WAITING - len(harness.keys.waiting("small"))
+            popped = WAITING - len(harness.keys.queued_segments("small"))
             for worker in paused:
                 worker.kill()
             harness.add_worker()

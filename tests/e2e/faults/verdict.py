@@ -69,7 +69,7 @@ async def judge(
                 found.append(f"{job_id}: REST gives other primes")
     for job_id, states in expected_jobs.received:
         found += [f"{job_id}: {flaw}" for flaw in _misled(states, finals[job_id])]
-    strangers = harness.keys.statuses().keys() - expected_jobs.orders.keys()
+    strangers = harness.keys.statuses_by_job().keys() - expected_jobs.orders.keys()
     if len(strangers) > strangers_allowed:
         found.append(f"made for nobody, or twice: {sorted(strangers)}")
     return found + await asyncio.to_thread(_left_behind, harness, expected_jobs)
@@ -133,18 +133,20 @@ def _left_behind(harness: Harness, expected_jobs: ExpectedJobs) -> list[str]:
     """What should not be in the store any more, or not for ever."""
     keys = harness.keys
     left: dict[str, object] = {"leases": keys.leases(), "deadlines": keys.deadlines()}
-    left |= {f"messages in {queue}": keys.waiting(queue) for queue in QUEUES}
-    left |= {f"sent to {queue}": keys.sent(queue) for queue in QUEUES}
-    left |= {f"listed as {status}": keys.with_status(status) for status in (JobStatus.QUEUED, JobStatus.RUNNING)}
+    left |= {f"messages in {queue}": keys.queued_segments(queue) for queue in QUEUES}
+    left |= {f"sent to {queue}": keys.sent_at_ms(queue) for queue in QUEUES}
+    left |= {
+        f"listed as {status}": keys.job_ids_with_status(status) for status in (JobStatus.QUEUED, JobStatus.RUNNING)
+    }
     found = [f"{what}: {things}" for what, things in left.items() if things]
-    listed = keys.statuses()
+    listed = keys.statuses_by_job()
     found += [
         f"{job_id} is listed as {listed.get(job_id)}"
         for job_id in expected_jobs.orders
         if len(listed.get(job_id, [])) != 1
     ]
     names = [key.decode().removeprefix(PREFIX) for key in harness.client.scan_iter(f"{PREFIX}*", count=1000)]
-    lasting = [name for name in names if keys.milliseconds_left(name) == -1 and not name.startswith(PERMANENT_KEYS)]
+    lasting = [name for name in names if keys.ttl_ms(name) == -1 and not name.startswith(PERMANENT_KEYS)]
     if lasting:
         found.append(f"without a time-to-live: {lasting}")
     used = harness.memory()

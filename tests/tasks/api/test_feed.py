@@ -18,7 +18,7 @@ from tasks.requests import PrimesRequest
 from tasks.settings import JobSettings
 from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
 from tests import programs
-from tests.tasks.keys import claimed, made_up
+from tests.tasks.keys import fake_result, grant_claim
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class CountingStore(JobStore):
 
     reads = 0
 
-    async def read(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
+    async def get_jobs(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
         self.reads += 1
-        return await super().read(job_ids, caller)
+        return await super().get_jobs(job_ids, caller)
 
 
 @asynccontextmanager
@@ -63,16 +63,16 @@ async def served(settings: JobSettings) -> AsyncIterator[tuple[CountingStore, Jo
 
 
 async def submitted(store: JobStore) -> Job:
-    return (await store.submit(PrimesRequest(10))).job
+    return (await store.submit_job(PrimesRequest(10))).job
 
 
 async def all_states(feed: JobFeed, job: Job, after_version: int | None = None) -> list[Job]:
-    async with asyncio.timeout(20), aclosing(feed.watch(job.id, after_version)) as states:
+    async with asyncio.timeout(20), aclosing(feed.watch_job(job.id, after_version)) as states:
         return [state async for state in states]
 
 
 def finish(recorder: JobRecorder, job: Job) -> None:
-    assert recorder.complete_segment(claimed(recorder, job), made_up()) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(grant_claim(recorder, job), fake_result()) is CompletionOutcome.COMPLETED
 
 
 async def test_the_snapshot_comes_first_and_then_each_newer_state(
@@ -80,11 +80,11 @@ async def test_the_snapshot_comes_first_and_then_each_newer_state(
 ) -> None:
     store, feed = served
     job = await submitted(store)
-    async with aclosing(feed.watch(job.id)) as states, asyncio.timeout(10):
+    async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
-        claim = claimed(recorder, job)
+        claim = grant_claim(recorder, job)
         assert (await anext(states)).status is JobStatus.RUNNING
-        recorder.complete_segment(claim, made_up())
+        recorder.complete_segment(claim, fake_result())
         assert (await anext(states)).status is JobStatus.SUCCEEDED
         with pytest.raises(StopAsyncIteration):
             await anext(states)
@@ -151,11 +151,11 @@ async def test_a_slow_subscriber_gets_the_newest_state_only(
     served: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
     store, feed = served
-    job = (await store.submit(PrimesRequest(50 * 2**20))).job
-    async with aclosing(feed.watch(job.id)) as states, asyncio.timeout(10):
+    job = (await store.submit_job(PrimesRequest(50 * 2**20))).job
+    async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         for index in range(30):
-            recorder.complete_segment(claimed(recorder, job, index), made_up())
+            recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
         seen = (await anext(states)).version
         while seen < 32:
             newer = (await anext(states)).version
@@ -169,7 +169,7 @@ async def test_an_unknown_job_is_not_found(served: tuple[CountingStore, JobFeed]
     _, feed = served
     for job_id in (UNKNOWN, "x", "0" * 10_000):
         with pytest.raises(JobNotFound):
-            await anext(feed.watch(job_id))
+            await anext(feed.watch_job(job_id))
     assert feed.subscribers == 0
 
 
@@ -186,13 +186,13 @@ async def test_stopping_ends_every_stream_and_refuses_new_ones(
         assert isinstance(ended, BackendUnavailable)
     assert feed.drained.is_set()
     with pytest.raises(BackendUnavailable, match="being stopped"):
-        await anext(feed.watch(job.id))
+        await anext(feed.watch_job(job.id))
 
 
 async def test_those_who_leave_leave_nothing_behind(served: tuple[CountingStore, JobFeed]) -> None:
     store, feed = served
     jobs = [await submitted(store) for _ in range(5)]
-    streams = [feed.watch(job.id) for job in jobs for _ in range(3)]
+    streams = [feed.watch_job(job.id) for job in jobs for _ in range(3)]
     for stream in streams:
         await anext(stream)
     assert feed.subscribers == 15
@@ -226,7 +226,7 @@ async def test_a_broker_that_restarts_takes_no_final_state_with_it(tmp_path: Pat
         settings = JobSettings(redis_url=server.url, key_prefix="own:")
         async with feeding(settings) as (store, feed):
             job = await submitted(store)
-            async with aclosing(feed.watch(job.id)) as states, asyncio.timeout(20):
+            async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(20):
                 assert (await anext(states)).version == 1
                 assert server.program is not None
                 server.program.kill()
@@ -263,7 +263,7 @@ async def test_a_connection_that_is_cut_is_replaced(
 ) -> None:
     store, feed = served
     job = await submitted(store)
-    async with aclosing(feed.watch(job.id)) as states, asyncio.timeout(10):
+    async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         redis_client.client_kill_filter(_type="pubsub")
         finish(recorder, job)
@@ -276,7 +276,7 @@ async def test_a_frozen_broker_is_noticed_and_sat_out(tmp_path: Path, caplog: py
         settings = JobSettings(redis_url=server.url, key_prefix="own:")
         async with feeding(settings) as (store, feed):
             job = await submitted(store)
-            async with aclosing(feed.watch(job.id)) as states, asyncio.timeout(20):
+            async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(20):
                 assert (await anext(states)).version == 1
                 server.freeze()
                 await eventually(lambda: _holds("the feed lost its broker connection" in caplog.text), 12)
@@ -296,11 +296,11 @@ async def test_an_event_that_is_not_understood_costs_nobody_the_next(
     """Of a newer version, or of somebody who has the channel's name by accident."""
     store, feed = served
     job = await submitted(store)
-    async with aclosing(feed.watch(job.id)) as states, asyncio.timeout(10):
+    async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         for text in ("", "nonsense", f"{job.id} two 3", f"{job.id} 2 1700000000000 and more", b"\xff\xfe"):
             assert redis_client.publish(f"{settings.key_prefix}events", text) == 1
-        claim = claimed(recorder, job)
+        claim = grant_claim(recorder, job)
         assert (await anext(states)).status == JobStatus.RUNNING
-        assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.COMPLETED
+        assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED
         assert (await anext(states)).status == JobStatus.SUCCEEDED

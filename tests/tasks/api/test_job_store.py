@@ -16,7 +16,7 @@ from tasks.errors import IdempotencyConflict, JobNotFound, QueueFull, Transition
 from tasks.jobs import FailureReason, JobStatus, QueueStats
 from tasks.requests import JobPageRequest, PrimesRequest
 from tasks.worker.job_recorder import CompletionOutcome
-from tests.tasks.keys import claimed, computed
+from tests.tasks.keys import compute_result, grant_claim
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -42,17 +42,17 @@ async def small_store(settings: JobSettings) -> AsyncIterator[JobStore]:
 
 
 async def submitted(store: JobStore, count: int = 10) -> Job:
-    return (await store.submit(PrimesRequest(count))).job
+    return (await store.submit_job(PrimesRequest(count))).job
 
 
 async def read(store: JobStore, job: Job) -> Job:
-    [found] = await store.read([job.id])
+    [found] = await store.get_jobs([job.id])
     assert found is not None
     return found
 
 
 async def test_a_new_job_is_queued_first_in_line(store: JobStore) -> None:
-    accepted = await store.submit(PrimesRequest(10, 100, "key"), "a trace")
+    accepted = await store.submit_job(PrimesRequest(10, 100, "key"), "a trace")
     job = accepted.job
     assert not accepted.replayed
     assert (job.status, job.version, job.count, job.start) == (JobStatus.QUEUED, 1, 10, 100)
@@ -71,14 +71,14 @@ async def test_the_queue_limits_of_the_settings_reach_the_record(settings: JobSe
     job = await submitted(store)
     await store.close()
     assert job.max_attempts == 7
-    assert 89_000_000 < keys.milliseconds_left(f"job:{job.id}") <= 90_000_000
+    assert 89_000_000 < keys.ttl_ms(f"job:{job.id}") <= 90_000_000
 
 
 async def test_accepting_a_job_is_one_command_for_the_store(store: JobStore, valkey: Valkey, prefix: str) -> None:
     await submitted(store)  # opens the connection and loads the script
     with redis.Redis.from_url(valkey.url, socket_timeout=10) as client, client.monitor() as monitor:
-        await store.submit(PrimesRequest(10, idempotency_key="first"))
-        await store.submit(PrimesRequest(10, idempotency_key="second"))
+        await store.submit_job(PrimesRequest(10, idempotency_key="first"))
+        await store.submit_job(PrimesRequest(10, idempotency_key="second"))
         seen: list[tuple[str, str]] = []
         while not any(prefix in command and "second" in command for _, command in seen):
             found = monitor.next_command()
@@ -97,11 +97,11 @@ async def test_record_event_message_and_expiry_are_one_step(store: JobStore, key
     assert event is not None
     assert event["data"].decode() == f"{job.id} 1 {job.created_at.timestamp() * 1000:.0f}"
     assert keys.record(job.id)["status"] == "QUEUED"
-    assert keys.waiting() == [f"{job.id}:0"]
-    assert set(keys.sent()) == {f"{job.id}:0"}
+    assert keys.queued_segments() == [f"{job.id}:0"]
+    assert set(keys.sent_at_ms()) == {f"{job.id}:0"}
     ttl = settings.job_ttl_seconds * 1000
     for key in (f"job:{job.id}", f"job:{job.id}:segments", "jobs:QUEUED", "expiry", "sent:small", "small"):
-        assert ttl - 10_000 < keys.milliseconds_left(key) <= ttl
+        assert ttl - 10_000 < keys.ttl_ms(key) <= ttl
 
 
 async def test_ids_sort_by_time_and_are_stamped_by_the_stores_clock(store: JobStore, keys: Keys) -> None:
@@ -119,52 +119,52 @@ async def test_the_same_key_with_the_same_arguments_finds_the_job_whatever_its_s
     store: JobStore, recorder: JobRecorder
 ) -> None:
     request = PrimesRequest(10, idempotency_key="key")
-    job = (await store.submit(request)).job
-    assert (await store.submit(request)).job.id == job.id
-    claim = claimed(recorder, job)
-    running = await store.submit(request)
+    job = (await store.submit_job(request)).job
+    assert (await store.submit_job(request)).job.id == job.id
+    claim = grant_claim(recorder, job)
+    running = await store.submit_job(request)
     assert (running.job.id, running.replayed, running.job.status) == (job.id, True, JobStatus.RUNNING)
-    assert recorder.complete_segment(claim, computed(claim)) is CompletionOutcome.COMPLETED
-    ended = await store.submit(request)
+    assert recorder.complete_segment(claim, compute_result(claim)) is CompletionOutcome.COMPLETED
+    ended = await store.submit_job(request)
     assert (ended.job.id, ended.replayed, ended.job.status) == (job.id, True, JobStatus.SUCCEEDED)
 
 
 async def test_the_same_key_with_other_arguments_is_a_conflict_that_shows_the_job(store: JobStore) -> None:
-    job = (await store.submit(PrimesRequest(10, 2, "key"))).job
+    job = (await store.submit_job(PrimesRequest(10, 2, "key"))).job
     for request in (PrimesRequest(11, 2, "key"), PrimesRequest(10, 3, "key")):
         with pytest.raises(IdempotencyConflict, match="used for count 10 and start 2") as refused:
-            await store.submit(request)
+            await store.submit_job(request)
         assert refused.value.existing.id == job.id
 
 
 async def test_a_key_stands_for_its_job_so_long(settings: JobSettings, keys: Keys) -> None:
     store = JobStore.connect(settings.model_copy(update={"idempotency_ttl_seconds": 500}))
-    job = (await store.submit(PrimesRequest(10, idempotency_key="key"))).job
-    assert 490_000 < keys.milliseconds_left("idempotency:key") <= 500_000
+    job = (await store.submit_job(PrimesRequest(10, idempotency_key="key"))).job
+    assert 490_000 < keys.ttl_ms("idempotency:key") <= 500_000
     keys.client.delete(f"{keys.prefix}idempotency:key")  # as when it expires
-    again = await store.submit(PrimesRequest(11, idempotency_key="key"))
+    again = await store.submit_job(PrimesRequest(11, idempotency_key="key"))
     await store.close()
     assert not again.replayed
     assert again.job.id != job.id
 
 
 async def test_a_key_whose_job_has_expired_is_free(store: JobStore, keys: Keys) -> None:
-    job = (await store.submit(PrimesRequest(10, idempotency_key="key"))).job
+    job = (await store.submit_job(PrimesRequest(10, idempotency_key="key"))).job
     keys.client.delete(f"{keys.prefix}job:{job.id}")
-    assert not (await store.submit(PrimesRequest(11, idempotency_key="key"))).replayed
+    assert not (await store.submit_job(PrimesRequest(11, idempotency_key="key"))).replayed
 
 
 async def test_fifty_submits_at_once_with_one_key_make_one_job(store: JobStore, keys: Keys) -> None:
     request = PrimesRequest(10, idempotency_key="key")
-    accepted = await asyncio.gather(*(store.submit(request) for _ in range(50)))
+    accepted = await asyncio.gather(*(store.submit_job(request) for _ in range(50)))
     assert len({one.job.id for one in accepted}) == 1
     assert [one.replayed for one in accepted].count(False) == 1
-    assert len(keys.waiting()) == 1
+    assert len(keys.queued_segments()) == 1
 
 
 async def test_a_full_queue_refuses_with_its_figures(small_store: JobStore, recorder: JobRecorder) -> None:
     jobs = [await submitted(small_store) for _ in range(5)]
-    claimed(recorder, jobs[0])
+    grant_claim(recorder, jobs[0])
     with pytest.raises(QueueFull, match="the queue is full: 5 of 5 jobs are open") as refused:
         await submitted(small_store)
     queue = refused.value.queue
@@ -176,26 +176,26 @@ async def test_a_full_queue_refuses_with_its_figures(small_store: JobStore, reco
 async def test_capacity_is_exact_when_many_ask_at_once(small_store: JobStore, keys: Keys) -> None:
     answers = await asyncio.gather(*(submitted(small_store) for _ in range(40)), return_exceptions=True)
     assert sum(isinstance(answer, QueueFull) for answer in answers) == 35
-    assert len(keys.with_status(JobStatus.QUEUED)) == 5
-    assert len(keys.waiting()) == 5
+    assert len(keys.job_ids_with_status(JobStatus.QUEUED)) == 5
+    assert len(keys.queued_segments()) == 5
 
 
 async def test_a_full_queue_still_answers_for_a_key_it_knows(small_store: JobStore) -> None:
     request = PrimesRequest(10, idempotency_key="key")
-    job = (await small_store.submit(request)).job
+    job = (await small_store.submit_job(request)).job
     for _ in range(4):
         await submitted(small_store)
-    assert (await small_store.submit(request)).job.id == job.id
+    assert (await small_store.submit_job(request)).job.id == job.id
 
 
 async def test_a_job_that_ends_makes_room(small_store: JobStore, recorder: JobRecorder) -> None:
     jobs = [await submitted(small_store) for _ in range(5)]
-    claim = claimed(recorder, jobs[0])
-    recorder.complete_segment(claim, computed(claim))
+    claim = grant_claim(recorder, jobs[0])
+    recorder.complete_segment(claim, compute_result(claim))
     await submitted(small_store)
     with pytest.raises(QueueFull):
         await submitted(small_store)
-    await small_store.cancel(jobs[1].id)
+    await small_store.cancel_job(jobs[1].id)
     await submitted(small_store)
 
 
@@ -204,14 +204,14 @@ async def test_a_refused_request_leaves_nothing_behind(small_store: JobStore, ke
         await submitted(small_store)
     before = set(keys.client.scan_iter(f"{keys.prefix}*"))
     with pytest.raises(QueueFull):
-        await small_store.submit(PrimesRequest(10, idempotency_key="key"))
+        await small_store.submit_job(PrimesRequest(10, idempotency_key="key"))
     assert set(keys.client.scan_iter(f"{keys.prefix}*")) == before
 
 
 @pytest.mark.parametrize("job_id", IMPOSSIBLE)
 async def test_an_id_that_no_job_can_have_is_unknown(store: JobStore, job_id: str) -> None:
-    assert await store.read([job_id]) == [None]
-    for refused in (store.cancel(job_id), store.retry(job_id)):
+    assert await store.get_jobs([job_id]) == [None]
+    for refused in (store.cancel_job(job_id), store.retry_job(job_id)):
         with pytest.raises(JobNotFound) as error:
             await refused
         assert len(str(error.value)) < 400
@@ -219,87 +219,87 @@ async def test_an_id_that_no_job_can_have_is_unknown(store: JobStore, job_id: st
 
 async def test_many_ids_are_read_in_their_order_with_none_for_the_unknown(store: JobStore) -> None:
     one, other = await submitted(store), await submitted(store)
-    found = await store.read([other.id, UNKNOWN, "x", one.id, other.id])
+    found = await store.get_jobs([other.id, UNKNOWN, "x", one.id, other.id])
     assert [job and job.id for job in found] == [other.id, None, None, one.id, other.id]
-    assert await store.read([]) == []
+    assert await store.get_jobs([]) == []
 
 
 async def test_cancelling_a_queued_job_takes_its_message_back(store: JobStore, keys: Keys) -> None:
     other, job = await submitted(store), await submitted(store)
-    cancelled = await store.cancel(job.id)
+    cancelled = await store.cancel_job(job.id)
     assert (cancelled.status, cancelled.version, cancelled.queue_position) == (JobStatus.CANCELLED, 2, None)
     assert cancelled.finished_at is not None
-    assert keys.waiting() == [f"{other.id}:0"]
-    assert set(keys.sent()) == {f"{other.id}:0"}
+    assert keys.queued_segments() == [f"{other.id}:0"]
+    assert set(keys.sent_at_ms()) == {f"{other.id}:0"}
 
 
 async def test_a_message_with_trace_context_is_taken_back_too(store: JobStore, keys: Keys) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    job = (await store.submit(PrimesRequest(10), trace)).job
-    await store.cancel(job.id)
-    assert keys.waiting() == []
+    job = (await store.submit_job(PrimesRequest(10), trace)).job
+    await store.cancel_job(job.id)
+    assert keys.queued_segments() == []
 
 
 async def test_what_a_worker_finishes_after_the_cancel_is_refused(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     job = await submitted(store)
-    claim = claimed(recorder, job)
-    cancelled = await store.cancel(job.id)
-    assert recorder.complete_segment(claim, computed(claim)) is CompletionOutcome.FENCED
+    claim = grant_claim(recorder, job)
+    cancelled = await store.cancel_job(job.id)
+    assert recorder.complete_segment(claim, compute_result(claim)) is CompletionOutcome.FENCED
     assert not recorder.extend_lease(claim)
     assert not recorder.fail_job(claim, FailureReason.INTERNAL, "text")
     found = await read(store, job)
     assert (found.status, found.version, found.done) == (JobStatus.CANCELLED, cancelled.version, 0)
-    assert await store.result(job.id) is None
+    assert await store.get_packed_result(job.id) is None
     assert keys.leases() == {}
 
 
 async def test_a_job_that_is_final_is_not_cancelled(store: JobStore, recorder: JobRecorder) -> None:
     job = await submitted(store)
-    claim = claimed(recorder, job)
-    recorder.complete_segment(claim, computed(claim))
+    claim = grant_claim(recorder, job)
+    recorder.complete_segment(claim, compute_result(claim))
     with pytest.raises(TransitionRefused, match=f"job {job.id} is SUCCEEDED already") as refused:
-        await store.cancel(job.id)
+        await store.cancel_job(job.id)
     assert refused.value.job.version == (await read(store, job)).version == 3
 
 
 async def test_an_unknown_job_is_neither_cancelled_nor_retried(store: JobStore) -> None:
-    for refused in (store.cancel(UNKNOWN), store.retry(UNKNOWN)):
+    for refused in (store.cancel_job(UNKNOWN), store.retry_job(UNKNOWN)):
         with pytest.raises(JobNotFound, match=UNKNOWN):
             await refused
 
 
 async def test_a_retry_is_a_new_job_with_the_same_arguments(store: JobStore, keys: Keys) -> None:
-    job = (await store.submit(PrimesRequest(20_000, 77, "key"))).job
-    await store.cancel(job.id)
-    again = await store.retry(job.id, "a trace")
+    job = (await store.submit_job(PrimesRequest(20_000, 77, "key"))).job
+    await store.cancel_job(job.id)
+    again = await store.retry_job(job.id, "a trace")
     new = again.job
     assert new.id != job.id
     assert (new.status, new.count, new.start, new.retry_of) == (JobStatus.QUEUED, 20_000, 77, job.id)
     assert (new.idempotency_key, new.traceparent, again.replayed) == (None, "a trace", False)
-    assert keys.waiting("large") == [f"{new.id}:0"]
+    assert keys.queued_segments("large") == [f"{new.id}:0"]
 
 
 async def test_only_what_failed_or_was_cancelled_is_retried(store: JobStore, recorder: JobRecorder) -> None:
     job = await submitted(store)
     with pytest.raises(TransitionRefused, match=f"job {job.id} is QUEUED: only a FAILED or CANCELLED one is retried"):
-        await store.retry(job.id)
-    claim = claimed(recorder, job)
+        await store.retry_job(job.id)
+    claim = grant_claim(recorder, job)
     with pytest.raises(TransitionRefused, match="is RUNNING"):
-        await store.retry(job.id)
-    recorder.complete_segment(claim, computed(claim))
+        await store.retry_job(job.id)
+    recorder.complete_segment(claim, compute_result(claim))
     with pytest.raises(TransitionRefused, match="is SUCCEEDED"):
-        await store.retry(job.id)
+        await store.retry_job(job.id)
 
 
 async def test_a_retry_counts_against_the_capacity(small_store: JobStore) -> None:
     job = await submitted(small_store)
-    await small_store.cancel(job.id)
+    await small_store.cancel_job(job.id)
     for _ in range(5):
         await submitted(small_store)
     with pytest.raises(QueueFull):
-        await small_store.retry(job.id)
+        await small_store.retry_job(job.id)
 
 
 async def test_jobs_that_have_expired_are_forgotten_everywhere(settings: JobSettings, keys: Keys) -> None:
@@ -311,13 +311,13 @@ async def test_jobs_that_have_expired_are_forgotten_everywhere(settings: JobSett
     other = await submitted(lasting)
 
     async def forgotten() -> bool:
-        return await store.read([job.id]) == [None]
+        return await store.get_jobs([job.id]) == [None]
 
     await eventually(forgotten)
     page = await lasting.list_jobs(JobPageRequest(10))
     assert ([found.id for found in page.jobs], page.total) == ([other.id], 1)
-    assert set(keys.statuses()) == {other.id}
-    await lasting.cancel(other.id)
+    assert set(keys.statuses_by_job()) == {other.id}
+    await lasting.cancel_job(other.id)
     # It does not count against the capacity either.
     await submitted(store)
     await store.close()
@@ -325,22 +325,22 @@ async def test_jobs_that_have_expired_are_forgotten_everywhere(settings: JobSett
 
 
 async def test_the_system_knows_its_queue_and_its_workers(store: JobStore, recorder: JobRecorder) -> None:
-    empty = await store.system()
+    empty = await store.get_system_state()
     assert empty.queue == QueueStats(0, 0, 10_000)
     assert empty.workers == ()
     done, _ = await submitted(store), await submitted(store)
-    claim = claimed(recorder, done)
+    claim = grant_claim(recorder, done)
     recorder.heartbeat("a@host", 3)
-    state = await store.system()
+    state = await store.get_system_state()
     assert (state.queue.queued, state.queue.running) == (1, 1)
     assert [(worker.name, worker.concurrency) for worker in state.workers] == [("a@host", 3)]
-    assert abs(state.at - state.workers[0].last_seen_at) < timedelta(seconds=5)
-    recorder.complete_segment(claim, computed(claim))
-    assert (await store.system()).queue.estimated_wait is not None
+    assert abs(state.at - state.workers[0].last_heartbeat_at) < timedelta(seconds=5)
+    recorder.complete_segment(claim, compute_result(claim))
+    assert (await store.get_system_state()).queue.estimated_wait is not None
 
 
 async def test_a_worker_that_is_silent_is_forgotten(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     recorder.heartbeat("old@host", 3)
     keys.client.zadd(f"{keys.prefix}workers", {"old@host 3": keys.now_ms() - 16_000})
     recorder.heartbeat("new@host", 3)
-    assert [worker.name for worker in (await store.system()).workers] == ["new@host"]
+    assert [worker.name for worker in (await store.get_system_state()).workers] == ["new@host"]

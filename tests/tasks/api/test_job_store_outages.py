@@ -46,7 +46,7 @@ async def own_store(own: Valkey) -> AsyncIterator[JobStore]:
 
 async def submits(store: JobStore) -> bool:
     try:
-        await store.submit(PrimesRequest(10))
+        await store.submit_job(PrimesRequest(10))
     except BackendUnavailable:
         return False
     return True
@@ -57,14 +57,14 @@ async def test_a_frozen_store_is_answered_for_in_time_by_every_method(own: Valke
     own.freeze()
     began = time.monotonic()
     answers = await asyncio.gather(
-        own_store.submit(PrimesRequest(10)),
-        own_store.read([UNKNOWN]),
+        own_store.submit_job(PrimesRequest(10)),
+        own_store.get_jobs([UNKNOWN]),
         own_store.list_jobs(JobPageRequest(10)),
-        own_store.cancel(UNKNOWN),
-        own_store.retry(UNKNOWN),
-        own_store.result(UNKNOWN),
-        own_store.system(),
-        own_store.events(),
+        own_store.cancel_job(UNKNOWN),
+        own_store.retry_job(UNKNOWN),
+        own_store.get_packed_result(UNKNOWN),
+        own_store.get_system_state(),
+        own_store.subscribe_events(),
         return_exceptions=True,
     )
     assert time.monotonic() - began < ANSWER_SECONDS
@@ -86,9 +86,9 @@ async def test_more_callers_than_connections_are_all_answered_in_time(own: Valke
 
 async def test_callers_that_leave_take_no_answer_of_others_with_them(store: JobStore) -> None:
     """A connection on which an answer is still to come must not be used again."""
-    jobs = [(await store.submit(PrimesRequest(10))).job for _ in range(50)]
+    jobs = [(await store.submit_job(PrimesRequest(10))).job for _ in range(50)]
     for delay in range(20):
-        leaving = [asyncio.create_task(store.read([job.id])) for job in jobs]
+        leaving = [asyncio.create_task(store.get_jobs([job.id])) for job in jobs]
         await asyncio.sleep(delay / 10_000)
         for task in leaving[::2]:
             task.cancel()
@@ -97,7 +97,7 @@ async def test_callers_that_leave_take_no_answer_of_others_with_them(store: JobS
                 [found] = await task
                 assert found is not None
                 assert found.id == job.id
-    read_again = await asyncio.gather(*(store.read([job.id]) for job in jobs))
+    read_again = await asyncio.gather(*(store.get_jobs([job.id]) for job in jobs))
     assert [job.id for [job] in read_again if job] == [job.id for job in jobs]
 
 
@@ -105,7 +105,7 @@ async def test_a_store_that_is_not_there_is_told_at_once() -> None:
     store = JobStore.connect(JobSettings(redis_url=f"redis://127.0.0.1:{free_port()}/0"))
     began = time.monotonic()
     with pytest.raises(BackendUnavailable, match="the job store does not answer"):
-        await store.read([UNKNOWN])
+        await store.get_jobs([UNKNOWN])
     assert time.monotonic() - began < 1
     await store.close()
 
@@ -113,13 +113,13 @@ async def test_a_store_that_is_not_there_is_told_at_once() -> None:
 async def test_a_store_that_was_killed_is_used_again_when_it_is_back(tmp_path: Path) -> None:
     with programs.valkey(tmp_path, appendfsync="always") as server:
         store = JobStore.connect(JobSettings(redis_url=server.url, key_prefix="own:"))
-        job = (await store.submit(PrimesRequest(10))).job
+        job = (await store.submit_job(PrimesRequest(10))).job
         assert server.program is not None
         server.program.kill()
         with pytest.raises(BackendUnavailable):
-            await store.read([job.id])
+            await store.get_jobs([job.id])
     with programs.valkey(tmp_path, server.port):
-        [found] = await store.read([job.id])
+        [found] = await store.get_jobs([job.id])
         await store.close()
     assert found is not None
     assert found.id == job.id
@@ -137,12 +137,12 @@ async def test_a_store_without_room_acknowledges_nothing(own: Valkey, own_store:
 
 
 async def test_a_full_store_can_still_be_read(own: Valkey, own_store: JobStore) -> None:
-    job = (await own_store.submit(PrimesRequest(10))).job
+    job = (await own_store.submit_job(PrimesRequest(10))).job
     with redis.Redis.from_url(own.url) as client:
         client.config_set("maxmemory", "1")
-    [found] = await own_store.read([job.id])
+    [found] = await own_store.get_jobs([job.id])
     assert found is not None
-    assert await own_store.result(job.id) is None
+    assert await own_store.get_packed_result(job.id) is None
 
 
 async def test_a_replica_acknowledges_nothing(own: Valkey, tmp_path: Path) -> None:

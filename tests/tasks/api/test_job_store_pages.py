@@ -12,7 +12,7 @@ import pytest
 
 from tasks.jobs import JobStatus
 from tasks.requests import JobPageRequest, PrimesRequest
-from tests.tasks.keys import claimed, computed
+from tests.tasks.keys import compute_result, grant_claim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,15 +61,15 @@ def expected(jobs: Sequence[Job], request: JobPageRequest) -> Expected:
 
 async def jobs_of_all_kinds(store: JobStore, recorder: JobRecorder, count: int) -> list[Job]:
     """Jobs of every status, mixed."""
-    jobs = [(await store.submit(PrimesRequest(1))).job for _ in range(count)]
+    jobs = [(await store.submit_job(PrimesRequest(1))).job for _ in range(count)]
     for number, job in enumerate(jobs):
         if number % 4 == 1:
-            await store.cancel(job.id)
+            await store.cancel_job(job.id)
         elif number % 4 > 1:
-            claim = claimed(recorder, job)
+            claim = grant_claim(recorder, job)
             if number % 4 == 2:
-                recorder.complete_segment(claim, computed(claim))
-    found = await store.read([job.id for job in jobs])
+                recorder.complete_segment(claim, compute_result(claim))
+    found = await store.get_jobs([job.id for job in jobs])
     return [job for job in found if job is not None]
 
 
@@ -131,10 +131,10 @@ async def test_pages_joined_are_the_whole_list_in_both_directions(
 
 
 async def test_a_page_stays_where_it_is_while_jobs_come_in(store: JobStore) -> None:
-    old = [(await store.submit(PrimesRequest(1))).job.id for _ in range(4)]
+    old = [(await store.submit_job(PrimesRequest(1))).job.id for _ in range(4)]
     [first, second] = (await store.list_jobs(JobPageRequest(2))).jobs
     for _ in range(3):
-        await store.submit(PrimesRequest(1))
+        await store.submit_job(PrimesRequest(1))
     page = await store.list_jobs(JobPageRequest(2, older_than=second.id))
     assert [job.id for job in (first, second, *page.jobs)] == sorted(old, reverse=True)
     assert (page.newer, page.older, page.total) == (5, 0, 7)
@@ -149,7 +149,7 @@ async def test_a_job_changes_its_place_among_statuses_and_not_in_time(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     jobs = await jobs_of_all_kinds(store, recorder, 8)
-    assert keys.statuses() == {job.id: [job.status] for job in jobs}
+    assert keys.statuses_by_job() == {job.id: [job.status] for job in jobs}
     queued = await store.list_jobs(JobPageRequest(10, statuses=frozenset({JobStatus.QUEUED})))
     assert queued.total == 2
     assert all(job.status is JobStatus.QUEUED for job in queued.jobs)

@@ -16,7 +16,7 @@ from tasks.requests import JobPageRequest, PrimesRequest
 from tasks.service import JobService
 from tasks.settings import JobSettings
 from tests import programs
-from tests.tasks.keys import claimed, computed
+from tests.tasks.keys import compute_result, grant_claim
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +44,9 @@ async def service(settings: JobSettings) -> AsyncIterator[JobService]:
 async def accepted(service: JobService, who: Caller, times: int, count: int = 10) -> int:
     """How many of so many submissions at a time are accepted."""
     mine = service.for_caller(who)
-    outcomes = await asyncio.gather(*(mine.submit(PrimesRequest(count)) for _ in range(times)), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(mine.submit_job(PrimesRequest(count)) for _ in range(times)), return_exceptions=True
+    )
     assert all(isinstance(outcome, RateLimited) for outcome in outcomes if isinstance(outcome, BaseException))
     return sum(not isinstance(outcome, BaseException) for outcome in outcomes)
 
@@ -52,7 +54,7 @@ async def accepted(service: JobService, who: Caller, times: int, count: int = 10
 async def test_a_caller_submits_so_often_and_no_more(service: JobService) -> None:
     assert await accepted(service, caller(per_minute=5), 20) == 5
     with pytest.raises(RateLimited, match="5 submissions a minute") as refused:
-        await service.for_caller(caller(per_minute=5)).submit(PrimesRequest(1))
+        await service.for_caller(caller(per_minute=5)).submit_job(PrimesRequest(1))
     assert timedelta(seconds=1) <= refused.value.retry_after <= timedelta(minutes=1)
     assert await accepted(service, caller("bob", per_minute=5), 1) == 1
     assert await accepted(service, ANYONE, 20) == 20
@@ -67,11 +69,11 @@ async def test_the_rate_is_one_for_all_processes(service: JobService, settings: 
 
 async def test_a_retry_is_a_submission(service: JobService) -> None:
     mine = service.for_caller(caller(per_minute=2))
-    job = (await mine.submit(PrimesRequest(10))).job
-    await mine.cancel(job.id)
-    await mine.retry(job.id)
+    job = (await mine.submit_job(PrimesRequest(10))).job
+    await mine.cancel_job(job.id)
+    await mine.retry_job(job.id)
     with pytest.raises(RateLimited):
-        await mine.retry(job.id)
+        await mine.retry_job(job.id)
 
 
 async def test_a_caller_has_so_many_jobs_open_and_no_more(service: JobService, recorder: JobRecorder) -> None:
@@ -80,9 +82,9 @@ async def test_a_caller_has_so_many_jobs_open_and_no_more(service: JobService, r
     assert await accepted(service, caller("bob", open_jobs=3), 1) == 1
     mine = service.for_caller(who)
     [job] = (await mine.list_jobs(JobPageRequest(size=1))).jobs
-    claim = claimed(recorder, job)
+    claim = grant_claim(recorder, job)
     assert await accepted(service, who, 1) == 0
-    recorder.complete_segment(claim, computed(claim))
+    recorder.complete_segment(claim, compute_result(claim))
     assert await accepted(service, who, 2) == 1
 
 
@@ -91,36 +93,36 @@ async def test_a_caller_has_so_many_primes_open_and_no_more(service: JobService)
     assert await accepted(service, who, 10, count=300) == 3
     mine = service.for_caller(who)
     with pytest.raises(RateLimited, match="jobs for 900 primes"):
-        await mine.submit(PrimesRequest(101))
-    assert (await mine.submit(PrimesRequest(100))).job.count == 100
+        await mine.submit_job(PrimesRequest(101))
+    assert (await mine.submit_job(PrimesRequest(100))).job.count == 100
     # More than one may ever have open is no matter of time.
     with pytest.raises(InvalidRequest, match="must be 1 to 1000"):
-        await mine.submit(PrimesRequest(1_001))
+        await mine.submit_job(PrimesRequest(1_001))
 
 
 async def test_what_is_found_by_its_key_is_no_job_more(service: JobService) -> None:
     mine = service.for_caller(caller(open_jobs=1))
-    first = await mine.submit(PrimesRequest(10, idempotency_key="k"))
-    again = await mine.submit(PrimesRequest(10, idempotency_key="k"))
+    first = await mine.submit_job(PrimesRequest(10, idempotency_key="k"))
+    again = await mine.submit_job(PrimesRequest(10, idempotency_key="k"))
     assert (again.replayed, again.job.id) == (True, first.job.id)
 
 
 async def test_nothing_is_counted_of_those_without_limits(service: JobService, redis_client: redis.Redis) -> None:
-    await service.submit(PrimesRequest(10))
-    await service.for_caller(Caller("key:alice")).submit(PrimesRequest(10))
+    await service.submit_job(PrimesRequest(10))
+    await service.for_caller(Caller("key:alice")).submit_job(PrimesRequest(10))
     assert list(redis_client.scan_iter(f"{service.settings.key_prefix}@rates*", count=1_000)) == []
-    await service.for_caller(caller()).submit(PrimesRequest(10))
+    await service.for_caller(caller()).submit_job(PrimesRequest(10))
     assert list(redis_client.scan_iter(f"{service.settings.key_prefix}@rates*", count=1_000)) != []
 
 
 async def test_a_frozen_store_is_answered_for_in_time(tmp_path: Path) -> None:
     with programs.valkey(tmp_path) as server:
         rates = SubmissionRateLimiter.connect(JobSettings(redis_url=server.url, key_prefix="frozen:"))
-        await rates.count(caller())
+        await rates.count_submission(caller())
         server.freeze()
         began = asyncio.get_running_loop().time()
         with pytest.raises(BackendUnavailable):
-            await rates.count(caller())
+            await rates.count_submission(caller())
         assert asyncio.get_running_loop().time() - began < 3.5
         server.thaw()
         await rates.close()

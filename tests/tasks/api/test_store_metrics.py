@@ -15,7 +15,7 @@ from tasks.api.store_metrics import StoreMetrics
 from tasks.jobs import FailureReason, JobStatus
 from tasks.requests import PrimesRequest
 from tests.clients import post
-from tests.tasks.keys import claimed, made_up, reconciled
+from tests.tasks.keys import fake_result, grant_claim, reconcile
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -38,23 +38,23 @@ def gauges(settings: JobSettings) -> Iterator[StoreMetrics]:
 async def test_each_step_is_counted_where_it_is_done(
     store: JobStore, recorder: JobRecorder, gauges: StoreMetrics, keys: Keys, settings: JobSettings
 ) -> None:
-    done, cancelled, failed, lost = [(await store.submit(PrimesRequest(10))).job for _ in range(4)]
-    large = (await store.submit(PrimesRequest(20_000, idempotency_key="key"))).job
-    await store.submit(PrimesRequest(20_000, idempotency_key="key"))
+    done, cancelled, failed, lost = [(await store.submit_job(PrimesRequest(10))).job for _ in range(4)]
+    large = (await store.submit_job(PrimesRequest(20_000, idempotency_key="key"))).job
+    await store.submit_job(PrimesRequest(20_000, idempotency_key="key"))
     with pytest.raises(errors.IdempotencyConflict):
-        await store.submit(PrimesRequest(20_001, idempotency_key="key"))
-    claim = claimed(recorder, done)
-    recorder.complete_segment(claim, made_up())
-    recorder.complete_segment(claim, made_up())
+        await store.submit_job(PrimesRequest(20_001, idempotency_key="key"))
+    claim = grant_claim(recorder, done)
+    recorder.complete_segment(claim, fake_result())
+    recorder.complete_segment(claim, fake_result())
     recorder.extend_lease(claim)
-    await store.cancel(cancelled.id)
-    recorder.fail_job(claimed(recorder, failed), FailureReason.INTERNAL, "text")
+    await store.cancel_job(cancelled.id)
+    recorder.fail_job(grant_claim(recorder, failed), FailureReason.INTERNAL, "text")
     for _ in range(settings.max_attempts):
-        keys.lose_messages()
-        claimed(recorder, lost)
-        keys.let_leases_run_out()
-        reconciled(recorder)
-    measures = gauges.read()
+        keys.drop_messages()
+        grant_claim(recorder, lost)
+        keys.expire_leases()
+        reconcile(recorder)
+    measures = gauges.read_snapshot()
     assert measures.counters == {
         ("submissions", "small", "created"): 4,
         ("submissions", "large", "created"): 1,
@@ -72,16 +72,16 @@ async def test_each_step_is_counted_where_it_is_done(
     }
     assert (measures.queue.queued, measures.queue.running, measures.depths) == (1, 0, {"small": 0, "large": 1})
     assert large.status is JobStatus.QUEUED
-    assert keys.milliseconds_left("counters") > 0
+    assert keys.ttl_ms("counters") > 0
 
 
 async def test_a_refusal_is_counted(store: JobStore, gauges: StoreMetrics, settings: JobSettings) -> None:
     small = type(store).connect(settings.model_copy(update={"queue_capacity": 1}))
-    await small.submit(PrimesRequest(10))
+    await small.submit_job(PrimesRequest(10))
     with pytest.raises(errors.QueueFull):
-        await small.submit(PrimesRequest(10))
+        await small.submit_job(PrimesRequest(10))
     await small.close()
-    assert gauges.read().counters["submissions", "small", "full"] == 1
+    assert gauges.read_snapshot().counters["submissions", "small", "full"] == 1
 
 
 def test_without_the_store_there_are_no_figures_rather_than_wrong_ones(
@@ -92,7 +92,7 @@ def test_without_the_store_there_are_no_figures_rather_than_wrong_ones(
     monkeypatch.setattr("tasks.api.store_metrics.metrics.get_meter", provider.get_meter)
     nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     gauges = StoreMetrics.connect(nowhere)
-    gauges.observe()
+    gauges.create_instruments()
     data = reader.get_metrics_data()
     received = [
         point
@@ -103,7 +103,7 @@ def test_without_the_store_there_are_no_figures_rather_than_wrong_ones(
     ]
     assert received == []
     with pytest.raises(redis.ConnectionError):
-        gauges.read()
+        gauges.read_snapshot()
     gauges.close()
 
 

@@ -10,7 +10,7 @@ from tasks.requests import PrimesRequest
 from tasks.results.reader import ResultReader
 from tasks.results.segments import SegmentStore
 from tests.tasks.engine.sieve import primes_below
-from tests.tasks.keys import claimed, computed
+from tests.tasks.keys import compute_result, grant_claim
 
 if TYPE_CHECKING:
     from tasks.api.job_store import JobStore
@@ -24,10 +24,10 @@ PRIMES = primes_below(8000).tolist()[:1000]
 
 @pytest.fixture
 async def done(store: JobStore, recorder: JobRecorder) -> Job:
-    job = (await store.submit(PrimesRequest(1000))).job
-    claim = claimed(recorder, job)
-    recorder.complete_segment(claim, computed(claim))
-    [found] = await store.read([job.id])
+    job = (await store.submit_job(PrimesRequest(1000))).job
+    claim = grant_claim(recorder, job)
+    recorder.complete_segment(claim, compute_result(claim))
+    [found] = await store.get_jobs([job.id])
     assert found is not None
     return found
 
@@ -61,7 +61,7 @@ async def test_the_first_prime_not_below_a_value_is_found(
 
 
 async def test_nothing_can_be_read_of_a_job_that_is_not_done(store: JobStore) -> None:
-    job = (await store.submit(PrimesRequest(10))).job
+    job = (await store.submit_job(PrimesRequest(10))).job
     assert (await ResultReader(store, FILES).primes(job, 0, 10)).size == 0
     assert await ResultReader(store, FILES).index_of(job, 2) is None
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 async def test_message_contains_only_ids_and_trace_context(store: JobStore, keys: Keys) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    job = (await store.submit(PrimesRequest(10), trace)).job
+    job = (await store.submit_job(PrimesRequest(10), trace)).job
     [message] = keys.messages()
     assert _arguments(message) == [[job.id, 0], {}]
     assert message["headers"]["task"] == SEGMENT_TASK
@@ -30,7 +30,7 @@ async def test_message_contains_only_ids_and_trace_context(store: JobStore, keys
 
 
 async def test_each_segment_has_its_own_message(store: JobStore, keys: Keys) -> None:
-    job = (await store.submit(PrimesRequest(3 * SEGMENT_PRIMES))).job
+    job = (await store.submit_job(PrimesRequest(3 * SEGMENT_PRIMES))).job
     messages = keys.messages("large")
     assert [_arguments(message)[0] for message in messages] == [[job.id, 0], [job.id, 1], [job.id, 2]]
     assert len({message["properties"]["delivery_tag"] for message in messages}) == 3

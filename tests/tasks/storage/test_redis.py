@@ -72,7 +72,7 @@ async def test_a_caller_whose_time_is_up_is_not_answered_all_the_same(settings: 
         store = JobStore.connect(settings)
         try:
             async with asyncio.timeout(microseconds / 1_000_000) as limit:
-                await store.system()
+                await store.get_system_state()
             assert not limit.expired()
         except TimeoutError:
             continue

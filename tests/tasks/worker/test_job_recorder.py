@@ -14,7 +14,7 @@ from tasks.requests import PrimesRequest
 from tasks.results import delta_codec
 from tasks.storage import scripts
 from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
-from tests.tasks.keys import claimed, computed, made_up, reconciled
+from tests.tasks.keys import compute_result, fake_result, grant_claim, reconcile
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def job(store: JobStore) -> Job:
-    return (await store.submit(PrimesRequest(10))).job
+    return (await store.submit_job(PrimesRequest(10))).job
 
 
 async def now(store: JobStore, job: Job) -> Job:
-    [found] = await store.read([job.id])
+    [found] = await store.get_jobs([job.id])
     assert found is not None
     return found
 
 
 async def test_a_claim_carries_all_that_the_work_needs(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
-    job = (await store.submit(PrimesRequest(10, 100))).job
-    claim = claimed(recorder, job)
+    job = (await store.submit_job(PrimesRequest(10, 100))).job
+    claim = grant_claim(recorder, job)
     assert (claim.start, claim.length, claim.index, claim.token, claim.attempt) == (100, 10, 0, 1, 1)
     running = await now(store, job)
     assert (running.status, running.version, running.queue_position) == (JobStatus.RUNNING, 2, None)
     assert running.started_at is not None
-    assert keys.sent() == {}
+    assert keys.sent_at_ms() == {}
 
 
 def test_a_second_claim_is_held_back(recorder: JobRecorder, settings: JobSettings, job: Job) -> None:
-    claimed(recorder, job)
+    grant_claim(recorder, job)
     assert recorder.claim_segment(job.id, 0) is None
     assert JobRecorder.connect(settings).claim_segment(job.id, 0) is None
 
@@ -81,7 +81,7 @@ def test_asking_again_after_a_lost_reply_gets_the_same_answer(
 
 def test_an_unknown_job_and_a_done_segment_are_not_claimed(recorder: JobRecorder, job: Job) -> None:
     assert recorder.claim_segment("01945b7e-1c2d-7abc-8def-0123456789ab", 0) is None
-    recorder.complete_segment(claimed(recorder, job), made_up())
+    recorder.complete_segment(grant_claim(recorder, job), fake_result())
     assert recorder.claim_segment(job.id, 0) is None
 
 
@@ -90,41 +90,41 @@ def test_a_record_of_a_later_format_is_left_to_others(recorder: JobRecorder, key
     before = keys.record(job.id)
     assert recorder.claim_segment(job.id, 0) is None
     assert keys.record(job.id) == before
-    assert list(keys.sent()) == [f"{job.id}:0"]
+    assert list(keys.sent_at_ms()) == [f"{job.id}:0"]
 
 
 async def test_an_expired_lease_is_claimed_by_another_and_the_late_one_is_refused(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
-    late = claimed(recorder, job)
-    keys.let_leases_run_out()
-    other = claimed(recorder, job)
+    late = grant_claim(recorder, job)
+    keys.expire_leases()
+    other = grant_claim(recorder, job)
     assert (other.token, other.attempt) == (late.token + 1, 2)
     before = keys.record(job.id)
-    assert recorder.complete_segment(late, made_up(5)) is CompletionOutcome.FENCED
+    assert recorder.complete_segment(late, fake_result(5)) is CompletionOutcome.FENCED
     assert not recorder.extend_lease(late)
     assert not recorder.fail_job(late, FailureReason.INTERNAL, "text")
     assert keys.record(job.id) == before
-    assert recorder.complete_segment(other, made_up(7)) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(other, fake_result(7)) is CompletionOutcome.COMPLETED
     ended = keys.record(job.id)
-    assert recorder.complete_segment(late, made_up(5)) is CompletionOutcome.FENCED
+    assert recorder.complete_segment(late, fake_result(5)) is CompletionOutcome.FENCED
     assert keys.record(job.id) == ended
     found = await now(store, job)
     assert (found.status, found.last, found.attempt) == (JobStatus.SUCCEEDED, 7, 2)
-    assert await store.result(job.id) == made_up(7).deltas
+    assert await store.get_packed_result(job.id) == fake_result(7).deltas
 
 
 def test_a_lease_that_ran_out_unnoticed_is_still_the_workers(recorder: JobRecorder, keys: Keys, job: Job) -> None:
     """A worker that was only slow keeps its work while nobody else has begun it."""
-    claim = claimed(recorder, job)
-    keys.let_leases_run_out()
+    claim = grant_claim(recorder, job)
+    keys.expire_leases()
     assert recorder.extend_lease(claim)
-    assert reconciled(recorder) == (0, 0)
-    assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.COMPLETED
+    assert reconcile(recorder) == (0, 0)
+    assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED
 
 
 def test_a_heartbeat_extends_the_lease(recorder: JobRecorder, keys: Keys, settings: JobSettings, job: Job) -> None:
-    claim = claimed(recorder, job)
+    claim = grant_claim(recorder, job)
     keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": keys.now_ms() + 1})
     before = keys.now_ms()
     assert recorder.extend_lease(claim)
@@ -134,21 +134,21 @@ def test_a_heartbeat_extends_the_lease(recorder: JobRecorder, keys: Keys, settin
 
 def test_a_lease_whose_worker_falls_silent_runs_out_by_itself(settings: JobSettings, job: Job) -> None:
     recorder = JobRecorder.connect(settings.model_copy(update={"lease_seconds": 0.2}))
-    claim = claimed(recorder, job)
-    wait_until(lambda: reconciled(recorder) == (1, 1))
+    claim = grant_claim(recorder, job)
+    wait_until(lambda: reconcile(recorder) == (1, 1))
     assert not recorder.extend_lease(claim)
 
 
 async def test_a_lost_attempt_puts_the_job_back_in_the_queue(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
-    claimed(recorder, job)
+    grant_claim(recorder, job)
     began = (await now(store, job)).started_at
-    keys.let_leases_run_out()
-    assert reconciled(recorder) == (1, 1)
+    keys.expire_leases()
+    assert reconcile(recorder) == (1, 1)
     lost = await now(store, job)
     assert (lost.status, lost.version, lost.attempt, lost.queue_position) == (JobStatus.QUEUED, 3, 2, 0)
-    claimed(recorder, job)
+    grant_claim(recorder, job)
     again = await now(store, job)
     assert (again.status, again.version, again.started_at) == (JobStatus.RUNNING, 4, began)
 
@@ -158,55 +158,55 @@ async def test_the_last_attempt_lost_fails_the_job(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job, noticed_by: str
 ) -> None:
     for attempt in (1, 2, 3):
-        assert claimed(recorder, job).attempt == attempt
-        keys.let_leases_run_out()
+        assert grant_claim(recorder, job).attempt == attempt
+        keys.expire_leases()
         if attempt < 3 or noticed_by == "reconciler":
-            reconciled(recorder)
+            reconcile(recorder)
     assert recorder.claim_segment(job.id, 0) is None
     failed = await now(store, job)
     assert failed.status is JobStatus.FAILED
     assert failed.failure == Failure(FailureReason.WORKER_LOST, "segment 0 lost its worker in 3 of 3 attempts")
     assert (failed.attempt, failed.finished_at is not None) == (3, True)
-    assert keys.leases() == keys.sent() == {}
+    assert keys.leases() == keys.sent_at_ms() == {}
 
 
 async def test_a_segment_that_cannot_be_computed_fails_the_job(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
-    claim = claimed(recorder, job)
+    claim = grant_claim(recorder, job)
     assert recorder.fail_job(claim, FailureReason.INTERNAL, "segment 0 could not be computed")
     failed = await now(store, job)
     assert (failed.status, failed.version) == (JobStatus.FAILED, 3)
     assert failed.failure == Failure(FailureReason.INTERNAL, "segment 0 could not be computed")
     assert keys.leases() == {}
-    assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.FENCED
+    assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.FENCED
     assert not recorder.fail_job(claim, FailureReason.TIMEOUT, "again")
 
 
 async def test_the_result_is_kept_with_what_readers_ask_for_first(
     store: JobStore, recorder: JobRecorder, keys: Keys, settings: JobSettings, job: Job
 ) -> None:
-    claim = claimed(recorder, job)
-    assert recorder.complete_segment(claim, computed(claim)) is CompletionOutcome.COMPLETED
+    claim = grant_claim(recorder, job)
+    assert recorder.complete_segment(claim, compute_result(claim)) is CompletionOutcome.COMPLETED
     done = await now(store, job)
     primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
     digest = hashlib.sha256(b"".join(prime.to_bytes(8, "little") for prime in primes)).hexdigest()
     assert (done.status, done.version, done.done, done.available) == (JobStatus.SUCCEEDED, 3, 10, 10)
     assert (done.first, done.last, done.sha256, done.result_state) == (2, 29, digest, ResultState.COMPLETE)
-    packed = await store.result(job.id)
+    packed = await store.get_packed_result(job.id)
     assert packed is not None
     assert delta_codec.decode(packed).tolist() == primes
     ttl = timedelta(seconds=settings.result_ttl_seconds)
     assert done.finished_at is not None
     assert done.result_expires_at == done.finished_at + ttl
-    left = keys.milliseconds_left(f"job:{job.id}:result")
+    left = keys.ttl_ms(f"job:{job.id}:result")
     assert ttl / timedelta(milliseconds=1) - 10_000 < left <= ttl / timedelta(milliseconds=1)
 
 
 async def test_the_largest_prime_is_kept_to_the_last_digit(store: JobStore, recorder: JobRecorder) -> None:
-    job = (await store.submit(PrimesRequest(1, 9007199254740881))).job
-    claim = claimed(recorder, job)
-    recorder.complete_segment(claim, computed(claim))
+    job = (await store.submit_job(PrimesRequest(1, 9007199254740881))).job
+    claim = grant_claim(recorder, job)
+    recorder.complete_segment(claim, compute_result(claim))
     done = await now(store, job)
     assert (done.first, done.last) == (9007199254740881, 9007199254740881)
 
@@ -217,15 +217,15 @@ async def test_each_version_is_told_exactly_once_and_in_order(
     with keys.client.pubsub() as events:  # type: ignore[no-untyped-call]
         events.subscribe(f"{keys.prefix}events")
         assert events.get_message(timeout=5) is not None
-        job = (await store.submit(PrimesRequest(10))).job
-        claimed(recorder, job)
+        job = (await store.submit_job(PrimesRequest(10))).job
+        grant_claim(recorder, job)
         assert recorder.claim_segment(job.id, 0) is None
-        keys.let_leases_run_out()
-        reconciled(recorder)
-        claim = claimed(recorder, job)
+        keys.expire_leases()
+        reconcile(recorder)
+        claim = grant_claim(recorder, job)
         recorder.extend_lease(claim)
-        recorder.complete_segment(claim, made_up())
-        recorder.complete_segment(claim, made_up())
+        recorder.complete_segment(claim, fake_result())
+        recorder.complete_segment(claim, fake_result())
         assert [event.rpartition(" ")[0] for event in received(events)] == [f"{job.id} {n}" for n in (1, 2, 3, 4, 5)]
     assert (await now(store, job)).version == 5
 
@@ -233,9 +233,9 @@ async def test_each_version_is_told_exactly_once_and_in_order(
 def test_a_store_that_is_back_soon_is_waited_for(settings: JobSettings, job: Job, keys: Keys) -> None:
     """The connection of a worker is cut while it works, as when the store restarts."""
     recorder = JobRecorder.connect(settings)
-    claim = claimed(recorder, job)
+    claim = grant_claim(recorder, job)
     keys.client.client_kill_filter(_type="normal", skipme=True)
-    assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED
 
 
 def received(events: PubSub) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.requests import PrimesRequest
 from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
 from tasks.worker.lease import extending_lease
-from tests.tasks.keys import claimed, made_up, reconciled
+from tests.tasks.keys import fake_result, grant_claim, reconcile
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 async def test_lease_is_extended_while_the_segment_is_computed(
     store: JobStore, keys: Keys, settings: JobSettings
 ) -> None:
-    job = (await store.submit(PrimesRequest(10))).job
+    job = (await store.submit_job(PrimesRequest(10))).job
     recorder = JobRecorder.connect(settings.model_copy(update={"lease_seconds": 0.3}))
-    claim = claimed(recorder, job)
+    claim = grant_claim(recorder, job)
     first = keys.leases()[f"{job.id}:0"]
     with extending_lease(recorder, claim):
         wait_until(lambda: keys.leases()[f"{job.id}:0"] > first + 300)
-        assert reconciled(recorder) == (0, 0)
-    assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.COMPLETED
+        assert reconcile(recorder) == (0, 0)
+    assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED

@@ -108,7 +108,7 @@ async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
     store = JobStore.connect(settings)
 
     async def done() -> int:
-        return sum(job.status is JobStatus.SUCCEEDED for job in await store.read(ids) if job is not None)
+        return sum(job.status is JobStatus.SUCCEEDED for job in await store.get_jobs(ids) if job is not None)
 
     async def some_are_done() -> bool:
         return await done() >= 4
@@ -117,7 +117,7 @@ async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
             # Up there each takes a while.
-            ids = [(await store.submit(PrimesRequest(100_000, 10**15))).job.id for _ in range(JOBS)]
+            ids = [(await store.submit_job(PrimesRequest(100_000, 10**15))).job.id for _ in range(JOBS)]
             await eventually(some_are_done, 30)
             worker.send(ending)
             worker.process.wait(15)
@@ -165,10 +165,10 @@ async def test_attempts_that_were_lost_are_in_the_trace(
         }
         store = JobStore.connect(quick)
         trace_id = "0af7651916cd43dd8448eb211c80319c"
-        job = (await store.submit(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
+        job = (await store.submit_job(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
         recorder = JobRecorder.connect(quick)
         # As a worker that is killed at its work: it takes the message, claims, and is never heard of again.
-        keys.lose_messages()
+        keys.drop_messages()
         assert recorder.claim_segment(job.id, 0) is not None
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
             await ended(store, [job])
@@ -186,8 +186,8 @@ async def test_a_job_without_attempts_left_ends_its_trace(
         options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, "LEASE_SECONDS": "0.5"}
         store = JobStore.connect(quick)
         trace_id = "0af7651916cd43dd8448eb211c80319c"
-        job = (await store.submit(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
-        keys.lose_messages()
+        job = (await store.submit_job(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
+        keys.drop_messages()
         assert JobRecorder.connect(quick).claim_segment(job.id, 0) is not None
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
             await ended(store, [job])
@@ -200,13 +200,13 @@ async def test_a_job_without_attempts_left_ends_its_trace(
 async def run_jobs(settings: JobSettings, count: int) -> None:
     """Submit so many jobs of ten primes, and wait for all of them."""
     store = JobStore.connect(settings)
-    jobs = [(await store.submit(PrimesRequest(10))).job for _ in range(count)]
+    jobs = [(await store.submit_job(PrimesRequest(10))).job for _ in range(count)]
     await ended(store, jobs)
     await store.close()
 
 
 async def ended(store: JobStore, jobs: list[Job]) -> None:
     async def all_final() -> bool:
-        return all(job is not None and job.status.is_final for job in await store.read([job.id for job in jobs]))
+        return all(job is not None and job.status.is_final for job in await store.get_jobs([job.id for job in jobs]))
 
     await eventually(all_final, 20)

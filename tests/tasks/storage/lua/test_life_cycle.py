@@ -19,7 +19,7 @@ from tasks.jobs import FailureReason, Job, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.settings import JobSettings
 from tasks.worker.job_recorder import Claim, CompletionOutcome, JobRecorder
-from tests.tasks.keys import Keys, made_up, reconciled
+from tests.tasks.keys import Keys, fake_result, reconcile
 
 if TYPE_CHECKING:
     from tests.programs import Valkey
@@ -97,29 +97,29 @@ class LifeCycle(RuleBasedStateMachine):
     def submit(self) -> object:
         if self._open() >= CAPACITY:
             with pytest.raises(QueueFull):
-                self.runner.run(self.store.submit(PrimesRequest(2)))
+                self.runner.run(self.store.submit_job(PrimesRequest(2)))
             return multiple()
-        return self._new(self.runner.run(self.store.submit(PrimesRequest(2))).job)
+        return self._new(self.runner.run(self.store.submit_job(PrimesRequest(2))).job)
 
     @rule(target=jobs, job=jobs)
     def retry(self, job: str) -> object:
         if self.models[job].status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
             with pytest.raises(TransitionRefused):
-                self.runner.run(self.store.retry(job))
+                self.runner.run(self.store.retry_job(job))
             return multiple()
         if self._open() >= CAPACITY:
             with pytest.raises(QueueFull):
-                self.runner.run(self.store.retry(job))
+                self.runner.run(self.store.retry_job(job))
             return multiple()
-        return self._new(self.runner.run(self.store.retry(job)).job)
+        return self._new(self.runner.run(self.store.retry_job(job)).job)
 
     @rule(job=jobs)
     def cancel(self, job: str) -> None:
         if self.models[job].status.is_final:
             with pytest.raises(TransitionRefused):
-                self.runner.run(self.store.cancel(job))
+                self.runner.run(self.store.cancel_job(job))
         else:
-            self.runner.run(self.store.cancel(job))
+            self.runner.run(self.store.cancel_job(job))
             self.models[job].moved(JobStatus.CANCELLED)
 
     @rule(job=jobs)
@@ -154,7 +154,7 @@ class LifeCycle(RuleBasedStateMachine):
             assert self.recorder.extend_lease(claim) == held
             model.expired = model.expired and not held
         elif step == "finish":
-            assert (self.recorder.complete_segment(claim, made_up()) is CompletionOutcome.COMPLETED) == held
+            assert (self.recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED) == held
             if held:
                 model.moved(JobStatus.SUCCEEDED)
         else:
@@ -172,13 +172,13 @@ class LifeCycle(RuleBasedStateMachine):
     @rule(messages_lost=st.booleans(), long_after=st.booleans())
     def a_reconciler_looks(self, messages_lost: bool, long_after: bool) -> None:
         if messages_lost:
-            self.keys.lose_messages()
+            self.keys.drop_messages()
         if long_after:
-            self.keys.let_pass_since_sending(1_000_000)
+            self.keys.age_sent_messages(1_000_000)
             for model in self.models.values():
                 model.overdue = model.sent
         none_wait = not self.keys.messages()
-        expired, resent = reconciled(self.recorder)
+        expired, resent = reconcile(self.recorder)
         lost = [model for model in self.models.values() if model.expired]
         assert expired == len(lost)
         overdue = [model for model in self.models.values() if model.sent and model.overdue]
@@ -198,16 +198,16 @@ class LifeCycle(RuleBasedStateMachine):
 
     @invariant()
     def records_are_as_the_model_says(self) -> None:
-        found = self.runner.run(self.store.read(list(self.models)))
+        found = self.runner.run(self.store.get_jobs(list(self.models)))
         assert [(job.status, job.version) for job in found if job] == [
             (model.status, model.version) for model in self.models.values()
         ]
 
     @invariant()
     def indices_agree_with_the_records(self) -> None:
-        assert self.keys.statuses() == {job: [model.status] for job, model in self.models.items()}
+        assert self.keys.statuses_by_job() == {job: [model.status] for job, model in self.models.items()}
         assert set(self.keys.leases()) == {f"{job}:0" for job, model in self.models.items() if model.holder}
-        assert set(self.keys.sent()) == {f"{job}:0" for job, model in self.models.items() if model.sent}
+        assert set(self.keys.sent_at_ms()) == {f"{job}:0" for job, model in self.models.items() if model.sent}
         for job, model in self.models.items():
             assert self.keys.record(job)["leased"] == str(int(model.holder is not None))
 
@@ -224,9 +224,9 @@ class LifeCycle(RuleBasedStateMachine):
             model.expired = False
         for job, model in self.models.items():
             if not model.status.is_final:
-                self.runner.run(self.store.cancel(job))
-        assert self.keys.leases() == self.keys.sent() == {}
-        assert reconciled(self.recorder) == (0, 0)
+                self.runner.run(self.store.cancel_job(job))
+        assert self.keys.leases() == self.keys.sent_at_ms() == {}
+        assert reconcile(self.recorder) == (0, 0)
         self.keys.client.delete(f"{self.keys.prefix}expiry")
         lasting = [key for key in self.client.scan_iter(f"{self.keys.prefix}*") if self.client.ttl(key) == -1]
         assert not lasting

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.jobs import SEGMENT_PRIMES, Failure, FailureReason, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
-from tests.tasks.keys import claimed, made_up, reconciled
+from tests.tasks.keys import fake_result, grant_claim, reconcile
 
 if TYPE_CHECKING:
     from tasks.api.job_store import JobStore
@@ -20,40 +20,40 @@ GRACE_MS = 2000
 
 
 async def submitted(store: JobStore) -> Job:
-    return (await store.submit(PrimesRequest(10))).job
+    return (await store.submit_job(PrimesRequest(10))).job
 
 
 async def test_a_lost_message_is_sent_again_once_its_grace_is_over(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     job = await submitted(store)
-    keys.lose_messages()
-    assert reconciled(recorder) == (0, 0)
-    keys.let_pass_since_sending(GRACE_MS)
-    assert reconciled(recorder) == (0, 1)
-    assert keys.waiting() == [f"{job.id}:0"]
+    keys.drop_messages()
+    assert reconcile(recorder) == (0, 0)
+    keys.age_sent_messages(GRACE_MS)
+    assert reconcile(recorder) == (0, 1)
+    assert keys.queued_segments() == [f"{job.id}:0"]
     assert keys.client.hget(f"{keys.prefix}counters", "resent") == b"1"
-    recorder.complete_segment(claimed(recorder, job), made_up())
+    recorder.complete_segment(grant_claim(recorder, job), fake_result())
 
 
 async def test_a_message_waits_its_turn_while_its_queue_has_any(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     jobs = [await submitted(store) for _ in range(2)]
-    keys.let_pass_since_sending(1_000_000)
-    assert reconciled(recorder) == (0, 0)
+    keys.age_sent_messages(1_000_000)
+    assert reconcile(recorder) == (0, 0)
     keys.client.rpop(f"{keys.prefix}small")
-    assert reconciled(recorder) == (0, 0)
-    assert keys.waiting() == [f"{jobs[1].id}:0"]
+    assert reconcile(recorder) == (0, 0)
+    assert keys.queued_segments() == [f"{jobs[1].id}:0"]
 
 
 async def test_messages_in_another_queue_hold_nothing_up(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     await submitted(store)
-    await store.submit(PrimesRequest(20_000))
-    keys.lose_messages("small")
-    keys.let_pass_since_sending(GRACE_MS, "small")
-    assert reconciled(recorder) == (0, 1)
-    assert (len(keys.waiting("small")), len(keys.waiting("large"))) == (1, 1)
+    await store.submit_job(PrimesRequest(20_000))
+    keys.drop_messages("small")
+    keys.age_sent_messages(GRACE_MS, "small")
+    assert reconcile(recorder) == (0, 1)
+    assert (len(keys.queued_segments("small")), len(keys.queued_segments("large"))) == (1, 1)
 
 
 async def test_the_grace_doubles_with_each_sending_up_to_a_limit(
@@ -61,121 +61,121 @@ async def test_the_grace_doubles_with_each_sending_up_to_a_limit(
 ) -> None:
     job = await submitted(store)
     for grace in (1, 1, 2, 4, 8, 16, 32, 64, 64, 64):
-        keys.lose_messages()
-        [sent] = keys.sent().values()
+        keys.drop_messages()
+        [sent] = keys.sent_at_ms().values()
         due = sent + GRACE_MS - keys.now_ms()
         assert abs(due - grace * GRACE_MS) < 1000
-        keys.let_pass_since_sending(int(due) - 1000)
-        assert reconciled(recorder) == (0, 0)
-        keys.let_pass_since_sending(1000)
-        assert reconciled(recorder) == (0, 1)
+        keys.age_sent_messages(int(due) - 1000)
+        assert reconcile(recorder) == (0, 0)
+        keys.age_sent_messages(1000)
+        assert reconcile(recorder) == (0, 1)
     assert keys.segments(job.id)[0]["sends"] == 11
 
 
 async def test_what_a_lost_worker_had_is_sent_at_once(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     job = await submitted(store)
-    keys.lose_messages()
-    claimed(recorder, job)
-    assert reconciled(recorder) == (0, 0)
-    keys.let_leases_run_out()
-    assert reconciled(recorder) == (1, 1)
-    assert reconciled(recorder) == (0, 0)
-    assert keys.waiting() == [f"{job.id}:0"]
+    keys.drop_messages()
+    grant_claim(recorder, job)
+    assert reconcile(recorder) == (0, 0)
+    keys.expire_leases()
+    assert reconcile(recorder) == (1, 1)
+    assert reconcile(recorder) == (0, 0)
+    assert keys.queued_segments() == [f"{job.id}:0"]
 
 
 async def test_a_message_sent_again_can_be_taken_back(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     job = await submitted(store)
-    keys.lose_messages()
-    keys.let_pass_since_sending(GRACE_MS)
-    assert reconciled(recorder) == (0, 1)
-    await store.cancel(job.id)
-    assert keys.waiting() == []
-    assert keys.sent() == {}
+    keys.drop_messages()
+    keys.age_sent_messages(GRACE_MS)
+    assert reconcile(recorder) == (0, 1)
+    await store.cancel_job(job.id)
+    assert keys.queued_segments() == []
+    assert keys.sent_at_ms() == {}
 
 
 async def test_many_reconcilers_at_once_send_once(store: JobStore, settings: JobSettings, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(30)]
-    lost = [claimed(JobRecorder.connect(settings), job) for job in jobs[:10]]
-    keys.let_leases_run_out()
-    keys.lose_messages()
-    keys.let_pass_since_sending(GRACE_MS)
+    lost = [grant_claim(JobRecorder.connect(settings), job) for job in jobs[:10]]
+    keys.expire_leases()
+    keys.drop_messages()
+    keys.age_sent_messages(GRACE_MS)
     recorders = [JobRecorder.connect(settings) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        looks = list(pool.map(reconciled, recorders))
+        looks = list(pool.map(reconcile, recorders))
     assert sum(expired for expired, _ in looks) == len(lost)
-    waiting = keys.waiting()
+    waiting = keys.queued_segments()
     assert len(waiting) == len(set(waiting)) == sum(resent for _, resent in looks)
 
 
 async def test_one_look_sends_a_hundred_at_most(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(130)]
     for job in jobs:
-        claimed(recorder, job)
-    keys.lose_messages()
-    keys.let_leases_run_out()
-    assert reconciled(recorder) == (100, 100)
-    assert reconciled(recorder) == (30, 30)
-    assert reconciled(recorder) == (0, 0)
-    assert sorted(keys.waiting()) == sorted(f"{job.id}:0" for job in jobs)
+        grant_claim(recorder, job)
+    keys.drop_messages()
+    keys.expire_leases()
+    assert reconcile(recorder) == (100, 100)
+    assert reconcile(recorder) == (30, 30)
+    assert reconcile(recorder) == (0, 0)
+    assert sorted(keys.queued_segments()) == sorted(f"{job.id}:0" for job in jobs)
 
 
 async def test_a_job_that_has_expired_is_not_sent_again(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     running, waiting = await submitted(store), await submitted(store)
-    claimed(recorder, running)
+    grant_claim(recorder, running)
     keys.client.delete(f"{keys.prefix}job:{running.id}", f"{keys.prefix}job:{waiting.id}", f"{keys.prefix}small")
-    keys.let_leases_run_out()
-    keys.let_pass_since_sending(GRACE_MS)
-    assert reconciled(recorder) == (1, 0)
-    assert keys.leases() == keys.sent() == {}
+    keys.expire_leases()
+    keys.age_sent_messages(GRACE_MS)
+    assert reconcile(recorder) == (1, 0)
+    assert keys.leases() == keys.sent_at_ms() == {}
     assert not keys.client.exists(f"{keys.prefix}job:{running.id}")
 
 
 async def test_final_jobs_are_left_alone(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(2)]
-    recorder.complete_segment(claimed(recorder, jobs[0]), made_up())
-    await store.cancel(jobs[1].id)
-    keys.lose_messages()
-    assert reconciled(recorder) == (0, 0)
-    assert {job_id for status in (JobStatus.SUCCEEDED, JobStatus.CANCELLED) for job_id in keys.with_status(status)} == {
-        job.id for job in jobs
-    }
+    recorder.complete_segment(grant_claim(recorder, jobs[0]), fake_result())
+    await store.cancel_job(jobs[1].id)
+    keys.drop_messages()
+    assert reconcile(recorder) == (0, 0)
+    assert {
+        job_id for status in (JobStatus.SUCCEEDED, JobStatus.CANCELLED) for job_id in keys.job_ids_with_status(status)
+    } == {job.id for job in jobs}
 
 
 async def test_what_a_failed_job_had_elsewhere_is_left_alone(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     """One look finds two segments of a job, the first on its last attempt: the end of the job is the end of both."""
-    job = (await store.submit(PrimesRequest(3 * SEGMENT_PRIMES))).job
+    job = (await store.submit_job(PrimesRequest(3 * SEGMENT_PRIMES))).job
     for _ in range(2):
-        claimed(recorder, job)
-        keys.let_leases_run_out()
-        assert reconciled(recorder) == (1, 1)
-    claimed(recorder, job)
-    claimed(recorder, job, 1)
-    keys.lose_messages("large")
-    keys.let_leases_run_out()
+        grant_claim(recorder, job)
+        keys.expire_leases()
+        assert reconcile(recorder) == (1, 1)
+    grant_claim(recorder, job)
+    grant_claim(recorder, job, 1)
+    keys.drop_messages("large")
+    keys.expire_leases()
     [ended] = recorder.reconcile().ended_jobs
     assert (ended.status, ended.failure and ended.failure.reason) == (JobStatus.FAILED, FailureReason.WORKER_LOST)
-    [now] = await store.read([job.id])
+    [now] = await store.get_jobs([job.id])
     assert now is not None
     assert (now.version, now.status) == (ended.version, JobStatus.FAILED)
-    assert (keys.waiting("large"), keys.sent("large"), keys.leases()) == ([], {}, {})
-    assert reconciled(recorder) == (0, 0)
+    assert (keys.queued_segments("large"), keys.sent_at_ms("large"), keys.leases()) == ([], {}, {})
+    assert reconcile(recorder) == (0, 0)
 
 
 async def test_a_job_whose_time_is_up_fails_and_its_worker_is_refused(
     store: JobStore, recorder: JobRecorder, keys: Keys, settings: JobSettings
 ) -> None:
     job, other = await submitted(store), await submitted(store)
-    claim, others = claimed(recorder, job), claimed(recorder, other)
+    claim, others = grant_claim(recorder, job), grant_claim(recorder, other)
     assert recorder.reconcile().ended_jobs == ()
     assert abs(keys.deadline(job.id) - keys.now_ms() - settings.job_time_limit_seconds * 1000) < 10_000
-    keys.let_time_be_up(job.id)
+    keys.expire_deadline(job.id)
     [ended] = recorder.reconcile().ended_jobs
     assert (ended.id, ended.status) == (job.id, JobStatus.FAILED)
     assert ended.failure == Failure(FailureReason.TIMEOUT, "job exceeded its time limit of 3600 s")
-    assert recorder.complete_segment(claim, made_up()) is CompletionOutcome.FENCED
-    assert recorder.complete_segment(others, made_up()) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.FENCED
+    assert recorder.complete_segment(others, fake_result()) is CompletionOutcome.COMPLETED
     assert (keys.leases(), keys.deadlines()) == ({}, {})
 
 
@@ -184,14 +184,14 @@ async def test_a_job_whose_time_is_up_while_it_waits_again_fails_when_it_runs(
 ) -> None:
     """QUEUED never becomes FAILED; and each second is soon enough to look again."""
     job = await submitted(store)
-    claimed(recorder, job)
-    keys.let_leases_run_out()
-    assert reconciled(recorder) == (1, 1)
-    keys.let_time_be_up(job.id)
+    grant_claim(recorder, job)
+    keys.expire_leases()
+    assert reconcile(recorder) == (1, 1)
+    keys.expire_deadline(job.id)
     assert recorder.reconcile().ended_jobs == ()
     assert 0 < keys.deadline(job.id) - keys.now_ms() <= 1000
-    claimed(recorder, job)
-    keys.let_time_be_up(job.id)
+    grant_claim(recorder, job)
+    keys.expire_deadline(job.id)
     assert [ended.status for ended in recorder.reconcile().ended_jobs] == [JobStatus.FAILED]
 
 
@@ -200,5 +200,5 @@ async def test_what_a_worker_has_put_back_gets_a_time_to_live(
 ) -> None:
     await submitted(store)
     keys.client.persist(f"{keys.prefix}small")
-    reconciled(recorder)
-    assert keys.milliseconds_left("small") > 0
+    reconcile(recorder)
+    assert keys.ttl_ms("small") > 0

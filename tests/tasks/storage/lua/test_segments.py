@@ -10,7 +10,7 @@ import pytest
 from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, ResultState
 from tasks.requests import PrimesRequest
 from tasks.worker.job_recorder import CompletionOutcome
-from tests.tasks.keys import claimed, made_up
+from tests.tasks.keys import fake_result, grant_claim
 
 if TYPE_CHECKING:
     from tasks.api.job_store import JobStore
@@ -23,34 +23,34 @@ COUNT = 5 * SEGMENT_PRIMES + 7
 
 @pytest.fixture
 async def job(store: JobStore) -> Job:
-    return (await store.submit(PrimesRequest(COUNT))).job
+    return (await store.submit_job(PrimesRequest(COUNT))).job
 
 
 async def now(store: JobStore, job: Job) -> Job:
-    [found] = await store.read([job.id])
+    [found] = await store.get_jobs([job.id])
     assert found is not None
     return found
 
 
 def indices(keys: Keys) -> list[int]:
-    return [int(member.rpartition(":")[2]) for member in keys.waiting("large")]
+    return [int(member.rpartition(":")[2]) for member in keys.queued_segments("large")]
 
 
 def indices_of(job: Job, keys: Keys) -> list[int]:
-    return [int(member.rpartition(":")[2]) for member in keys.waiting("large") if member.startswith(job.id)]
+    return [int(member.rpartition(":")[2]) for member in keys.queued_segments("large") if member.startswith(job.id)]
 
 
 def test_a_few_segments_are_sent_at_first(keys: Keys, job: Job) -> None:
     assert indices(keys) == [0, 1, 2, 3]
-    assert sorted(keys.sent("large")) == [f"{job.id}:{index}" for index in range(4)]
+    assert sorted(keys.sent_at_ms("large")) == [f"{job.id}:{index}" for index in range(4)]
 
 
 def test_each_one_done_sends_the_next(recorder: JobRecorder, keys: Keys, job: Job) -> None:
-    recorder.complete_segment(claimed(recorder, job, 2), made_up())
+    recorder.complete_segment(grant_claim(recorder, job, 2), fake_result())
     assert indices(keys) == [0, 1, 2, 3, 4]
-    recorder.complete_segment(claimed(recorder, job, 0), made_up())
+    recorder.complete_segment(grant_claim(recorder, job, 0), fake_result())
     assert indices(keys) == [0, 1, 2, 3, 4, 5]
-    recorder.complete_segment(claimed(recorder, job, 1), made_up())
+    recorder.complete_segment(grant_claim(recorder, job, 1), fake_result())
     assert indices(keys) == [0, 1, 2, 3, 4, 5]
 
 
@@ -59,51 +59,51 @@ async def test_progress_counts_all_that_is_done_and_only_the_prefix_can_be_read(
 ) -> None:
     progress = []
     for index in (1, 3, 5, 0, 2):
-        recorder.complete_segment(claimed(recorder, job, index), made_up())
+        recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
         found = await now(store, job)
         assert found.status is JobStatus.RUNNING
         progress.append((found.done - found.done // SEGMENT_PRIMES * SEGMENT_PRIMES, found.available // SEGMENT_PRIMES))
     assert progress == [(0, 0), (0, 0), (7, 0), (7, 2), (7, 4)]
-    recorder.complete_segment(claimed(recorder, job, 4), made_up())
+    recorder.complete_segment(grant_claim(recorder, job, 4), fake_result())
     ended = await now(store, job)
     assert (ended.status, ended.done, ended.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
 
 
 def test_the_last_segment_is_as_short_as_what_is_left(recorder: JobRecorder, job: Job) -> None:
-    assert [claimed(recorder, job, index).length for index in (0, 5)] == [SEGMENT_PRIMES, 7]
+    assert [grant_claim(recorder, job, index).length for index in (0, 5)] == [SEGMENT_PRIMES, 7]
 
 
 def test_a_claim_counts_from_the_nearest_segment_that_is_done(recorder: JobRecorder, job: Job) -> None:
     """From the start of the job where there is none: far from a large start, that is what takes the time."""
 
     def counted_from(index: int) -> tuple[int, int]:
-        claim = claimed(recorder, job, index)
-        recorder.complete_segment(claim, replace(made_up(), last=1000 + index))
+        claim = grant_claim(recorder, job, index)
+        recorder.complete_segment(claim, replace(fake_result(), last=1000 + index))
         return claim.base, claim.rank_from_base // SEGMENT_PRIMES
 
     assert [counted_from(index) for index in (1, 3, 0, 4, 2)] == [(2, 1), (1002, 1), (2, 0), (1004, 0), (1002, 0)]
 
 
 async def test_every_visible_change_raises_the_version_once(store: JobStore, recorder: JobRecorder, job: Job) -> None:
-    claims = [claimed(recorder, job, index) for index in range(4)]
+    claims = [grant_claim(recorder, job, index) for index in range(4)]
     assert (await now(store, job)).version == 2
     for version, claim in enumerate(claims, 3):
-        recorder.complete_segment(claim, made_up())
+        recorder.complete_segment(claim, fake_result())
         assert (await now(store, job)).version == version
 
 
 async def test_a_lost_segment_does_not_stop_the_others(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
-    claimed(recorder, job, 0)
-    other = claimed(recorder, job, 1)
+    grant_claim(recorder, job, 0)
+    other = grant_claim(recorder, job, 1)
     keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": 1})
     before = await now(store, job)
-    again = claimed(recorder, job, 0)
+    again = grant_claim(recorder, job, 0)
     after = await now(store, job)
     assert (again.attempt, after.attempt, after.status) == (2, 2, JobStatus.RUNNING)
     assert after.version == before.version + 1
-    assert recorder.complete_segment(other, made_up()) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(other, fake_result()) is CompletionOutcome.COMPLETED
     assert keys.record(job.id)["leased"] == "1"
 
 
@@ -111,40 +111,40 @@ async def test_a_lost_segment_does_not_stop_the_others(
 async def test_the_end_of_a_job_withdraws_all_its_segments(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job, end: str
 ) -> None:
-    other = (await store.submit(PrimesRequest(20_000))).job
-    claims = [claimed(recorder, job, index) for index in (0, 1)]
+    other = (await store.submit_job(PrimesRequest(20_000))).job
+    claims = [grant_claim(recorder, job, index) for index in (0, 1)]
     for _ in claims:
         keys.client.rpop(f"{keys.prefix}large")
     if end == "fail":
         assert recorder.fail_job(claims[0], FailureReason.INTERNAL, "text")
     elif end == "cancel":
-        await store.cancel(job.id)
+        await store.cancel_job(job.id)
     else:
         for _ in range(3):
             keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": 1})
             recorder.claim_segment(job.id, 0)
     assert (await now(store, job)).status.is_final
     assert keys.leases() == {}
-    assert set(keys.sent("large")) == {f"{other.id}:0"}
-    assert keys.waiting("large") == [f"{other.id}:0"]
+    assert set(keys.sent_at_ms("large")) == {f"{other.id}:0"}
+    assert keys.queued_segments("large") == [f"{other.id}:0"]
     assert keys.record(job.id)["leased"] == "0"
-    assert {recorder.complete_segment(claim, made_up()) for claim in claims} == {CompletionOutcome.FENCED}
+    assert {recorder.complete_segment(claim, fake_result()) for claim in claims} == {CompletionOutcome.FENCED}
     assert recorder.claim_segment(job.id, 3) is None
 
 
 async def test_what_was_done_before_a_cancel_can_still_be_read(
     store: JobStore, recorder: JobRecorder, job: Job
 ) -> None:
-    recorder.complete_segment(claimed(recorder, job, 0), made_up())
-    cancelled = await store.cancel(job.id)
+    recorder.complete_segment(grant_claim(recorder, job, 0), fake_result())
+    cancelled = await store.cancel_job(job.id)
     assert (cancelled.done, cancelled.available) == (SEGMENT_PRIMES, SEGMENT_PRIMES)
 
 
 async def test_big_jobs_take_turns(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
-    first = (await store.submit(PrimesRequest(COUNT))).job
-    second = (await store.submit(PrimesRequest(COUNT))).job
-    recorder.complete_segment(claimed(recorder, first, 0), made_up())
-    order = [member.partition(":")[0] for member in keys.waiting("large")]
+    first = (await store.submit_job(PrimesRequest(COUNT))).job
+    second = (await store.submit_job(PrimesRequest(COUNT))).job
+    recorder.complete_segment(grant_claim(recorder, first, 0), fake_result())
+    order = [member.partition(":")[0] for member in keys.queued_segments("large")]
     assert order == [first.id] * 4 + [second.id] * 4 + [first.id]
 
 
@@ -154,32 +154,32 @@ async def test_big_jobs_take_turns(store: JobStore, recorder: JobRecorder, keys:
 async def test_the_last_segment_must_bring_the_checksum_of_all(
     store: JobStore, recorder: JobRecorder, job: Job
 ) -> None:
-    unsealed = replace(made_up(), sha256=None)
+    unsealed = replace(fake_result(), sha256=None)
     for index in (0, 5, 3, 1, 4):
-        assert recorder.complete_segment(claimed(recorder, job, index), unsealed) is CompletionOutcome.COMPLETED
-    last = claimed(recorder, job, 2)
+        assert recorder.complete_segment(grant_claim(recorder, job, index), unsealed) is CompletionOutcome.COMPLETED
+    last = grant_claim(recorder, job, 2)
     before = await now(store, job)
     assert recorder.complete_segment(last, unsealed) is CompletionOutcome.CHECKSUM_REQUIRED
     assert (await now(store, job)).version == before.version
     assert recorder.extend_lease(last)
-    assert recorder.complete_segment(last, made_up()) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(last, fake_result()) is CompletionOutcome.COMPLETED
     sealed = await now(store, job)
-    assert (sealed.status, sealed.sha256, sealed.available) == (JobStatus.SUCCEEDED, made_up().sha256, COUNT)
+    assert (sealed.status, sealed.sha256, sealed.available) == (JobStatus.SUCCEEDED, fake_result().sha256, COUNT)
 
 
 async def test_a_retried_job_keeps_the_finished_segments(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     for index in (0, 1, 3):
-        recorder.complete_segment(claimed(recorder, job, index), made_up())
-    await store.cancel(job.id)
-    again = (await store.retry(job.id)).job
+        recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
+    await store.cancel_job(job.id)
+    again = (await store.retry_job(job.id)).job
     assert (again.result_id, again.done, again.available) == (job.id, 3 * SEGMENT_PRIMES, 2 * SEGMENT_PRIMES)
     assert indices_of(again, keys) == [2, 4, 5]
     assert recorder.claim_segment(again.id, 1) is None
     for index in (5, 2):
-        recorder.complete_segment(claimed(recorder, again, index), replace(made_up(), sha256=None))
-    recorder.complete_segment(claimed(recorder, again, 4), made_up())
+        recorder.complete_segment(grant_claim(recorder, again, index), replace(fake_result(), sha256=None))
+    recorder.complete_segment(grant_claim(recorder, again, 4), fake_result())
     found = await now(store, again)
     assert (found.status, found.done, found.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
 
@@ -187,10 +187,10 @@ async def test_a_retried_job_keeps_the_finished_segments(
 async def test_a_retry_after_the_files_were_let_go_begins_anew(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
-    recorder.complete_segment(claimed(recorder, job, 0), made_up())
-    await store.cancel(job.id)
+    recorder.complete_segment(grant_claim(recorder, job, 0), fake_result())
+    await store.cancel_job(job.id)
     keys.client.zadd(f"{keys.prefix}folders", {job.id: keys.now_ms() - 1})
-    again = (await store.retry(job.id)).job
+    again = (await store.retry_job(job.id)).job
     assert (again.result_id, again.done) == (again.id, 0)
     assert indices_of(again, keys) == [0, 1, 2, 3]
 
@@ -199,8 +199,8 @@ async def test_the_prefix_of_a_cancelled_job_can_be_read_until_it_expires(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     for index in (0, 1, 3):
-        recorder.complete_segment(claimed(recorder, job, index), made_up())
-    await store.cancel(job.id)
+        recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
+    await store.cancel_job(job.id)
     found = await now(store, job)
     assert (found.result_state, found.readable) == (ResultState.PARTIAL, 2 * SEGMENT_PRIMES)
     keys.client.hset(f"{keys.prefix}job:{job.id}", "result_expires_at", keys.now_ms() - 1)
@@ -213,11 +213,11 @@ async def test_the_prefix_of_a_cancelled_job_can_be_read_until_it_expires(
 async def test_files_are_kept_for_as_long_as_a_job_may_read_or_write_them(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
-    small = (await store.submit(PrimesRequest(10))).job
-    cancelled = (await store.submit(PrimesRequest(20_000))).job
-    done = (await store.submit(PrimesRequest(20_000))).job
-    await store.cancel(cancelled.id)
-    recorder.complete_segment(claimed(recorder, done), made_up())
+    small = (await store.submit_job(PrimesRequest(10))).job
+    cancelled = (await store.submit_job(PrimesRequest(20_000))).job
+    done = (await store.submit_job(PrimesRequest(20_000))).job
+    await store.cancel_job(cancelled.id)
+    recorder.complete_segment(grant_claim(recorder, done), fake_result())
     all_of_them = [job.id, small.id, cancelled.id, done.id, "none of ours"]
     assert await store.live_result_ids(all_of_them) == {job.id, cancelled.id, done.id}
     kept = {member.decode(): score for member, score in keys.client.zscan_iter(f"{keys.prefix}folders")}
@@ -230,10 +230,10 @@ async def test_files_are_kept_for_as_long_as_a_job_may_read_or_write_them(
 async def test_files_that_a_retry_shares_are_not_let_go_with_it(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
-    recorder.complete_segment(claimed(recorder, job, 1), made_up())
-    await store.cancel(job.id)
-    first, second = [(await store.retry(job.id)).job for _ in range(2)]
-    await store.cancel(first.id)
+    recorder.complete_segment(grant_claim(recorder, job, 1), fake_result())
+    await store.cancel_job(job.id)
+    first, second = [(await store.retry_job(job.id)).job for _ in range(2)]
+    await store.cancel_job(first.id)
     score = keys.client.zscore(f"{keys.prefix}folders", job.id)
     assert score is not None
     assert score > keys.now_ms() + 6 * 24 * 3600 * 1000
