@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gql.http.compression import CODINGS
+from gql.http.compression import SUPPORTED_ENCODINGS
 
 _BYTES = re.compile(r"bytes=(\d*)-(\d*)", re.IGNORECASE)
 # Digits: past these no file goes.
@@ -50,6 +50,6 @@ def wanted_coding(header: str | None) -> str | None:
                 weights[found[1]] = 1.0 if found[2] is None else float(found[2])
             except ValueError:
                 continue
-    best = max(CODINGS, key=lambda coding: weights.get(coding, weights.get("*", 0)))
+    best = max(SUPPORTED_ENCODINGS, key=lambda coding: weights.get(coding, weights.get("*", 0)))
     weight = weights.get(best, weights.get("*", 0))
     return best if weight > 0 and weight >= weights.get("identity", 0) else None

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
 from gql.http.byte_range import RangeNotSatisfiableError, wanted_coding, wanted_range
-from gql.http.compression import compressed
+from gql.http.compression import compress
 from gql.http.problem_details import ANY_OTHER, documented
 from gql.middleware.authentication import caller_of
 from tasks.errors import JobNotFound
@@ -50,7 +50,7 @@ class Answer:
         """The answer to GET."""
         pieces = await _begun(self.file.content(self.start, self.stop))
         if (coding := self.headers.get("Content-Encoding")) is not None:
-            pieces = compressed(pieces, coding)
+            pieces = compress(pieces, coding)
         return StreamingResponse(pieces, self.status, self.headers, content_type)
 
     def without_content(self, content_type: str) -> Response:
