@@ -126,7 +126,7 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:  # noqa: ANN401 - likewise
         """The operation, and how it is answered: by a stream where it is one, or where that is wanted more."""
-        sent = negotiation.media_ranges(request.headers.get("content-type", ""))
+        sent = negotiation.header_elements(request.headers.get("content-type", ""))
         if sent and sent[0].parameters.get("charset", "utf-8").lower() not in _UTF_8:
             raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body in UTF-8")
         data = await super().parse_http_body(request)

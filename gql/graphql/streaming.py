@@ -20,7 +20,7 @@ from strawberry.http.streaming import (
 )
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, MULTIPART_SUBSCRIPTION_PROTOCOL
 
-from gql.http.negotiation import EVENT_STREAM, media_ranges, quality
+from gql.http.negotiation import EVENT_STREAM, header_elements, quality
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -103,7 +103,7 @@ def transports(heartbeat_seconds: float) -> dict[str, type[HTTPStreamTransport]]
         def accepts(self, accept: str) -> bool:
             return any(
                 part.quality > 0 and self.accepts_content_type(part.name, part.parameters)
-                for part in media_ranges(accept)
+                for part in header_elements(accept)
             )
 
         def encode_complete(self) -> str:

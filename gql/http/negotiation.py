@@ -1,9 +1,12 @@
-"""What a client accepts: the Accept header, as far as the GraphQL endpoint must understand it."""
+"""Content negotiation (RFC 9110, section 12): Accept and Accept-Encoding, read by one parser."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.message import Message
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LEGACY_JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -12,55 +15,76 @@ MULTIPART = "multipart/mixed"
 
 
 @dataclass(frozen=True, slots=True)
-class MediaRange:
-    """One of the things accepted: `type/subtype` in lower case, its parameters, and how much it is wanted (0 to 1)."""
+class HeaderElement:
+    """One element of a list header.
+
+    Args:
+        name: a media range or a content coding, in lower case.
+        parameters: without q. Names are in lower case, values without quotes.
+        quality: the weight, 0 (not acceptable) to 1.
+    """
 
     name: str
     parameters: dict[str, str]
     quality: float
 
 
-def media_ranges(header: str) -> list[MediaRange]:
-    """The header's parts in their order; what can't be understood is left out."""
-    return [part for text in _split(header) if (part := _parse(text)) is not None]
+def header_elements(header: str) -> list[HeaderElement]:
+    """The elements of a header in their order. Malformed ones are skipped."""
+    return [element for text in _split(header, ",") if (element := _parse_element(text)) is not None]
 
 
-def quality(header: str, name: str) -> float:
-    """How much a media type is wanted by its own name, not by a wildcard; 0 when it isn't."""
-    return max((part.quality for part in media_ranges(header) if part.name == name), default=0)
+def quality(header: str, media_type: str) -> float:
+    """The quality of a media type that Accept names explicitly. Wildcards do not count: 0 without a match."""
+    return max((element.quality for element in header_elements(header) if element.name == media_type), default=0)
 
 
-def prefers_stream(header: str, stream: str) -> bool:
-    """Whether a stream is wanted more than a single JSON answer."""
-    single = max(quality(header, GRAPHQL_JSON), quality(header, LEGACY_JSON))
-    return quality(header, stream) > single
+def prefers_stream(accept: str, media_type: str) -> bool:
+    """Whether Accept prefers a stream of this media type to a single JSON response."""
+    single = max(quality(accept, GRAPHQL_JSON), quality(accept, LEGACY_JSON))
+    return quality(accept, media_type) > single
 
 
-def json_type(header: str) -> str:
-    """The media type of a single answer: the specification's where it is wanted at least as much as the legacy one."""
-    wanted = quality(header, GRAPHQL_JSON)
-    return GRAPHQL_JSON if wanted and wanted >= quality(header, LEGACY_JSON) else LEGACY_JSON
+def json_type(accept: str) -> str:
+    """The media type of a single JSON response: the specification's if Accept prefers it or weighs both the same."""
+    preferred = quality(accept, GRAPHQL_JSON)
+    return GRAPHQL_JSON if preferred and preferred >= quality(accept, LEGACY_JSON) else LEGACY_JSON
 
 
-def _split(header: str) -> list[str]:
-    """Split at commas that are outside quotes."""
-    parts, quoted = [""], False
-    for character in header:
-        quoted ^= character == '"'
-        if character == "," and not quoted:
+def preferred_encoding(accept_encoding: str, supported: Sequence[str]) -> str | None:
+    """The supported content coding with the highest quality, or None if `identity` is preferred or nothing matches.
+
+    Args:
+        accept_encoding: the header's value.
+        supported: in order of preference, for codings of the same quality.
+    """
+    qualities = {element.name: element.quality for element in header_elements(accept_encoding)}
+    wildcard = qualities.get("*", 0)
+    best = max(supported, key=lambda coding: qualities.get(coding, wildcard))
+    weight = qualities.get(best, wildcard)
+    return best if weight > 0 and weight >= qualities.get("identity", 0) else None
+
+
+def _parse_element(text: str) -> HeaderElement | None:
+    name, *parameters = (part.strip() for part in _split(text, ";"))
+    found = {}
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        found[key.strip().lower()] = value.strip().strip('"')
+    try:
+        weight = float(found.pop("q", "1"))
+    except ValueError:
+        return None
+    return HeaderElement(name.lower(), found, min(max(weight, 0), 1)) if name else None
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split at separators outside double quotes."""
+    parts, is_quoted = [""], False
+    for character in text:
+        is_quoted ^= character == '"'
+        if character == separator and not is_quoted:
             parts.append("")
         else:
             parts[-1] += character
-    return [part for part in parts if part.strip()]
-
-
-def _parse(text: str) -> MediaRange | None:
-    message = Message()
-    message["content-type"] = text.strip()
-    (name, _), *parameters = message.get_params() or [("", "")]
-    found = {key.lower(): value for key, value in parameters}
-    try:
-        wanted = float(found.pop("q", "1"))
-    except ValueError:
-        return None
-    return MediaRange(name.lower(), found, min(max(wanted, 0), 1)) if "/" in name else None
+    return parts

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
-from gql.http.byte_range import RangeNotSatisfiableError, wanted_coding, wanted_range
-from gql.http.compression import compress
+from gql.http.byte_range import RangeNotSatisfiableError, requested_range
+from gql.http.compression import SUPPORTED_ENCODINGS, compress
+from gql.http.negotiation import preferred_encoding
 from gql.http.problem_details import ANY_OTHER, documented
 from gql.middleware.authentication import caller_of
 from tasks.errors import JobNotFound
@@ -102,7 +103,11 @@ def create_router(service: JobService) -> APIRouter:
         if request.method == "HEAD":
             wished = replace(wished, part=None)
         # Parts are parts of the file as it is.
-        coding = wanted_coding(wished.accept_encoding) if chosen.is_text and wished.part is None else None
+        coding = (
+            preferred_encoding(wished.accept_encoding or "", SUPPORTED_ENCODINGS)
+            if chosen.is_text and wished.part is None
+            else None
+        )
         headers = _headers(job, chosen, coding)
         if headers["ETag"] in wished.if_none_match or wished.if_none_match.strip() == "*":
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -162,7 +167,7 @@ def _answer(file: ExportFile, wished: DownloadRequest, headers: dict[str, str]) 
     # A part of another file than the client has the beginning of would be of no use to it.
     if wished.if_range in {None, headers["ETag"]}:
         try:
-            part = wanted_range(wished.part, file.size)
+            part = requested_range(wished.part, file.size)
         except RangeNotSatisfiableError as error:
             told = {"Content-Range": f"bytes */{file.size}"}
             refusal = f"the file has {file.size} bytes"

@@ -1,4 +1,4 @@
-"""The Accept header."""
+"""Accept and Accept-Encoding."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from gql.http.negotiation import (
     EVENT_STREAM,
     GRAPHQL_JSON,
     LEGACY_JSON,
+    header_elements,
     json_type,
-    media_ranges,
+    preferred_encoding,
     prefers_stream,
     quality,
 )
 
 
 @pytest.mark.parametrize(
-    ("header", "chosen"),
+    ("header", "expected"),
     [
         ("", LEGACY_JSON),
         ("*/*", LEGACY_JSON),
@@ -32,12 +33,12 @@ from gql.http.negotiation import (
         ("application/graphql-response+json;q=0", LEGACY_JSON),
     ],
 )
-def test_the_media_type_of_a_single_answer(header: str, chosen: str) -> None:
-    assert json_type(header) == chosen
+def test_a_single_response_has_the_preferred_media_type(header: str, expected: str) -> None:
+    assert json_type(header) == expected
 
 
 @pytest.mark.parametrize(
-    ("header", "preferred"),
+    ("header", "expected"),
     [
         ("text/event-stream", True),
         ("text/event-stream, application/json;q=0.9", True),
@@ -46,21 +47,50 @@ def test_the_media_type_of_a_single_answer(header: str, chosen: str) -> None:
         ("*/*", False),
     ],
 )
-def test_a_stream_must_be_wanted_more_than_a_single_answer(header: str, preferred: bool) -> None:
-    assert prefers_stream(header, EVENT_STREAM) is preferred
+def test_a_stream_is_preferred_only_with_a_higher_quality(header: str, expected: bool) -> None:
+    assert prefers_stream(header, EVENT_STREAM) is expected
 
 
-def test_commas_in_quotes_do_not_separate() -> None:
-    first, second = media_ranges('multipart/mixed;boundary="a,b";subscriptionSpec=1.0, application/json')
-    assert first.parameters == {"boundary": "a,b", "subscriptionspec": "1.0"}
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", None),
+        ("identity", None),
+        ("br", None),
+        ("gzip", "gzip"),
+        ("zstd", "zstd"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip;q=1.0, zstd;q=0.5", "gzip"),
+        ("GZIP ; Q=0.5", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip;q=0, *", "zstd"),
+        ("zstd;q=0, *;q=0.1", "gzip"),
+        ("*;q=0", None),
+        ("identity;q=1, gzip;q=0.5", None),
+        ("gzip;q=0.5.5", None),
+        ("gzip;q=x, zstd", "zstd"),
+        (";;;,,,gzip", "gzip"),
+    ],
+)
+def test_the_supported_encoding_with_the_highest_quality_is_preferred(header: str, expected: str | None) -> None:
+    assert preferred_encoding(header, ("zstd", "gzip")) == expected
+
+
+def test_separators_inside_quotes_do_not_separate() -> None:
+    first, second = header_elements('multipart/mixed;boundary="a,b;c";subscriptionSpec=1.0, application/json')
+    assert first.parameters == {"boundary": "a,b;c", "subscriptionspec": "1.0"}
     assert second.name == "application/json"
 
 
 @pytest.mark.parametrize("header", ["application/json;q=x", ",,", ";", "json", "a/b;q=", '"'])
-def test_what_cannot_be_understood_is_not_wanted(header: str) -> None:
+def test_malformed_elements_are_ignored(header: str) -> None:
     assert quality(header, "application/json") == 0
 
 
 @given(st.text(max_size=200))
-def test_no_header_is_a_fault(header: str) -> None:
+def test_any_text_is_parsed_without_an_exception(header: str) -> None:
     assert json_type(header) in {LEGACY_JSON, GRAPHQL_JSON}
+
+
+def test_an_extended_parameter_is_not_a_quality() -> None:
+    assert json_type("application/graphql-response+json;q*=utf-8''0") == GRAPHQL_JSON
