@@ -1,1 +1,1 @@
-"""Load tests: clients of the running system, over the network only."""
+"""Load tests. They reach the system over the network only and import nothing else of this project."""

@@ -1,4 +1,4 @@
-"""One command for the usual runs: `python -m loadtest light`. It becomes Locust with the options that this takes."""
+"""`python -m loadtest SCENARIO`: starts Locust with the options that a scenario needs."""
 
 from __future__ import annotations
 
@@ -15,48 +15,52 @@ REPORTS = Path(".cache/loadtest")
 
 
 def main() -> None:
-    """Replace this process by Locust, so that signals and exit code are Locust's own."""
+    """Replace this process by Locust, which then handles signals and sets the exit code."""
     options = _parser().parse_args()
     if options.scenario is None and not options.web:
-        _parser().error(f"name a scenario ({', '.join(definitions.NAMES)}), or --web")
-    command = [sys.executable, "-m", "locust", *arguments(options)]
-    # Locust imports the locustfile's neighbours from the folder that it is started in.
+        _parser().error(f"a scenario ({', '.join(definitions.NAMES)}) or --web is required")
+    command = [sys.executable, "-m", "locust", *locust_arguments(options)]
+    # Locust adds its working directory to the import path, so that the locustfile can import this package.
     os.chdir(ROOT)
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell
 
 
-def arguments(options: argparse.Namespace) -> list[str]:
-    """What Locust is told."""
-    found = ["--locustfile", str(Path(__file__).with_name("locustfile.py")), "--host", options.host]
-    found += ["--huge"] if options.huge else []
-    found += ["--users", str(options.users)] if options.users else []
-    found += ["--run-time", options.run_time] if options.run_time else []
-    found += ["--processes", str(options.processes)] if options.processes else []
+def locust_arguments(options: argparse.Namespace) -> list[str]:
+    """Locust's command line for the parsed options."""
+    arguments = ["--locustfile", str(Path(__file__).with_name("locustfile.py")), "--host", options.host]
+    arguments += ["--huge"] if options.huge else []
+    arguments += ["--users", str(options.users)] if options.users else []
+    arguments += ["--run-time", options.run_time] if options.run_time else []
+    arguments += ["--processes", str(options.processes)] if options.processes else []
     if options.web:
-        return [*found, "--class-picker", "--web-port", str(options.web_port)]
+        return [*arguments, "--class-picker", "--web-port", str(options.web_port)]
     folder = options.report.absolute() if options.report else ROOT / REPORTS / options.scenario
-    found += ["--scenario", options.scenario, "--headless", "--only-summary", "--loglevel", "WARNING"]
-    return [*found, "--html", str(folder / "report.html"), "--csv", str(folder / "run")]
+    arguments += ["--scenario", options.scenario, "--headless", "--only-summary", "--loglevel", "WARNING"]
+    return [*arguments, "--html", str(folder / "report.html"), "--csv", str(folder / "run")]
 
 
 def _parser() -> argparse.ArgumentParser:
-    says = "\n".join(f"  {scenario.name:<8}{scenario.says}" for scenario in definitions.STAGED.values())
-    says += f"\n  {definitions.STEP:<8}ever more users until p95 submit-to-final > {OBJECTIVE_MS} ms: the capacity"
+    listing = "\n".join(f"  {scenario.name:<8}{scenario.description}" for scenario in definitions.STAGED.values())
+    listing += f"\n  {definitions.STEP:<8}add users step by step until p95 submit to final > {OBJECTIVE_MS} ms; "
+    listing += "prints the capacity"
     parser = argparse.ArgumentParser(
         "python -m loadtest",
-        description="Load the system as people do. Exit code 0: all held; 1: something did not.",
-        epilog=f"scenarios:\n{says}",
+        description="Run simulated users against a running system. "
+        "Exit code 0: all criteria passed; 1: at least one failed.",
+        epilog=f"scenarios:\n{listing}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("scenario", nargs="?", choices=definitions.NAMES)
-    parser.add_argument("--host", default="http://127.0.0.1:8000", help="where the API is (%(default)s)")
-    parser.add_argument("--huge", action="store_true", help="a few jobs of 100,000 to 1,000,000 primes as well")
-    parser.add_argument("--users", type=int, help="another peak; of step: where it ends at the latest")
-    parser.add_argument("--run-time", metavar="TIME", help="another length in all, as 90s or 10m")
-    parser.add_argument("--processes", type=int, help="processes that make the load (1); for more than a core's worth")
-    parser.add_argument("--report", type=Path, metavar="DIR", help=f"for HTML and CSV ({REPORTS}/SCENARIO)")
-    parser.add_argument("--web", action="store_true", help="the web UI, where scenarios can be chosen")
-    parser.add_argument("--web-port", type=int, default=8089, help="its port (%(default)s)")
+    parser.add_argument("--host", default="http://127.0.0.1:8000", help="URL of the API (%(default)s)")
+    parser.add_argument("--huge", action="store_true", help="include a few jobs of 100,000 to 1,000,000 primes")
+    parser.add_argument("--users", type=int, help="peak number of users; for step: number of users to stop at")
+    parser.add_argument("--run-time", metavar="TIME", help="total duration, such as 90s or 10m")
+    parser.add_argument("--processes", type=int, help="number of Locust processes (1); one process uses one core")
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help=f"folder for HTML and CSV reports ({REPORTS}/SCENARIO)"
+    )
+    parser.add_argument("--web", action="store_true", help="start Locust's web UI, which can select a scenario")
+    parser.add_argument("--web-port", type=int, default=8089, help="port of the web UI (%(default)s)")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""How many primes people ask for: four sizes, each as often as its weight says."""
+"""Job sizes of simulated users: four classes with a weight each."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from random import Random
 
-# Half of all jobs start elsewhere than at 2, so that not every result is a prefix of the same sequence.
-LARGEST_START = 1_000_000
+# Half of all jobs do not start at 2, so that not every result is a prefix of the same sequence.
+MAX_START = 1_000_000
 
-# Above all primes of a job of the largest size: 1,078,498 primes lie below it.
-KNOWN_BOUND = 1_100_000
-KNOWN_BOUND_WITH_HUGE = 16_900_000
+# No job returns a prime above these. With huge jobs the largest possible one is the 1,078,498th prime.
+MAX_PRIME = 1_100_000
+MAX_PRIME_WITH_HUGE = 16_900_000
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A range of counts under one name, which is the label of its latency."""
+    """A range of counts. Its name labels the measured latency."""
 
     name: str
-    least: int
-    most: int
+    min_count: int
+    max_count: int
     weight: int
 
-    def count(self, random: Random) -> int:
-        """Any in the range."""
-        return random.randint(self.least, self.most)
+    def random_count(self, random: Random) -> int:
+        """A uniformly distributed count in the range."""
+        return random.randint(self.min_count, self.max_count)
 
 
 SMALL = Size("small", 10, 50, weight=60)
@@ -35,15 +35,15 @@ MEDIUM = Size("medium", 100, 500, weight=30)
 LARGE = Size("large", 1_000, 5_000, weight=10)
 HUGE = Size("huge", 100_000, 1_000_000, weight=2)
 
-USUAL = (SMALL, MEDIUM, LARGE)
+DEFAULT = (SMALL, MEDIUM, LARGE)
 
 
-def choose(random: Random, *, huge: bool) -> Size:
-    """A size; huge ones only where they are wanted."""
-    sizes = (*USUAL, HUGE) if huge else USUAL
+def choose(random: Random, *, include_huge: bool) -> Size:
+    """A random size, by weight."""
+    sizes = (*DEFAULT, HUGE) if include_huge else DEFAULT
     return random.choices(sizes, [size.weight for size in sizes])[0]
 
 
-def start(random: Random) -> int:
-    """Where the primes begin: at 2, or anywhere up to a million."""
-    return 2 if random.random() < 0.5 else random.randint(2, LARGEST_START)  # noqa: PLR2004 - half of them
+def random_start(random: Random) -> int:
+    """2 for half of the jobs, otherwise uniformly distributed up to MAX_START."""
+    return 2 if random.random() < 0.5 else random.randint(2, MAX_START)  # noqa: PLR2004 - half of the jobs

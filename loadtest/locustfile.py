@@ -1,10 +1,10 @@
-"""What Locust loads: people, shapes, and what happens at the beginning and the end of a run.
+"""The locustfile: users, load shapes, and the hooks at the start and the end of a run.
 
-    locust -f loadtest/locustfile.py                        the web UI, as one knows it
+    locust -f loadtest/locustfile.py                        the web UI with users and shapes to select
     locust -f loadtest/locustfile.py --scenario medium ...  a named scenario; with --headless it ends with a verdict
-    locust -f loadtest/locustfile.py --master | --worker    the same over many machines
+    locust -f loadtest/locustfile.py --master | --worker    distributed over several machines
 
-`python -m loadtest` gives these options for the usual cases.
+`python -m loadtest` sets these options for common runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest.report import statistics, verdict
 from loadtest.scenarios import definitions
-from loadtest.scenarios.shapes import Light, Medium, Shape, Soak, Spike, StepUntilBroken, Stress
+from loadtest.scenarios.shapes import Light, Medium, Shape, Soak, Spike, StepUntilFailure, Stress
+from loadtest.scenarios.step_load import format_steps
 from loadtest.telemetry import Telemetry, exporting_reader
 from loadtest.users.graphql_users import GraphqlOverEventStream, GraphqlOverWebSocket
 from loadtest.users.rest_users import RestUser
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
 
-# Locust finds what it can offer by looking at this module's names.
+# Locust finds users and shapes by the names in this module.
 __all__ = [
     "GraphqlOverEventStream",
     "GraphqlOverWebSocket",
@@ -40,45 +41,45 @@ __all__ = [
     "RestUser",
     "Soak",
     "Spike",
-    "StepUntilBroken",
+    "StepUntilFailure",
     "Stress",
 ]
 
 DEFAULT_HOST = "http://127.0.0.1:8000"
 
-# Users who are asked to leave first see their job's end; those that wait for one that does not come notice within it.
+# Seconds that users may take to finish their current job; long enough to detect a lost final event.
 STOP_SECONDS = 30
 
 PROGRESS_SECONDS = 15
 
 
 def add_options(parser: LocustArgumentParser, **_: object) -> None:
-    """Options of our own; the master passes them on to its workers."""
+    """Add our options. Locust's master passes them on to its workers."""
     parser.add_argument(
         "--scenario",
         choices=("", *definitions.NAMES),
         default="",
         include_in_web_ui=False,
         env_var="LOADTEST_SCENARIO",
-        help="A named scenario of the prime generator; --users and --run-time give it another peak and length",
+        help="Named scenario of the prime generator; --users and --run-time override its peak and duration",
     )
     parser.add_argument(
         "--huge",
         action="store_true",
         env_var="LOADTEST_HUGE",
-        help="A few jobs of 100,000 to 1,000,000 primes as well",
+        help="Include a few jobs of 100,000 to 1,000,000 primes",
     )
     parser.add_argument(
         "--keys",
         default="",
         include_in_web_ui=False,
         env_var="LOADTEST_KEYS",
-        help="Keys of the API, with commas between them, that people have in turn; better told by the variable",
+        help="Comma-separated API keys that users take in turn; prefer the variable, which hides them from ps",
     )
 
 
-def begin(environment: Environment, **_: object) -> None:
-    """Choose the shape, and start telemetry: Locust has made its processes by now."""
+def on_init(environment: Environment, **_: object) -> None:
+    """Select the shape and start telemetry. Locust has forked its processes by now."""
     options = environment.parsed_options
     if options is None:
         return
@@ -91,24 +92,24 @@ def begin(environment: Environment, **_: object) -> None:
             shape.configure(options.num_users, options.run_time)
             shape.runner = environment.runner
             environment.shape_class = shape
-            # The run ends when the shape does; Locust would set up an alarm of its own, after it.
+            # The shape ends the run; otherwise Locust would also start a timer of its own.
             options.run_time = None
     if not isinstance(environment.runner, MasterRunner):
         telemetry = Telemetry(exporting_reader(), lambda: _user_count(environment), lambda: _scenario(environment))
-        hooks.request.add_listener(telemetry.request)
+        hooks.request.add_listener(telemetry.record_request)
         hooks.quitting.add_listener(lambda **_: telemetry.shutdown())
     if options.headless and options.scenario:
-        # One summary is enough; the reports have the rest.
+        # Our summary replaces Locust's; the reports have the details.
         logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
-        hooks.quitting.add_listener(judge)
-        # Locust sets up its own handler after a shape has ended; until then SIGTERM would leave no summary.
+        hooks.quitting.add_listener(on_quitting)
+        # Locust installs its own handler only after a shape has ended; before, SIGTERM would skip the summary.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        # A greenlet, as Locust has patched threads.
-        Thread(target=_tell_progress, args=(environment,), daemon=True).start()
+        # A greenlet, because Locust has patched threads.
+        Thread(target=_print_progress, args=(environment,), daemon=True).start()
 
 
-def prepare(environment: Environment, **_: object) -> None:
-    """A run begins: say which to the workers, and find the primes that users compare with."""
+def on_test_start(environment: Environment, **_: object) -> None:
+    """Pass the scenario's name to the workers, and compute the expected primes."""
     options = environment.parsed_options
     if options is None:
         return
@@ -116,31 +117,32 @@ def prepare(environment: Environment, **_: object) -> None:
         shape = environment.shape_class
         options.scenario = shape.name if isinstance(shape, Shape) else ""
     if not isinstance(environment.runner, MasterRunner):
-        SimulatedUser.learn(huge=options.huge)
+        SimulatedUser.build_prime_table(include_huge=options.huge)
 
 
-def judge(environment: Environment, **_: object) -> None:
-    """Print the summary and decide the exit code."""
+def on_quitting(environment: Environment, **_: object) -> None:
+    """Print the summary and set the exit code."""
     shape = environment.shape_class
     if not isinstance(shape, Shape) or isinstance(environment.runner, WorkerRunner):
         return
-    entries = statistics.entries_of(environment.stats)
-    step_load = shape.step_load if isinstance(shape, StepUntilBroken) else None
-    criteria = verdict.judge(entries, shape.bounds, step_load, to_the_end=shape.is_over)
-    parts = [verdict.table(shape.name, shape.measured_seconds, entries, criteria)]
-    parts += [verdict.steps_table(step_load)] if step_load else []
-    parts += ["\n".join(errors)] if (errors := statistics.errors_of(environment.stats)) else []
+    entries = statistics.read_entries(environment.stats)
+    step_load = shape.step_load if isinstance(shape, StepUntilFailure) else None
+    capacity_users = step_load.capacity_users if step_load else None
+    criteria = verdict.evaluate(entries, shape.thresholds, capacity_users, completed=shape.completed)
+    parts = [verdict.format_summary(shape.name, shape.measured_seconds, entries, criteria)]
+    parts += [format_steps(step_load)] if step_load else []
+    parts += ["\n".join(errors)] if (errors := statistics.format_errors(environment.stats)) else []
     text = "\n\n".join(parts)
     sys.stdout.write(f"\n{text}\n")
     sys.stdout.flush()
     options = environment.parsed_options
-    statistics.keep(text, options.html_file if options else None)
-    environment.process_exit_code = 0 if all(criterion.holds for criterion in criteria) else 1
+    statistics.save_summary(text, options.html_file if options else None)
+    environment.process_exit_code = 0 if all(criterion.passed for criterion in criteria) else 1
 
 
-def _tell_progress(environment: Environment) -> None:
-    """A line now and then, for who watches."""
-    if isinstance(environment.shape_class, StepUntilBroken) or isinstance(environment.runner, WorkerRunner):
+def _print_progress(environment: Environment) -> None:
+    """Print a line every PROGRESS_SECONDS. The step scenario prints its own."""
+    if isinstance(environment.shape_class, StepUntilFailure) or isinstance(environment.runner, WorkerRunner):
         return
     while environment.runner is not None:
         time.sleep(PROGRESS_SECONDS)
@@ -155,13 +157,13 @@ def _user_count(environment: Environment) -> int:
 
 
 def _scenario(environment: Environment) -> str:
-    """The name of the scenario that runs; `custom` where the numbers were given by hand."""
+    """The name of the running scenario; `custom` when users and rate were set by hand."""
     options = environment.parsed_options
     return (options.scenario if options else "") or "custom"
 
 
-# Locust gives its hooks no types.
+# Locust's events have no type annotations.
 _HOOKS: Any = locust.events
 _HOOKS.init_command_line_parser.add_listener(add_options)
-_HOOKS.init.add_listener(begin)
-_HOOKS.test_start.add_listener(prepare)
+_HOOKS.init.add_listener(on_init)
+_HOOKS.test_start.add_listener(on_test_start)

@@ -1,7 +1,7 @@
-"""What the load test tells of itself, as docs/observability.md has it, by the standard OTEL_* variables.
+"""Metrics of the load test, listed in docs/observability.md and configured by the standard OTEL_* variables.
 
-Each process has its own provider and instance id: `start` belongs after Locust's forks. While no endpoint is named in
-the environment, all of this does nothing.
+Each process has its own provider and instance id, so create `Telemetry` after Locust has forked. Without an OTLP
+endpoint in the environment nothing is exported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
-from loadtest.measurements import Kind
+from loadtest.measurements import Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,68 +30,68 @@ SECONDS = (
 )
 # fmt: on
 
-# As the other programs of the stack; the SDK's own minute is too long to watch a run of two.
+# Milliseconds between exports, as in the API and the workers. The SDK's default of a minute is too long for short runs.
 _INTERVAL_MS = 10_000
 
-# What the end of a run waits for a collector that does not answer.
+# Milliseconds that the end of a run waits for a collector that does not respond.
 _SHUTDOWN_MS = 5_000
 
 
 class Telemetry:
-    """The instruments of one process. Listens to Locust's request event, where everything passes."""
+    """The instruments of one process, fed by Locust's request event."""
 
     def __init__(self, reader: MetricReader | None, users: Callable[[], int], scenario: Callable[[], str]) -> None:
-        """Without a reader nothing is measured. Users and scenario are asked for at each export."""
+        """Without a reader nothing is measured. Users and scenario are read at each export."""
         self._provider = _provider(reader) if reader else None
         meter = (self._provider or NoOpMeterProvider()).get_meter("loadtest")
         self._requests = meter.create_histogram(
-            "loadtest.request.duration", "s", "One request", explicit_bucket_boundaries_advisory=SECONDS
+            "loadtest.request.duration", "s", "Duration of one request", explicit_bucket_boundaries_advisory=SECONDS
         )
         self._jobs = meter.create_histogram(
             "loadtest.job.duration",
             "s",
-            "Submit to final, as the client saw it",
+            "Submission to final state, measured by the client",
             explicit_bucket_boundaries_advisory=SECONDS,
         )
         self._lags = meter.create_histogram(
             "loadtest.event.lag",
             "s",
-            "Final state's finishedAt to its arrival",
+            "finishedAt of the final state to its arrival at the client",
             explicit_bucket_boundaries_advisory=SECONDS,
         )
-        self._violations = meter.create_counter("loadtest.violations", "{violation}", "Promises that were broken")
+        self._violations = meter.create_counter("loadtest.violations", "{violation}", "Correctness violations")
 
-        def running(_: CallbackOptions) -> Iterable[Observation]:
+        def observe_users(_: CallbackOptions) -> Iterable[Observation]:
             yield Observation(users(), {"loadtest.scenario": scenario()})
 
-        meter.create_observable_gauge("loadtest.users", [running], "{user}", "Users that run in this process")
+        meter.create_observable_gauge("loadtest.users", [observe_users], "{user}", "Running users of this process")
 
-    def request(
+    def record_request(
         self, request_type: str, name: str, response_time: float | None, exception: Exception | None = None, **_: object
     ) -> None:
-        """Take what Locust was told."""
+        """Record one request event of Locust."""
         seconds = (response_time or 0) / 1_000
         match request_type:
-            case Kind.JOB if exception is None:
+            case Measurement.JOB if exception is None:
                 self._jobs.record(seconds, {"loadtest.size": name})
-            case Kind.LAG:
+            case Measurement.LAG:
                 self._lags.record(seconds)
-            case Kind.VIOLATION:
+            case Measurement.VIOLATION:
                 self._violations.add(1, {"loadtest.violation": name})
-            case Kind.JOB:
+            case Measurement.JOB:
                 pass
             case _:
                 outcome = "failed" if exception else "ok"
                 self._requests.record(seconds, {"loadtest.request": name, "loadtest.outcome": outcome})
 
     def shutdown(self) -> None:
-        """Send what has gathered, and stop."""
+        """Export pending measurements and stop."""
         if self._provider is not None:
             self._provider.shutdown(_SHUTDOWN_MS)
 
 
 def exporting_reader() -> MetricReader | None:
-    """A reader that exports by OTLP over HTTP from a thread; None when no endpoint is named in the environment."""
+    """A reader that exports by OTLP over HTTP from a thread; None without an endpoint in the environment."""
     if not (os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")):
         return None
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415

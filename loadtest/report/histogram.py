@@ -1,4 +1,4 @@
-"""Counts by response time, as Locust keeps them: {milliseconds, rounded to two digits above 100: how many}."""
+"""Response time histograms as Locust keeps them: {milliseconds: count}, above 100 ms rounded to two digits."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-def merged(histograms: Iterable[Mapping[int, int]]) -> Counter[int]:
-    """All of them together."""
+def merge(histograms: Iterable[Mapping[int, int]]) -> Counter[int]:
+    """The sum of several histograms."""
     total: Counter[int] = Counter()
     for histogram in histograms:
         total.update(histogram)
     return total
 
 
-def since(now: Mapping[int, int], before: Mapping[int, int]) -> Counter[int]:
-    """What was counted after a moment."""
+def difference(now: Mapping[int, int], before: Mapping[int, int]) -> Counter[int]:
+    """The counts that were added between two snapshots."""
     return Counter(now) - Counter(before)
 
 
 def percentile(histogram: Mapping[int, int], share: float) -> int | None:
-    """The least time within which this share of all was done; None where nothing was."""
-    wanted = ceil(share * sum(histogram.values()))
+    """The nearest-rank percentile, such as 0.95; None for an empty histogram."""
+    remaining = ceil(share * sum(histogram.values()))
     for milliseconds in sorted(histogram):
-        wanted -= histogram[milliseconds]
-        if wanted <= 0 and histogram[milliseconds]:
+        remaining -= histogram[milliseconds]
+        if remaining <= 0 and histogram[milliseconds]:
             return milliseconds
     return None

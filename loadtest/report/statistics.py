@@ -1,4 +1,4 @@
-"""From Locust's statistics to the verdict: what is printed at the end, kept beside the reports, and the exit code."""
+"""Reads Locust's statistics, and stores the summary next to Locust's reports."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ if TYPE_CHECKING:
     from locust.stats import RequestStats
 
 
-def entries_of(stats: RequestStats) -> list[Entry]:
-    """A copy of what Locust has counted, over all processes if it is asked on the master."""
+def read_entries(stats: RequestStats) -> list[Entry]:
+    """A copy of Locust's statistics; on the master, those of all worker processes."""
     return [
         Entry(
-            kind=entry.method,
+            request_type=entry.method,
             name=entry.name,
             count=entry.num_requests,
             failures=entry.num_failures,
             histogram_ms=dict(entry.response_times),
-            longest_ms=entry.max_response_time,
+            max_ms=entry.max_response_time,
         )
         for entry in stats.entries.values()
     ]
 
 
-def errors_of(stats: RequestStats) -> list[str]:
-    """What failed how often, most often first."""
-    found = sorted(stats.errors.values(), key=lambda error: -error.occurrences)
-    return [f"{error.occurrences:>8} x {error.method} {error.name}: {error.error}" for error in found]
+def format_errors(stats: RequestStats) -> list[str]:
+    """One line for each kind of failure, the most frequent first."""
+    errors = sorted(stats.errors.values(), key=lambda error: -error.occurrences)
+    return [f"{error.occurrences:>8} x {error.method} {error.name}: {error.error}" for error in errors]
 
 
-def keep(text: str, html_file: str | None) -> None:
-    """Beside the HTML report, if there is one."""
+def save_summary(text: str, html_file: str | None) -> None:
+    """Write summary.txt into the folder of the HTML report, if there is one."""
     if html_file:
         folder = Path(html_file).parent
         folder.mkdir(parents=True, exist_ok=True)

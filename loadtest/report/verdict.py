@@ -1,4 +1,4 @@
-"""Whether a run passed, and the one table that shows it. Pure: knows figures, not Locust."""
+"""The criteria that a run must meet, and the summary table. Works on plain figures and does not import Locust."""
 
 from __future__ import annotations
 
@@ -7,119 +7,109 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadtest.job_sizes import HUGE
-from loadtest.measurements import Kind
-from loadtest.report.histogram import merged, percentile
-from loadtest.users.final_events import Violation
+from loadtest.measurements import Measurement, Violation
+from loadtest.report.histogram import merge, percentile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from loadtest.scenarios.step_load import StepLoad
 
-
-KINDS = frozenset(Kind)
+_MEASUREMENTS = frozenset(Measurement)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of Locust's statistics."""
 
-    kind: str
+    request_type: str
     name: str
     count: int
     failures: int
     histogram_ms: Mapping[int, int]
-    longest_ms: float
+    max_ms: float
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One thing that must hold, and what was seen."""
+    """One requirement and the measured value."""
 
     name: str
-    seen: str
-    wanted: str
-    holds: bool
+    measured: str
+    required: str
+    passed: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a scenario asks for beyond that nothing is lost, repeated or wrong. None: not judged."""
+class Thresholds:
+    """A scenario's limits in addition to "no violations". None: not checked."""
 
     p95_ms: int | None
-    failures: int | None = 0
+    max_failures: int | None = 0
 
 
-def judge(
-    entries: Sequence[Entry], bounds: Bounds, step_load: StepLoad | None = None, *, to_the_end: bool = True
+def evaluate(
+    entries: Sequence[Entry], thresholds: Thresholds, capacity_users: int | None = None, *, completed: bool = True
 ) -> list[Criterion]:
-    """All that must hold for the run to pass; one that was interrupted does not."""
-    found = [] if to_the_end else [Criterion("run to its end", "no", "yes", holds=False)]
-    if bounds.failures is not None:
-        failures = sum(entry.failures for entry in entries if entry.kind != Kind.VIOLATION)
-        found.append(Criterion("failures", str(failures), f"<= {bounds.failures}", failures <= bounds.failures))
+    """All criteria of a run.
+
+    Args:
+        entries: the statistics of the run.
+        thresholds: the scenario's limits.
+        capacity_users: the measured capacity; None when the scenario does not measure one.
+        completed: False for a run that was interrupted, which fails.
+    """
+    criteria = [] if completed else [Criterion("run completed", "no", "yes", passed=False)]
+    if thresholds.max_failures is not None:
+        failures = sum(entry.failures for entry in entries if entry.request_type != Measurement.VIOLATION)
+        limit = thresholds.max_failures
+        criteria.append(Criterion("failures", str(failures), f"<= {limit}", failures <= limit))
     violations: Counter[str] = Counter()
     for entry in entries:
-        if entry.kind == Kind.VIOLATION:
+        if entry.request_type == Measurement.VIOLATION:
             violations[entry.name] += entry.count
-    found += [Criterion(kind, str(violations[kind]), "0", violations[kind] == 0) for kind in Violation]
-    jobs = jobs_ms(entries)
-    # A run in which no job came to its end has shown nothing.
-    found.append(Criterion("jobs done", str(jobs.total()), "> 0", jobs.total() > 0))
-    if bounds.p95_ms is not None:
+    criteria += [Criterion(name, str(violations[name]), "0", violations[name] == 0) for name in Violation]
+    jobs = job_histogram(entries)
+    # A run without a finished job has measured nothing.
+    criteria.append(Criterion("jobs completed", str(jobs.total()), "> 0", jobs.total() > 0))
+    if thresholds.p95_ms is not None:
         p95 = percentile(jobs, 0.95)
-        holds = p95 is not None and p95 <= bounds.p95_ms
-        found.append(Criterion("p95 submit to final", f"{_ms(p95)} ms", f"<= {bounds.p95_ms} ms", holds))
-    if step_load is not None:
-        users = step_load.capacity.users if step_load.capacity else 0
-        found.append(Criterion("capacity", f"{users} users", "> 0 users", users > 0))
-    return found
+        passed = p95 is not None and p95 <= thresholds.p95_ms
+        criteria.append(Criterion("p95 submit to final", f"{format_ms(p95)} ms", f"<= {thresholds.p95_ms} ms", passed))
+    if capacity_users is not None:
+        criteria.append(Criterion("capacity", f"{capacity_users} users", "> 0 users", capacity_users > 0))
+    return criteria
 
 
-def jobs_ms(entries: Iterable[Entry]) -> Counter[int]:
-    """Submit-to-final of all jobs but huge ones, whose time is theirs by right."""
-    return merged(entry.histogram_ms for entry in entries if entry.kind == Kind.JOB and entry.name != HUGE.name)
+def job_histogram(entries: Iterable[Entry]) -> Counter[int]:
+    """Time from submission to the final state, of all jobs except huge ones, which take long by design."""
+    return merge(
+        entry.histogram_ms for entry in entries if entry.request_type == Measurement.JOB and entry.name != HUGE.name
+    )
 
 
-def table(title: str, seconds: float, entries: Sequence[Entry], criteria: Sequence[Criterion]) -> str:
-    """The summary that is printed at the end, and kept beside the reports."""
+def format_summary(title: str, seconds: float, entries: Sequence[Entry], criteria: Sequence[Criterion]) -> str:
+    """The summary that is printed at the end and saved as summary.txt."""
     lines = [f"{'':<36}{'count':>9}{'failed':>8}{'/s':>8}{'p50':>8}{'p95':>8}{'p99':>8}{'max':>8}  ms"]
-    named = [(entry.kind in KINDS, _shown(entry), entry) for entry in entries]
+    named = [(entry.request_type in _MEASUREMENTS, _label(entry), entry) for entry in entries]
     for _, name, entry in sorted(named, key=lambda row: row[:2]):
         rate = entry.count / seconds if seconds else 0.0
-        times = "".join(f"{_ms(percentile(entry.histogram_ms, share)):>8}" for share in (0.5, 0.95, 0.99))
-        lines.append(f"{name:<36}{entry.count:>9}{entry.failures:>8}{rate:>8.1f}{times}{entry.longest_ms:>8.0f}")
-    jobs = jobs_ms(entries).total()
+        times = "".join(f"{format_ms(percentile(entry.histogram_ms, share)):>8}" for share in (0.5, 0.95, 0.99))
+        lines.append(f"{name:<36}{entry.count:>9}{entry.failures:>8}{rate:>8.1f}{times}{entry.max_ms:>8.0f}")
+    jobs = job_histogram(entries).total()
     lines.append("")
     for criterion in criteria:
-        mark = "ok    " if criterion.holds else "BROKEN"
-        lines.append(f"{mark}  {criterion.name:<22}{criterion.seen:>12}   wanted {criterion.wanted}")
-    result = "passed" if all(criterion.holds for criterion in criteria) else "FAILED"
+        result = "PASS" if criterion.passed else "FAIL"
+        lines.append(f"{result}  {criterion.name:<22}{criterion.measured:>12}   required {criterion.required}")
+    result = "PASSED" if all(criterion.passed for criterion in criteria) else "FAILED"
     rate = jobs / seconds if seconds else 0.0
-    head = f"{title}: {result} - {jobs} jobs in {seconds:.0f} s, {rate:.1f} a second"
+    head = f"{title}: {result} - {jobs} jobs in {seconds:.0f} s, {rate:.1f} jobs/s"
     return "\n".join((head, "", *lines))
 
 
-def steps_table(step_load: StepLoad) -> str:
-    """The steps of a climb, and the capacity in one sentence."""
-    lines = [f"{'users':>8}{'jobs/s':>10}{'p95 ms':>10}{'failures':>10}"]
-    lines += [
-        f"{step.users:>8}{step.jobs_per_second:>10.1f}{_ms(step.p95_ms):>10}{step.failures:>10}"
-        + ("" if step.held else "   broken")
-        for step in step_load.steps
-    ]
-    best = step_load.capacity
-    if best is None:
-        lines.append("Capacity: none, the first step did not hold")
-    else:
-        more = "" if any(not step.held for step in step_load.steps) else " or more: the objective did not break"
-        lines.append(f"Capacity: {best.users} users, {best.jobs_per_second:.1f} jobs/s at p95 {best.p95_ms} ms{more}")
-    return "\n".join(lines)
-
-
-def _shown(entry: Entry) -> str:
-    return f"{entry.kind} {entry.name}" if entry.kind in KINDS else entry.name
-
-
-def _ms(milliseconds: int | None) -> str:
+def format_ms(milliseconds: int | None) -> str:
+    """A number for a table; a dash when nothing was measured."""
     return "-" if milliseconds is None else str(milliseconds)
+
+
+def _label(entry: Entry) -> str:
+    return f"{entry.request_type} {entry.name}" if entry.request_type in _MEASUREMENTS else entry.name

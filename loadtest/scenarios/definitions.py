@@ -1,4 +1,4 @@
-"""The named scenarios: how many people come when, and what must hold for the run to pass."""
+"""The named scenarios: how many users run when, and the p95 limit of each."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """So many users for so long; the rate is how many come, or go, a second."""
+    """A number of users for a duration. `spawn_rate` users per second start or stop until the number is reached."""
 
     seconds: float
     users: int
-    rate: float
+    spawn_rate: float
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Stages one after the other. Failures and violations fail every scenario; the bound is its own."""
+    """Consecutive stages. Any failure or violation fails every scenario; the p95 limit is per scenario."""
 
     name: str
-    says: str
+    description: str
     stages: tuple[Stage, ...]
-    # Of submit-to-final, over the jobs of all sizes but huge.
+    # Limit for submit to final, over jobs of all sizes except huge.
     p95_ms: int
 
     @property
-    def peak(self) -> int:
-        """Most users at a time."""
+    def peak_users(self) -> int:
+        """The largest number of concurrent users."""
         return max(stage.users for stage in self.stages)
 
     @property
     def seconds(self) -> float:
-        """From the first user to the end."""
+        """The total duration."""
         return sum(stage.seconds for stage in self.stages)
 
-    def at(self, elapsed: float) -> Stage | None:
-        """The stage at a moment; None when it is over."""
+    def stage_at(self, elapsed: float) -> Stage | None:
+        """The stage after this many seconds; None after the last one."""
         for stage in self.stages:
             if elapsed < stage.seconds:
                 return stage
@@ -43,11 +43,11 @@ class Scenario:
         return None
 
     def scaled(self, users: int | None, seconds: float | None) -> Scenario:
-        """The same shape with another peak, another length, or both."""
-        width = users / self.peak if users else 1
-        length = seconds / self.seconds if seconds else 1
+        """The same shape with another peak, another duration, or both."""
+        user_factor = users / self.peak_users if users else 1
+        time_factor = seconds / self.seconds if seconds else 1
         stages = tuple(
-            replace(stage, seconds=stage.seconds * length, users=max(1, round(stage.users * width)))
+            replace(stage, seconds=stage.seconds * time_factor, users=max(1, round(stage.users * user_factor)))
             for stage in self.stages
         )
         return replace(self, stages=stages)
@@ -61,12 +61,12 @@ STRESS = Scenario("stress", "100 users for 5 minutes", (Stage(5 * MINUTE, 100, 1
 SOAK = Scenario("soak", "20 users for 30 minutes", (Stage(30 * MINUTE, 20, 2),), p95_ms=250)
 SPIKE = Scenario(
     "spike",
-    "10 users, of a sudden 100, and 10 again",
+    "10 users, a spike to 100 for 30 seconds, then 10 users",
     (Stage(MINUTE, 10, 5), Stage(MINUTE / 2, 100, 50), Stage(MINUTE, 10, 50)),
     p95_ms=1_000,
 )
 STAGED = {scenario.name: scenario for scenario in (LIGHT, MEDIUM, STRESS, SOAK, SPIKE)}
 
-# Raises its users itself: see `loadtest.scenarios.step_load`.
+# Not staged: `loadtest.scenarios.step_load` decides after each step.
 STEP = "step"
 NAMES = (*STAGED, STEP)

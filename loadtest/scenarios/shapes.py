@@ -1,6 +1,6 @@
-"""The scenarios as Locust's load shapes: `--scenario` chooses one, and so does the class picker of the web UI.
+"""The scenarios as Locust load shapes, selected by `--scenario` or by the class picker of the web UI.
 
-At its end a shape lets all users finish what they are at, and worker processes report it, before the run is judged.
+At the end of a shape, users finish their current job and worker processes report it before the run is evaluated.
 """
 
 from __future__ import annotations
@@ -11,147 +11,147 @@ from typing import TYPE_CHECKING, ClassVar
 from locust import LoadTestShape
 from locust.runners import MasterRunner
 
-from loadtest.report.statistics import entries_of
-from loadtest.report.verdict import Bounds, jobs_ms
+from loadtest.report.statistics import read_entries
+from loadtest.report.verdict import Thresholds, job_histogram
 from loadtest.scenarios import definitions
 from loadtest.scenarios.step_load import OBJECTIVE_MS, SPAWN_RATE, Counts, StepLoad
 
 if TYPE_CHECKING:
     from loadtest.scenarios.definitions import Scenario
 
-# Worker processes report every three seconds.
-REPORTED_SECONDS = 4
+# Locust's worker processes report to the master every three seconds.
+WORKER_REPORT_SECONDS = 4
 
-# All at once; Locust warns of more.
-_LEAVING_RATE = 100.0
+# Users per second that stop at the end: practically all at once. Locust warns about higher rates.
+_STOP_RATE = 100.0
 
 
 class Shape(LoadTestShape):
-    """Rise and fall are the subclasses'; the orderly end is here."""
+    """The orderly end of a run. Subclasses decide how many users run before that."""
 
     abstract = True
 
-    # Without this Locust says that --users and --run-time have no effect.
+    # Otherwise Locust warns that --users and --run-time have no effect.
     use_common_options = True
 
     name: ClassVar[str]
-    bounds: ClassVar[Bounds]
+    thresholds: ClassVar[Thresholds]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Locust's own has no annotations
         self._users: int | None = None
         self._seconds: float | None = None
-        self._left_at: float | None = None
-        # Whether it came to its end, and was not interrupted.
-        self.is_over = False
-        # From the first user to the moment when all were asked to leave.
+        self._all_stopped_at: float | None = None
+        # False while the run is in progress, and when it was interrupted.
+        self.completed = False
+        # From the first user until all users are asked to stop.
         self.measured_seconds = 0.0
 
     def configure(self, users: int | None, seconds: float | None) -> None:
-        """Another peak or length than the scenario's own."""
+        """Override the scenario's peak number of users or its duration."""
         self._users, self._seconds = users, seconds
 
     def reset_time(self) -> None:
-        """A new run begins."""
+        """Prepare for a new run. Locust calls it at the start."""
         self.start_time = time.perf_counter()
-        self.is_over, self._left_at, self.measured_seconds = False, None, 0.0
+        self.completed, self._all_stopped_at, self.measured_seconds = False, None, 0.0
 
-    def wanted(self, elapsed: float) -> tuple[int, float] | None:
-        """Users and rate at a moment; None when it is over."""
+    def target(self, elapsed: float) -> tuple[int, float] | None:
+        """Number of users and spawn rate after this many seconds; None when the scenario is over."""
         raise NotImplementedError
 
     def tick(self) -> tuple[int, float] | None:
-        """Asked by Locust every second."""
-        if not self.is_over:
+        """Number of users and spawn rate. Locust calls it every second until it returns None."""
+        if not self.completed:
             elapsed = time.perf_counter() - self.start_time
-            if (wanted := self.wanted(elapsed)) is not None:
+            if (target := self.target(elapsed)) is not None:
                 self.measured_seconds = elapsed
-                return wanted
-            self.is_over = True
+                return target
+            self.completed = True
         if self.runner is not None and self.runner.user_count:
-            return 0, _LEAVING_RATE
-        self._left_at = self._left_at or time.perf_counter()
-        to_report = REPORTED_SECONDS if isinstance(self.runner, MasterRunner) else 0
-        return None if time.perf_counter() - self._left_at >= to_report else (0, _LEAVING_RATE)
+            return 0, _STOP_RATE
+        self._all_stopped_at = self._all_stopped_at or time.perf_counter()
+        report_seconds = WORKER_REPORT_SECONDS if isinstance(self.runner, MasterRunner) else 0
+        return None if time.perf_counter() - self._all_stopped_at >= report_seconds else (0, _STOP_RATE)
 
 
-class Staged(Shape):
-    """A scenario that knows beforehand how many users it will have."""
+class StagedShape(Shape):
+    """A scenario whose numbers of users are known beforehand."""
 
     abstract = True
     scenario: ClassVar[Scenario]
 
-    def wanted(self, elapsed: float) -> tuple[int, float] | None:
-        """As the stage of this moment says."""
-        stage = self.scenario.scaled(self._users, self._seconds).at(elapsed)
-        return None if stage is None else (stage.users, stage.rate)
+    def target(self, elapsed: float) -> tuple[int, float] | None:
+        """Users and spawn rate of the current stage."""
+        stage = self.scenario.scaled(self._users, self._seconds).stage_at(elapsed)
+        return None if stage is None else (stage.users, stage.spawn_rate)
 
 
-class Light(Staged):
+class Light(StagedShape):
     """10 users for 2 minutes."""
 
     scenario = definitions.LIGHT
 
 
-class Medium(Staged):
+class Medium(StagedShape):
     """50 users for 5 minutes."""
 
     scenario = definitions.MEDIUM
 
 
-class Stress(Staged):
+class Stress(StagedShape):
     """100 users for 5 minutes."""
 
     scenario = definitions.STRESS
 
 
-class Soak(Staged):
+class Soak(StagedShape):
     """20 users for 30 minutes."""
 
     scenario = definitions.SOAK
 
 
-class Spike(Staged):
-    """10 users, of a sudden 100, and 10 again."""
+class Spike(StagedShape):
+    """10 users, a spike to 100 for 30 seconds, then 10 users."""
 
     scenario = definitions.SPIKE
 
 
 for _shape in (Light, Medium, Stress, Soak, Spike):
     _shape.name = _shape.scenario.name
-    _shape.bounds = Bounds(_shape.scenario.p95_ms)
+    _shape.thresholds = Thresholds(_shape.scenario.p95_ms)
 
 
-class StepUntilBroken(Shape):
-    """Ever more users, until p95 of submit-to-final is beyond the objective or something fails."""
+class StepUntilFailure(Shape):
+    """More users step by step, until p95 of submit to final exceeds the objective or a request fails."""
 
     name = definitions.STEP
-    # What breaks in the last step is what was looked for; a violation still fails the run.
-    bounds = Bounds(p95_ms=None, failures=None)
+    # Failures in the last step are the expected end of this scenario; a violation still fails the run.
+    thresholds = Thresholds(p95_ms=None, max_failures=None)
 
     def __init__(self) -> None:
         super().__init__()
         self.step_load = StepLoad()
 
     def reset_time(self) -> None:
-        """From the bottom again."""
+        """Start again from the first step."""
         super().reset_time()
         self.step_load = StepLoad(self._users)
-        self._told = 0
+        self._steps_printed = 0
 
-    def wanted(self, elapsed: float) -> tuple[int, float] | None:
-        """As many as the climb has come to."""
+    def target(self, elapsed: float) -> tuple[int, float] | None:
+        """Users of the current step. Prints a line for each step that ended."""
         if self.runner is None or (self._seconds and elapsed > self._seconds):
             return None
-        entries = entries_of(self.runner.stats)
-        counts = Counts(jobs_ms(entries), sum(entry.failures for entry in entries))
+        entries = read_entries(self.runner.stats)
+        counts = Counts(job_histogram(entries), sum(entry.failures for entry in entries))
         users = self.step_load.users_at(elapsed, counts)
-        for step in self.step_load.steps[self._told :]:
-            self._told += 1
-            state = "held" if step.held else f"broken (p95 <= {OBJECTIVE_MS} ms and no failure is wanted)"
-            print(  # noqa: T201 - a run of minutes tells how far it is
+        for step in self.step_load.steps[self._steps_printed :]:
+            self._steps_printed += 1
+            result = "PASS" if step.met_objective else f"FAIL (required: p95 <= {OBJECTIVE_MS} ms, 0 failures)"
+            print(  # noqa: T201 - progress of a run that takes minutes
                 f"{elapsed:5.0f} s  {step.users} users: {step.jobs_per_second:.1f} jobs/s, p95 {step.p95_ms} ms, "
-                f"{step.failures} failures: {state}",
+                f"{step.failures} failures: {result}",
                 flush=True,
             )
         return None if users is None else (users, SPAWN_RATE)

@@ -1,4 +1,4 @@
-"""The primes that the load test knows by itself, to check what the server answers against."""
+"""The primes that the load test expects, computed independently of the server."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class KnownPrimes:
-    """All primes up to a bound, found once by the sieve of Eratosthenes; four bytes each."""
+class PrimeTable:
+    """All primes up to a limit, computed once by the sieve of Eratosthenes; four bytes each."""
 
-    def __init__(self, bound: int) -> None:
-        self.bound = bound
-        self._primes = array("I", compress(range(bound + 1), _sieve(bound)))
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._primes = array("I", compress(range(limit + 1), _sieve(limit)))
 
     def first(self, count: int, start: int) -> Sequence[int]:
         """The first `count` primes >= start.
 
         Raises:
-            ValueError: some of them lie beyond the bound.
+            ValueError: at least one of them exceeds the limit.
         """
-        begin = bisect_left(self._primes, start)
-        found = self._primes[begin : begin + count]
+        index = bisect_left(self._primes, start)
+        found = self._primes[index : index + count]
         if len(found) < count:
-            raise ValueError(f"{count} primes from {start} are not all known: the largest known is {self._primes[-1]}")
+            raise ValueError(f"{count} primes from {start} exceed the table, whose largest prime is {self._primes[-1]}")
         return found
 
 
-def wrong_list(expected: Sequence[int], given: object) -> str | None:
-    """What is wrong with a whole result, or None."""
-    if not isinstance(given, list):
-        return "no list of primes"
-    if len(given) != len(expected):
-        return "count"
-    if given[0] != expected[0]:
-        return "first"
-    if given[-1] != expected[-1]:
-        return "last"
-    return None if given == list(expected) else "between first and last"
+def list_error(expected: Sequence[int], actual: object) -> str | None:
+    """The first difference between a result and the expected primes; None when they are equal."""
+    if not isinstance(actual, list):
+        return "not a list"
+    if len(actual) != len(expected):
+        return "wrong count"
+    if actual[0] != expected[0]:
+        return "wrong first prime"
+    if actual[-1] != expected[-1]:
+        return "wrong last prime"
+    return None if actual == list(expected) else "wrong prime between first and last"
 
 
-def wrong_page(expected: Sequence[int], offset: int, size: int, given: object) -> str | None:
-    """What is wrong with a page of the result that begins at an offset, or None."""
-    wrong = wrong_list(expected[offset : offset + size], given)
-    return f"page: {wrong}" if wrong else None
+def page_error(expected: Sequence[int], offset: int, size: int, actual: object) -> str | None:
+    """The first difference between a page and the expected primes from its offset; None when they are equal."""
+    error = list_error(expected[offset : offset + size], actual)
+    return f"page: {error}" if error else None
 
 
-def _sieve(bound: int) -> bytearray:
-    """One byte for each number from 0 to the bound: 1 for primes."""
-    is_prime = bytearray(b"\x01") * (bound + 1)
+def _sieve(limit: int) -> bytearray:
+    """One byte for each number from 0 to the limit, 1 for primes."""
+    is_prime = bytearray(b"\x01") * (limit + 1)
     is_prime[:2] = b"\x00\x00"
     divisor = 2
-    while divisor * divisor <= bound:
+    while divisor * divisor <= limit:
         if is_prime[divisor]:
-            multiples = range(divisor * divisor, bound + 1, divisor)
+            multiples = range(divisor * divisor, limit + 1, divisor)
             is_prime[multiples.start :: divisor] = bytes(len(multiples))
         divisor += 1
     return is_prime

@@ -1,4 +1,4 @@
-"""People who speak GraphQL: submit, follow over a WebSocket or an event stream, read a page; some change their mind."""
+"""Users of the GraphQL API: submit, follow by WebSocket or Server-Sent Events, read a page; some cancel their job."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from locust import task
 
 from loadtest import job_sizes
-from loadtest.measurements import Kind
+from loadtest.measurements import Measurement, Violation
 from loadtest.users import operations
-from loadtest.users.expected_primes import wrong_page
-from loadtest.users.final_events import FinalAccount, Violation
-from loadtest.users.operations import OperationFailed
-from loadtest.users.streams import Socket, StreamBroken, event_stream
-from loadtest.users.user import GIVE_UP_SECONDS, SimulatedUser, body
+from loadtest.users.expected_primes import page_error
+from loadtest.users.final_events import FinalEventTracker
+from loadtest.users.operations import OperationError
+from loadtest.users.streams import Socket, StreamError, event_stream
+from loadtest.users.user import JOB_TIMEOUT_SECONDS, SimulatedUser, json_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,148 +25,148 @@ if TYPE_CHECKING:
 
     from loadtest.users.final_events import Update
 
-CANCELLING_SHARE = 0.05
+# Share of jobs that are cancelled after submission.
+CANCEL_SHARE = 0.05
 
-# How often a subscription is made again after a lost connection.
-MOST_STREAMS = 4
+# Subscriptions for one job: the first one, and reconnects after lost connections.
+MAX_SUBSCRIPTIONS = 4
 
-# An event is lost when its job has been final for so long and nothing came.
+# An event counts as lost this many seconds after the job became final.
 EVENT_GRACE_SECONDS = 3
 
 
 class GraphqlUser(SimulatedUser):
-    """Knows the journey; how to follow is left to the two kinds below."""
+    """One job from submission to result. Subclasses choose the subscription transport."""
 
     abstract = True
     transport: str
 
     @abstractmethod
     def updates(self, job_id: str, after: int | None) -> Iterator[Update | None]:
-        """What one stream gives; None now and then while there is nothing."""
+        """The events of one subscription; yields None from time to time while no event arrives."""
 
     @task
-    def ask_for_primes(self) -> None:
-        """Submit, perhaps cancel, follow to the end, and read a page."""
-        size = job_sizes.choose(self.random, huge=self.wants_huge)
-        count, start = size.count(self.random), job_sizes.start(self.random)
-        begun = time.perf_counter()
+    def run_job(self) -> None:
+        """Submit, perhaps cancel, follow to the final state, and read a page."""
+        size = job_sizes.choose(self.random, include_huge=self.include_huge)
+        count, start = size.random_count(self.random), job_sizes.random_start(self.random)
+        started = time.perf_counter()
         if (job_id := self.submit(count, start)) is None:
             return
         expected = "SUCCEEDED"
-        if self.random.random() < CANCELLING_SHARE and self.cancel(job_id):
+        if self.random.random() < CANCEL_SHARE and self.cancel(job_id):
             expected = "CANCELLED"
         final = self.follow(job_id)
         if final is None:
-            self.gave_up(size, begun)
-        elif self.job_done(size, begun, final.arrived, final.status, expected) and expected == "SUCCEEDED":
-            self.read_page(job_id, self.right(count, start))
+            self.record_unfinished_job(size, started)
+        elif self.record_job(size, started, final.arrived, final.status, expected) and expected == "SUCCEEDED":
+            self.read_page(job_id, self.expected_primes(count, start))
 
     def submit(self, count: int, start: int) -> str | None:
-        """The new job's id; None when there is none."""
-        outcome = self.operation(
+        """The id of the new job; None when the submission failed."""
+        payload = self.mutate(
             "generatePrimes", operations.SUBMIT, {"input": {"count": count, "start": start}}, "GeneratePrimesAccepted"
         )
-        return outcome["job"]["id"] if outcome else None
+        return payload["job"]["id"] if payload else None
 
     def cancel(self, job_id: str) -> bool:
-        """Whether the job ended by this. That it was faster is no failure."""
-        outcome = self.operation(
-            "cancelJob", operations.CANCEL, {"id": job_id}, "CancelJobAccepted", "JobAlreadyFinished"
-        )
-        return outcome is not None and outcome["__typename"] == "CancelJobAccepted"
+        """Whether the cancellation took effect. A job that finished before is not a failure."""
+        payload = self.mutate("cancelJob", operations.CANCEL, {"id": job_id}, "CancelJobAccepted", "JobAlreadyFinished")
+        return payload is not None and payload["__typename"] == "CancelJobAccepted"
 
     def follow(self, job_id: str) -> Update | None:
-        """The final update; None when none came. Counts what should not be."""
-        account = FinalAccount(job_id)
-        for _ in range(MOST_STREAMS):
+        """The final update; None when none arrived. Records violations and the event lag."""
+        tracker = FinalEventTracker(job_id)
+        for _ in range(MAX_SUBSCRIPTIONS):
             subscribed = time.perf_counter()
             failure: Exception | None = None
-            account.stream_opened()
+            tracker.stream_opened()
             try:
-                first = self.read_stream(account)
-            except (StreamBroken, OperationFailed) as error:
+                first = self.read_stream(tracker)
+            except (StreamError, OperationError) as error:
                 failure, first = error, time.perf_counter()
-            self.told(self.transport, f"{self.transport} jobUpdates", first - subscribed, failure)
-            if failure is None or account.final is not None:
+            self.record(self.transport, f"{self.transport} jobUpdates", first - subscribed, failure)
+            if failure is None or tracker.final is not None:
                 break
-        for violation in account.violations:
-            self.violated(violation, f"over {self.transport}")
-        final = account.final
-        if final is not None and final.finished_at is not None and account.final_was_live:
-            self.told(Kind.LAG, "final event", max(0.0, (final.arrived_at - final.finished_at).total_seconds()))
+        for violation in tracker.violations:
+            self.record_violation(violation, f"over {self.transport}")
+        final = tracker.final
+        if final is not None and final.finished_at is not None and tracker.final_was_live:
+            lag = max(0.0, (final.arrived_at - final.finished_at).total_seconds())
+            self.record(Measurement.LAG, "final event", lag)
         return final
 
-    def read_stream(self, account: FinalAccount) -> float:
-        """Follow one stream to its end. Returns when its first event arrived."""
+    def read_stream(self, tracker: FinalEventTracker) -> float:
+        """Read one stream to its end. Returns the arrival time of its first event."""
         first = 0.0
-        ended: float | None = None
-        heard = time.perf_counter()
-        give_up = heard + GIVE_UP_SECONDS
-        for update in self.updates(account.job_id, account.version):
+        final_since: float | None = None
+        last_event = time.perf_counter()
+        deadline = last_event + JOB_TIMEOUT_SECONDS
+        for update in self.updates(tracker.job_id, tracker.version):
             now = time.perf_counter()
             if update is not None:
                 first = first or update.arrived
-                heard = now
-                account.saw(update)
-            elif now - heard < EVENT_GRACE_SECONDS:
-                # A ping, or another sign of life, among the events.
+                last_event = now
+                tracker.received(update)
+            elif now - last_event < EVENT_GRACE_SECONDS:
+                # A ping or keep-alive between events.
                 continue
-            elif account.final is not None:
-                raise StreamBroken("not completed after the final event")
-            elif ended is None:
-                ended = now if self.is_final(account.job_id) else None
-            elif now - ended > EVENT_GRACE_SECONDS:
-                account.known_to_be_final()
+            elif tracker.final is not None:
+                raise StreamError("not completed after the final event")
+            elif final_since is None:
+                final_since = now if self.is_final(tracker.job_id) else None
+            elif now - final_since > EVENT_GRACE_SECONDS:
+                tracker.final_event_overdue()
                 return first or now
-            if now > give_up:
+            if now > deadline:
                 return first or now
-        account.stream_completed()
+        tracker.stream_completed()
         return first or time.perf_counter()
 
     def is_final(self, job_id: str) -> bool:
-        """What the record says, asked when a stream has been silent."""
-        job = (self.ask("job", operations.STATE, {"id": job_id}) or {}).get("job")
+        """Whether the job record is final. Queried when a stream has been silent."""
+        job = (self.execute("job", operations.STATE, {"id": job_id}) or {}).get("job")
         return bool(job and job["isFinal"])
 
     def read_page(self, job_id: str, expected: Sequence[int]) -> None:
-        """A page at a random offset, as big as a page may be; all that it tells must be right."""
+        """Read a page of the maximum size at a random offset and check every value in the response."""
         offset = self.random.randrange(len(expected))
-        size = min(operations.LARGEST_PAGE, len(expected))
+        size = min(operations.MAX_PAGE_SIZE, len(expected))
         index = self.random.randrange(len(expected))
         variables = {"id": job_id, "offset": offset, "size": size, "index": index}
-        if (found := self.ask("job page", operations.PAGE, variables)) is None:
+        if (data := self.execute("job page", operations.PAGE, variables)) is None:
             return
-        result = (found.get("job") or {}).get("result") or {}
-        right = {"available": len(expected), "first": expected[0], "last": expected[-1], "at": expected[index]}
-        wrong = next((name for name, value in right.items() if result.get(name) != value), None)
-        wrong = wrong or wrong_page(expected, offset, size, (result.get("primes") or {}).get("values"))
-        if wrong:
-            self.violated(Violation.WRONG_RESULT, f"GraphQL: {wrong}")
+        result = (data.get("job") or {}).get("result") or {}
+        fields = {"available": len(expected), "first": expected[0], "last": expected[-1], "at": expected[index]}
+        error = next((f"wrong {name}" for name, value in fields.items() if result.get(name) != value), None)
+        error = error or page_error(expected, offset, size, (result.get("primes") or {}).get("values"))
+        if error:
+            self.record_violation(Violation.WRONG_RESULT, f"GraphQL: {error}")
 
-    def operation(self, field: str, document: str, variables: dict[str, Any], *expected: str) -> dict[str, Any] | None:
-        """The outcome of a mutation if it is of an expected type; else a failure is counted, named by its type."""
-        found = self.ask(field, document, variables, *expected)
-        return found[field] if found else None
+    def mutate(self, field: str, document: str, variables: dict[str, Any], *expected: str) -> dict[str, Any] | None:
+        """The payload of a mutation if it has an expected type; otherwise None, and a failure with its type's name."""
+        data = self.execute(field, document, variables, *expected)
+        return data[field] if data else None
 
-    def ask(self, name: str, document: str, variables: dict[str, Any], *expected: str) -> dict[str, Any] | None:
-        """The data of an answer; None when it failed, whatever the status of HTTP said."""
+    def execute(self, name: str, document: str, variables: dict[str, Any], *expected: str) -> dict[str, Any] | None:
+        """The data of a response; None when the operation failed, whatever the HTTP status."""
         payload = {"query": document, "variables": variables}
         with self.client.post("/graphql", json=payload, name=f"GraphQL {name}", catch_response=True) as response:
             if response.status_code != HTTPStatus.OK:
-                # Locust knows best what went wrong with a connection, and what a status means.
+                # Locust records connection errors and HTTP statuses itself.
                 return None
             try:
-                found = operations.data(body(response))
+                data = operations.response_data(json_body(response))
                 if expected:
-                    operations.accepted(found[name], *expected)
-            except OperationFailed as failure:
+                    operations.expect_type(data[name], *expected)
+            except OperationError as failure:
                 response.failure(failure)
                 return None
-            return found
+            return data
 
 
 class GraphqlOverWebSocket(GraphqlUser):
-    """Keeps one socket for all jobs."""
+    """Keeps one WebSocket for all jobs."""
 
     weight = 4
     transport = "WS"
@@ -176,7 +176,7 @@ class GraphqlOverWebSocket(GraphqlUser):
         self.socket = Socket(f"{self.host}/graphql", self.authorization)
 
     def updates(self, job_id: str, after: int | None) -> Iterator[Update | None]:
-        """Over the socket."""
+        """Subscribe over the socket."""
         return self.socket.updates(job_id, after)
 
     def on_stop(self) -> None:
@@ -185,11 +185,11 @@ class GraphqlOverWebSocket(GraphqlUser):
 
 
 class GraphqlOverEventStream(GraphqlUser):
-    """Follows each job over a response of its own."""
+    """Opens one response of Server-Sent Events for each job."""
 
     weight = 3
     transport = "SSE"
 
     def updates(self, job_id: str, after: int | None) -> Iterator[Update | None]:
-        """Over an event stream."""
+        """Subscribe by Server-Sent Events."""
         return event_stream(self.client, job_id, after)

@@ -1,6 +1,6 @@
-"""The GraphQL operations that people send, and what their answers mean.
+"""The GraphQL operations that users send, and how their responses are read.
 
-A failure is told by a short name that has no ids in it, so that equal failures are counted together.
+Failures have short names without ids, so that equal failures are counted together.
 """
 
 from __future__ import annotations
@@ -38,50 +38,50 @@ FOLLOW = """subscription Follow($id: ID!, $after: Int) {
   }
 }"""
 
-# The largest page that the server offers by default.
-LARGEST_PAGE = 1_000
+# The server's default limit.
+MAX_PAGE_SIZE = 1_000
 
-# Ids and numbers in a server's text would make each failure one of its own.
-_PARTICULARS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
-
-
-class OperationFailed(Exception):
-    """An answer that is not what was asked for; its text names the failure and has no ids in it."""
+# Ids and numbers in a server's message would make every failure unique.
+_VARIABLE_PARTS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 
 
-def data(answer: object) -> dict[str, Any]:
-    """The data of an answer.
-
-    Raises:
-        OperationFailed: there are errors, whatever the status of HTTP was, or it is no answer of GraphQL.
-    """
-    if not isinstance(answer, dict):
-        raise OperationFailed("not an answer of GraphQL")
-    if errors := answer.get("errors"):
-        text = _PARTICULARS.sub("…", str(errors[0].get("message")))
-        raise OperationFailed(f"GraphQL error: {text[:200]}")
-    found = answer.get("data")
-    if not isinstance(found, dict):
-        raise OperationFailed("no data")
-    return found
+class OperationError(Exception):
+    """An operation failed. The message names the failure and has no ids in it."""
 
 
-def accepted(outcome: dict[str, Any], *expected: str) -> dict[str, Any]:
-    """A member of a union, if it is one of the expected types.
+def response_data(response: object) -> dict[str, Any]:
+    """The data of a GraphQL response.
 
     Raises:
-        OperationFailed: it is another one; its name is the failure's.
+        OperationError: the response has errors, whatever its HTTP status, or is not a GraphQL response.
     """
-    kind: str = outcome["__typename"]
-    if kind not in expected:
-        raise OperationFailed(kind)
-    return outcome
+    if not isinstance(response, dict):
+        raise OperationError("not a GraphQL response")
+    if errors := response.get("errors"):
+        message = _VARIABLE_PARTS.sub("…", str(errors[0].get("message")))
+        raise OperationError(f"GraphQL error: {message[:200]}")
+    data = response.get("data")
+    if not isinstance(data, dict):
+        raise OperationError("no data")
+    return data
 
 
-def update(answer: object) -> Update:
-    """An event of FOLLOW, arrived now."""
+def expect_type(member: dict[str, Any], *expected: str) -> dict[str, Any]:
+    """A union member of one of the expected types.
+
+    Raises:
+        OperationError: the member has another type, which names the failure.
+    """
+    typename: str = member["__typename"]
+    if typename not in expected:
+        raise OperationError(typename)
+    return member
+
+
+def parse_update(response: object) -> Update:
+    """An event of FOLLOW that arrived now."""
     arrived, arrived_at = time.perf_counter(), datetime.now(UTC)
-    job = accepted(data(answer)["jobUpdates"], "JobUpdate")["job"]
+    job = expect_type(response_data(response)["jobUpdates"], "JobUpdate")["job"]
     finished_at = job["finishedAt"]
     return Update(
         job_id=job["id"],

@@ -1,9 +1,9 @@
-"""Following a job: over one WebSocket that a user keeps, or over Server-Sent Events.
+"""Subscriptions to a job: over a WebSocket that the user keeps, or over Server-Sent Events.
 
-Either way gives updates as they come, None now and then while there are none, and ends when the server says that the
-stream is complete. A stream that ends in any other way raises `StreamBroken`, and one subscribes again.
+Both yield updates as they arrive and None from time to time while none arrive, and end when the server completes the
+stream. A stream that ends otherwise raises `StreamError`; the caller then subscribes again.
 
-Blocking calls, made to wait together by gevent's patches, which Locust applies when it is imported.
+The calls block, but only their own greenlet: Locust applies gevent's patches when it is imported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from loadtest.users.final_events import Update
 
-# So often the caller may look whether the job has ended unnoticed.
+# Without an event for this long, the stream yields None, so that the caller can query the job itself.
 SILENCE_SECONDS = 5
 
 _CONNECT_SECONDS = 10
@@ -32,53 +32,53 @@ _EVENT_STREAM = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
 _OK = 200
 
 
-class StreamBroken(Exception):
-    """The connection could not be made, or ended before the stream was complete."""
+class StreamError(Exception):
+    """The connection failed or ended before the stream was complete."""
 
 
 class Socket:
-    """A user's WebSocket (graphql-transport-ws): opened when it is first needed, and again when it was closed."""
+    """A user's WebSocket (graphql-transport-ws): opened on first use, and again after it was closed."""
 
     def __init__(self, url: str, authorization: str | None) -> None:
-        """The URL of the GraphQL endpoint, by http or https, and what the first message says of who is there."""
+        """Takes the http or https URL of the GraphQL endpoint, and the credentials for connection_init."""
         self._url = url.replace("http", "ws", 1)
-        self._greeting: dict[str, Any] = {"type": "connection_init"}
+        self._connection_init: dict[str, Any] = {"type": "connection_init"}
         if authorization:
-            self._greeting["payload"] = {"Authorization": authorization}
+            self._connection_init["payload"] = {"Authorization": authorization}
         self._socket: websocket.WebSocket | None = None
         self._ids = itertools.count(1)
 
     def updates(self, job_id: str, after: int | None) -> Iterator[Update | None]:
-        """Subscribe. Events of earlier subscriptions are given too: there should be none."""
+        """Subscribe. Yields events of earlier subscriptions too, which the caller counts as violations."""
         subscription = str(next(self._ids))
         payload = {"query": operations.FOLLOW, "variables": {"id": job_id, "after": after}}
-        ended = False
+        completed = False
         try:
             self._send({"type": "subscribe", "id": subscription, "payload": payload})
-            while not ended:
+            while not completed:
                 message = self._receive()
                 match message.get("type"):
                     case "next":
-                        yield operations.update(message["payload"])
+                        yield operations.parse_update(message["payload"])
                     case "complete":
-                        ended = message["id"] == subscription
+                        completed = message["id"] == subscription
                     case "error":
-                        ended = True
-                        operations.data({"errors": message["payload"]})
+                        completed = True
+                        operations.response_data({"errors": message["payload"]})
                     case "ping":
                         self._send({"type": "pong"})
                     case _:
                         yield None
         except (OSError, websocket.WebSocketException, ValueError) as error:
             self.close()
-            raise StreamBroken(type(error).__name__) from error
+            raise StreamError(type(error).__name__) from error
         finally:
-            if not ended:
-                # Whoever leaves early would get the rest of this stream with the next one.
+            if not completed:
+                # After an early exit the rest of this stream would arrive in the next one.
                 self.close()
 
     def close(self) -> None:
-        """Say goodbye, without waiting for an answer."""
+        """Close without waiting for the server's close frame."""
         if self._socket is not None:
             self._socket.close(timeout=0)
             self._socket = None
@@ -88,9 +88,9 @@ class Socket:
             self._socket = websocket.create_connection(
                 self._url, timeout=_CONNECT_SECONDS, subprotocols=["graphql-transport-ws"], suppress_origin=True
             )
-            self._socket.send(json.dumps(self._greeting))
+            self._socket.send(json.dumps(self._connection_init))
             if self._receive().get("type") != "connection_ack":
-                raise websocket.WebSocketException("not acknowledged")
+                raise websocket.WebSocketException("connection_ack expected")
             self._socket.settimeout(SILENCE_SECONDS)
         return self._socket
 
@@ -103,11 +103,11 @@ class Socket:
             self.close()
             if not was_open:
                 raise
-            # It was closed while the user was thinking, as idle connections are.
+            # The server or a proxy closed the connection while it was idle.
             self._open().send(text)
 
     def _receive(self) -> dict[str, Any]:
-        """The next message; an empty one after a while of silence, or when a frame came that carries none."""
+        """The next message; an empty one after SILENCE_SECONDS or for a frame without a message."""
         socket = self._open()
         try:
             opcode, frame = socket.recv_data_frame(control_frame=True)
@@ -122,38 +122,38 @@ class Socket:
 
 
 def event_stream(client: FastHttpSession, job_id: str, after: int | None) -> Iterator[Update | None]:
-    """Subscribe by Server-Sent Events, with the user's HTTP client; None for each sign of life."""
+    """Subscribe by Server-Sent Events with the user's HTTP client. Yields None for each keep-alive comment."""
     payload = {"query": operations.FOLLOW, "variables": {"id": job_id, "after": after}}
-    # Not entered as a context, so that it is not counted as a request: the caller tells how the stream went.
+    # Not entered as a context manager, so that Locust does not record a request: the caller records the stream.
     response = client.post("/graphql", json=payload, headers=_EVENT_STREAM, stream=True, catch_response=True)
     if response.status_code != _OK:
-        raise StreamBroken(f"HTTP {response.status_code}" if response.status_code else "no connection")
+        raise StreamError(f"HTTP {response.status_code}" if response.status_code else "no connection")
     completed = False
-    kind = ""
+    event = ""
     for line in _lines(response):
         name, _, text = line.partition(":")
         match name:
             case "event":
-                kind = text.strip()
-                completed = completed or kind == "complete"
-            case "data" if kind == "next":
-                yield operations.update(json.loads(text))
+                event = text.strip()
+                completed = completed or event == "complete"
+            case "data" if event == "next":
+                yield operations.parse_update(json.loads(text))
             case "" if line:
                 yield None
     if not completed:
-        raise StreamBroken("ended before it was complete")
+        raise StreamError("stream ended before complete")
 
 
 def _lines(response: ResponseContextManager) -> Iterator[str]:
-    """Lines as they come, to the end of the body; then the connection is free again."""
-    # Underneath, since all that Locust offers waits until so and so many bytes have come.
+    """Lines as they arrive, to the end of the body; then releases the connection."""
+    # Locust's own methods wait until a buffer is full.
     body = response._response  # noqa: SLF001
     if body is None:
-        raise StreamBroken("no body")
+        raise StreamError("response without a body")
     try:
         while line := body.readline(b"\n"):
             yield line.decode().rstrip("\r\n")
     except (OSError, HTTPException) as error:
-        raise StreamBroken(type(error).__name__) from error
+        raise StreamError(type(error).__name__) from error
     finally:
         body.release()

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import programs
-from tests.loadtest.tampering_proxy import altering
+from tests.loadtest.tampering_proxy import tampering_proxy
 from tests.programs import ROOT
 from tests.waiting import wait_until
 
@@ -120,7 +120,7 @@ def test_a_download_that_breaks_off_goes_on(system: System, tmp_path: Path) -> N
             raise ConnectionResetError
         return data
 
-    with altering(system.url, cut) as url:
+    with tampering_proxy(system.url, cut) as url:
         done = run(url, "200000", "--output", str(file))
     assert (done.returncode, cuts) == (0, 4), done.stderr
     lines = file.read_text(encoding="ascii").splitlines()
@@ -137,7 +137,7 @@ def test_a_download_that_is_given_up_says_how_to_go_on(system: System, tmp_path:
             slow.wait(60)
         return data
 
-    with altering(system.url, stuck) as url:
+    with tampering_proxy(system.url, stuck) as url:
         client = subprocess.Popen(
             command(url, "20000", "--output", str(file)), cwd=ROOT, stderr=subprocess.PIPE, text=True
         )

@@ -1,4 +1,4 @@
-"""What the load test tells is what docs/observability.md says: names, units, attributes, buckets."""
+"""The load test's metrics match docs/observability.md: names, units, attributes, buckets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from loadtest.measurements import Violation
 from loadtest.telemetry import SECONDS, Telemetry, exporting_reader
-from loadtest.users.final_events import Violation
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 DOCUMENT = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
 
 
-def received() -> tuple[dict[str, Any], dict[str, str]]:
-    """All metrics after one of each thing has happened: the SDK's metrics by name, and the resource."""
+def exported() -> tuple[dict[str, Any], dict[str, str]]:
+    """Metrics by name after one measurement of each kind, and the resource attributes."""
     reader = InMemoryMetricReader()
     telemetry = Telemetry(reader, lambda: 7, lambda: "light")
-    telemetry.request("POST", "GraphQL generatePrimes", 5.0)
-    telemetry.request("WS", "WS jobUpdates", 7.0, ValueError("broken"), response_length=0)
-    telemetry.request("JOB", "small", 40.0)
-    telemetry.request("JOB", "small", 90_000.0, ValueError("FAILED"))
-    telemetry.request("LAG", "final event", 2.0)
-    telemetry.request("VIOLATION", Violation.LOST_FINAL, None, ValueError("over WS"))
+    telemetry.record_request("POST", "GraphQL generatePrimes", 5.0)
+    telemetry.record_request("WS", "WS jobUpdates", 7.0, ValueError("broken"), response_length=0)
+    telemetry.record_request("JOB", "small", 40.0)
+    telemetry.record_request("JOB", "small", 90_000.0, ValueError("FAILED"))
+    telemetry.record_request("LAG", "final event", 2.0)
+    telemetry.record_request("VIOLATION", Violation.LOST_FINAL, None, ValueError("over WS"))
     data: Any = reader.get_metrics_data()
     telemetry.shutdown()
     (of_resource,) = data.resource_metrics
@@ -34,10 +34,10 @@ def received() -> tuple[dict[str, Any], dict[str, str]]:
     return metrics, dict(of_resource.resource.attributes)
 
 
-def test_every_documented_metric_is_told_with_its_unit_and_attributes_and_no_other() -> None:
+def test_exported_metrics_are_exactly_the_documented_ones() -> None:
     rows = re.findall(r"^\| `(loadtest\.[a-z.]+)` \| \w+, ([^ |:]+)[^|]*\| ([^|]*)\|", DOCUMENT, re.MULTILINE)
     documented = {name: (unit, frozenset(re.findall(r"`([a-z.]+)`", attributes))) for name, unit, attributes in rows}
-    metrics, _ = received()
+    metrics, _ = exported()
     assert documented
     assert documented == {
         name: (metric.unit, frozenset().union(*(point.attributes for point in metric.data.data_points)))
@@ -45,8 +45,8 @@ def test_every_documented_metric_is_told_with_its_unit_and_attributes_and_no_oth
     }
 
 
-def test_values_are_seconds_and_a_job_that_failed_is_in_no_latency() -> None:
-    metrics, _ = received()
+def test_values_are_in_seconds_and_failed_jobs_have_no_latency() -> None:
+    metrics, _ = exported()
     (job,) = metrics["loadtest.job.duration"].data.data_points
     assert (dict(job.attributes), job.count, job.sum) == ({"loadtest.size": "small"}, 1, 0.04)
     requests = {
@@ -60,27 +60,27 @@ def test_values_are_seconds_and_a_job_that_failed_is_in_no_latency() -> None:
     assert (dict(users.attributes), users.value) == ({"loadtest.scenario": "light"}, 7)
 
 
-def test_the_buckets_are_those_of_the_document() -> None:
-    described = re.search(r"SEC is ([\d. ]+)\s*seconds", DOCUMENT)
-    assert described is not None
-    assert tuple(float(bound) for bound in described[1].split()) == SECONDS
-    metrics, _ = received()
+def test_buckets_are_the_documented_ones() -> None:
+    documented = re.search(r"SEC is ([\d. ]+)\s*seconds", DOCUMENT)
+    assert documented is not None
+    assert tuple(float(bound) for bound in documented[1].split()) == SECONDS
+    metrics, _ = exported()
     for name in ("loadtest.request.duration", "loadtest.job.duration", "loadtest.event.lag"):
         (first, *_) = metrics[name].data.data_points
         assert tuple(first.explicit_bounds) == SECONDS
 
 
-def test_each_process_is_an_instance_of_the_load_test() -> None:
-    _, one = received()
-    _, other = received()
+def test_each_process_has_its_own_instance_id() -> None:
+    _, one = exported()
+    _, other = exported()
     assert one["service.name"] == other["service.name"] == "primes-loadtest"
     assert one["service.instance.id"] != other["service.instance.id"]
 
 
-def test_without_an_endpoint_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_endpoint_nothing_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
     assert exporting_reader() is None
-    silent = Telemetry(None, lambda: 0, str)
-    silent.request("JOB", "small", 40.0)
-    silent.shutdown()
+    telemetry = Telemetry(None, lambda: 0, str)
+    telemetry.record_request("JOB", "small", 40.0)
+    telemetry.shutdown()

@@ -75,7 +75,7 @@ def test_every_panel_has_data_while_people_are_at_it(busy: Busy) -> None:
     assert busy.empty == []
     assert " jobs in " in busy.output, busy.output
     # How fast people were served is for a machine of their own to tell.
-    broken = [line for line in busy.output.splitlines() if line.startswith("BROKEN") and "p95" not in line]
+    broken = [line for line in busy.output.splitlines() if line.startswith("FAIL") and "p95" not in line]
     assert broken == [], busy.output
 
 
