@@ -22,7 +22,7 @@ from gql.middleware.same_origin import SameOriginMiddleware
 from gql.middleware.security_headers import SecurityHeadersMiddleware
 from gql.middleware.server_errors import ServerErrorMiddleware
 from gql.pages import api_docs, front_page
-from gql.rest import downloads, health, jobs
+from gql.rest import downloads, health, jobs, openapi
 from gql.server import binding, slow_requests
 from gql.server.shutdown import completing_streams
 from gql.server.slow_requests import PendingRequests
@@ -62,7 +62,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     app = FastAPI(
         title="Async Prime Generator",
         version=VERSION,
-        description=jobs.DESCRIPTION,
+        description=openapi.DESCRIPTION,
         lifespan=lifespan,
         middleware=list(_middleware(settings, authenticator)),
         docs_url=None,

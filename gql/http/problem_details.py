@@ -1,6 +1,6 @@
-"""Errors of the REST doors as problem details (RFC 9457): one table from the service's errors to status codes.
+"""Errors of the REST endpoints as problem details (RFC 9457): one table from the service's errors to status codes.
 
-`detail` is what clients of the earlier API read; the other members are new.
+Clients of the earlier API read `detail`. The other members are new.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -34,29 +34,6 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-# For the OpenAPI document: each operation names the statuses it can answer.
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string", "examples": ["about:blank"]},
-        "title": {"type": "string", "examples": ["Bad Request"]},
-        "status": {"type": "integer", "examples": [400]},
-        "detail": {"type": "string", "examples": ["n is 0, must be 1 to 100000000"]},
-    },
-}
-
-
-# Named so that the framework does not add errors of another shape, which are never sent.
-ANY_OTHER: dict[int | str, dict[str, Any]] = {
-    "default": {"description": "Any other error", "content": {MEDIA_TYPE: {"schema": SCHEMA}}}
-}
-
-
-def documented(status: HTTPStatus, description: str) -> dict[int | str, dict[str, Any]]:
-    """One error answer for the OpenAPI document."""
-    return {status.value: {"description": description, "content": {MEDIA_TYPE: {"schema": SCHEMA}}}}
-
 
 def problem(status: HTTPStatus, detail: str, retry_after: timedelta | None = None, **extensions: object) -> Response:
     """A problem response."""
@@ -66,7 +43,7 @@ def problem(status: HTTPStatus, detail: str, retry_after: timedelta | None = Non
 
 
 def problem_of(error: JobError) -> Response:
-    """The response that stands for an expected failure."""
+    """The problem response of an expected failure."""
     match error:
         case InvalidRequest():
             return problem(HTTPStatus.BAD_REQUEST, str(error))
@@ -85,7 +62,7 @@ def problem_of(error: JobError) -> Response:
 
 
 def add_exception_handlers(app: FastAPI) -> None:
-    """Answer every expected failure, and what the framework itself refuses, in this form."""
+    """Convert expected failures, and errors of the framework itself, into problem responses."""
 
     @app.exception_handler(JobError)
     async def job_error(_: Request, error: JobError) -> Response:
@@ -98,6 +75,6 @@ def add_exception_handlers(app: FastAPI) -> None:
         return response
 
     @app.exception_handler(ClientDisconnect)
-    async def hung_up(_: Request, __: ClientDisconnect) -> Response:
-        # Nobody reads this. But it is no defect of ours, to be logged as one.
-        return problem(HTTPStatus.BAD_REQUEST, "the body was not sent to its end")
+    async def client_disconnected(_: Request, __: ClientDisconnect) -> Response:
+        # No client receives this, but the disconnect must not be logged as an unexpected error.
+        return problem(HTTPStatus.BAD_REQUEST, "client disconnected before the end of the request body")

@@ -1,6 +1,7 @@
-"""The earlier API's two doors, for its own clients unchanged, and what a careful client may use beyond it.
+"""POST /generate and GET /status/{request_id}: the earlier API, compatible with its clients.
 
-A shim calls the same service as the GraphQL resolvers; neither calls the other.
+Idempotency keys, conditional requests and `Prefer: wait` are additions that clients may use. The endpoints call the
+same service as the GraphQL resolvers.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 from fastapi import APIRouter, Header, Request, Response
 
-from gql.http.problem_details import ANY_OTHER, documented, problem
+from gql.http.problem_details import problem
 from gql.middleware.authentication import caller_of
+from gql.rest import openapi
 from tasks.errors import FieldIssue, InvalidRequest, JobNotFound
 from tasks.exports.formats import ExportFormat
 from tasks.jobs import JobStatus, ResultState
@@ -27,25 +29,22 @@ if TYPE_CHECKING:
     from tasks.jobs import Job
     from tasks.service import JobService
 
-DESCRIPTION = """\
-Submit long work, follow it, fetch its results. These are the REST doors, for scripts and clients of the earlier API;
-everything else is in GraphQL at [/graphql](/graphql).
-"""
-
-# {"n": 100000000} with a lot of white space; more is not a request for primes.
-_LARGEST_BODY_BYTES = 4_096
+# Enough for {"n": 100000000} with much white space.
+_MAX_BODY_BYTES = 4_096
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}")
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?", re.IGNORECASE)
 _POLL_AFTER_SECONDS = "1"
 
-# Of longer results /status names the files instead of listing the primes.
-LARGEST_LIST = 2**20
-_SHOWN_CHARACTERS = 40
+# Primes that /status lists in JSON. For longer results it has the addresses of their files.
+MAX_LISTED_PRIMES = 2**20
 
-# What the service calls its arguments, and what the callers of these doors call them.
-_NAMES = {"count": "n", "idempotencyKey": "Idempotency-Key"}
+# Of an invalid value, in an error message.
+_MAX_VALUE_CHARACTERS = 40
 
-_WORDS = {
+# Names of the service's arguments in this API.
+_REST_NAMES = {"count": "n", "idempotencyKey": "Idempotency-Key"}
+
+_REST_STATUSES = {
     JobStatus.QUEUED: "pending",
     JobStatus.RUNNING: "pending",
     JobStatus.SUCCEEDED: "complete",
@@ -55,31 +54,26 @@ _WORDS = {
 
 
 def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
-    """The two doors."""
-    doors = APIRouter(tags=["primes"])
+    """The routes of both endpoints."""
+    router = APIRouter(tags=["primes"])
 
-    @doors.post(
+    @router.post(
         "/generate",
-        summary="Submit: generate the first n primes",
-        responses=_accepted()
-        | documented(HTTPStatus.BAD_REQUEST, "n is missing, not a whole number, or out of bounds")
-        | documented(HTTPStatus.CONFLICT, "The Idempotency-Key was used for another n")
-        | documented(HTTPStatus.TOO_MANY_REQUESTS, "This caller's share is used up; Retry-After says for how long")
-        | documented(HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full, or the job store does not answer")
-        | ANY_OTHER,
-        openapi_extra=_generate_request(service.settings.max_count),
+        summary="Submit a request for the first n primes",
+        responses=openapi.generate_responses(),
+        openapi_extra=openapi.generate_request(service.settings.max_count),
     )
     async def generate(
         request: Request,
         idempotency_key: Annotated[
-            str | None, Header(description="1-128 visible ASCII characters: the same key gives the same job")
+            str | None, Header(description="1-128 visible ASCII characters; the same key returns the same request")
         ] = None,
     ) -> Response:
-        asked = PrimesRequest(count=await _read_n(request), idempotency_key=idempotency_key)
+        primes_request = PrimesRequest(count=await _read_n(request), idempotency_key=idempotency_key)
         try:
-            submission = await service.for_caller(caller_of(request)).submit_job(asked)
+            submission = await service.for_caller(caller_of(request)).submit_job(primes_request)
         except InvalidRequest as error:
-            raise _in_our_words(error) from None
+            raise _with_rest_names(error) from None
         location = request.url_for("status", request_id=submission.job.id).path
         return Response(
             orjson.dumps({"request_id": submission.job.id}),
@@ -87,26 +81,21 @@ def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
             media_type="application/json",
         )
 
-    @doors.get(
+    @router.get(
         "/status/{request_id}",
-        summary="Follow and fetch: the state of a request and, once complete, its primes",
-        responses=_status()
-        | {304: {"description": "Nothing new since the version in If-None-Match"}}
-        | documented(HTTPStatus.NOT_FOUND, "No such request: it never existed or has expired")
-        | documented(HTTPStatus.GONE, "The primes have expired; the request is still known")
-        | documented(HTTPStatus.SERVICE_UNAVAILABLE, "The job store does not answer")
-        | ANY_OTHER,
+        summary="Get the status of a request and, when it is complete, its primes",
+        responses=openapi.status_responses(MAX_LISTED_PRIMES),
     )
     async def status(
         request: Request,
         request_id: str,
-        prefer: Annotated[str | None, Header(description="`wait=n`: answer with news, or after n seconds")] = None,
-        if_none_match: Annotated[str | None, Header(description="The ETag of an earlier answer")] = None,
+        prefer: Annotated[str | None, Header(description="`wait=n`: wait up to n seconds for a change")] = None,
+        if_none_match: Annotated[str | None, Header(description="ETag of an earlier response")] = None,
     ) -> Response:
-        known = _versions(if_none_match)
+        known_versions = _versions(if_none_match)
         wait = _preferred_wait(prefer, settings)
-        mine = service.for_caller(caller_of(request))
-        job = await mine.get_job(request_id, wait or timedelta(0), max(known, default=None))
+        callers_service = service.for_caller(caller_of(request))
+        job = await callers_service.get_job(request_id, wait or timedelta(0), max(known_versions, default=None))
         if job is None:
             raise JobNotFound(request_id)
         headers = {"ETag": f'"{job.version}"', "Cache-Control": "no-cache", "Vary": "Prefer"}
@@ -115,89 +104,91 @@ def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
         if not job.status.is_final:
             headers["Retry-After"] = _POLL_AFTER_SECONDS
         if job.result_state is ResultState.EXPIRED:
-            return problem(HTTPStatus.GONE, f"the primes of {job.id} have expired: submit the request again")
-        if job.version in known or (if_none_match is not None and if_none_match.strip() == "*"):
+            return problem(HTTPStatus.GONE, f"the primes of job {job.id} have expired: submit the request again")
+        if job.version in known_versions or (if_none_match is not None and if_none_match.strip() == "*"):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return Response(await _status_body(mine, job), headers=headers, media_type="application/json")
+        return Response(await _status_body(callers_service, job), headers=headers, media_type="application/json")
 
-    # The manual tells of GET alone: it would list HEAD as an operation of its own.
-    doors.add_api_route("/status/{request_id}", status, methods=["HEAD"], include_in_schema=False)
-    return doors
+    # Not in the OpenAPI document, which would list HEAD as a separate operation.
+    router.add_api_route("/status/{request_id}", status, methods=["HEAD"], include_in_schema=False)
+    return router
 
 
 async def _status_body(service: JobService, job: Job) -> bytes:
-    body: dict[str, Any] = {"status": _WORDS[job.status], "result": None}
+    body: dict[str, Any] = {"status": _REST_STATUSES[job.status], "result": None}
     if job.failure is not None:
         body["error"] = {"reason": job.failure.reason.value, "message": job.failure.message}
-    if job.status is JobStatus.SUCCEEDED and job.count > LARGEST_LIST:
-        # A list of ten million numbers is the end of most clients that read it.
+    if job.status is JobStatus.SUCCEEDED and job.count > MAX_LISTED_PRIMES:
+        # Most clients cannot parse a JSON list of ten million numbers.
         body["downloads"] = {form.value: f"/jobs/{job.id}/primes.{form}" for form in ExportFormat}
     elif job.status is JobStatus.SUCCEEDED:
         body["result"] = await service.read_primes(job, 0, job.count)
         service.record_served(len(body["result"]), "rest")
-    # A million numbers take milliseconds to write out, in which other requests go on.
+    # In a thread: serialising a million numbers takes milliseconds and would block the event loop.
     return await asyncio.to_thread(orjson.dumps, body, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 async def _read_n(request: Request) -> int:
-    """How many primes the caller wants: `n` of the query string, of a JSON body, or the same in both.
+    """The number of primes: `n` from the query string, from a JSON body, or the same value in both.
 
     Raises:
-        InvalidRequest: it is missing, not a whole number, or given with different values.
+        InvalidRequest: n is missing, is not an integer, or has different values.
     """
-    given = {_from_text(text) for text in request.query_params.getlist("n")}
+    values = {_from_text(text) for text in request.query_params.getlist("n")}
     document = await _read_body(request)
     if "n" in document:
-        given.add(_from_json(document["n"]))
-    if len(given) != 1:
-        raise _n_is("n is missing: send /generate?n=10" if not given else "n is given with different values")
-    return given.pop()
+        values.add(_from_json(document["n"]))
+    if not values:
+        raise _invalid_n("n is missing: send /generate?n=10")
+    if len(values) > 1:
+        raise _invalid_n(f"n has {len(values)} different values, must have one")
+    return values.pop()
 
 
 async def _read_body(request: Request) -> dict[str, object]:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _LARGEST_BODY_BYTES:
-            raise _n_is(f"the body is larger than {_LARGEST_BODY_BYTES} bytes")
+        if len(body) > _MAX_BODY_BYTES:
+            raise _invalid_n(f"the body is larger than {_MAX_BODY_BYTES} bytes")
     if not body.strip():
         return {}
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise _n_is('the body is not JSON: send {"n": 10} or /generate?n=10') from None
+        raise _invalid_n('the body is not valid JSON: send {"n": 10} or /generate?n=10') from None
     if not isinstance(document, dict):
-        raise _n_is('the body is not an object: send {"n": 10}')
+        raise _invalid_n('the body is not a JSON object: send {"n": 10}')
     return document
 
 
 def _from_text(text: str) -> int:
     if not _DECIMAL.fullmatch(text):
-        raise _not_whole(text)
+        raise _not_an_integer(text)
     return int(text)
 
 
 def _from_json(value: object) -> int:
-    # JSON does not tell 10.0 from 10.
+    # JSON does not distinguish 10.0 from 10.
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise _not_whole(value)
+    raise _not_an_integer(value)
 
 
-def _not_whole(value: object) -> InvalidRequest:
-    shown = str(orjson.dumps(value), "utf-8")[:_SHOWN_CHARACTERS]
-    return _n_is(f"n is {shown}, must be a whole number")
+def _not_an_integer(value: object) -> InvalidRequest:
+    text = str(orjson.dumps(value), "utf-8")[:_MAX_VALUE_CHARACTERS]
+    return _invalid_n(f"n is {text}, must be an integer")
 
 
-def _n_is(message: str) -> InvalidRequest:
+def _invalid_n(message: str) -> InvalidRequest:
     return InvalidRequest([FieldIssue(("n",), message)])
 
 
-def _in_our_words(error: InvalidRequest) -> InvalidRequest:
-    """The same, with the names that this door's callers know."""
-    renamed = [(_NAMES[issue.path[0]], issue) for issue in error.issues]
+def _with_rest_names(error: InvalidRequest) -> InvalidRequest:
+    """The same error, with the argument names of this API."""
+    renamed = [(_REST_NAMES[issue.path[0]], issue) for issue in error.issues]
     return InvalidRequest(
         [
             replace(issue, path=(name,), message=f"{name}{issue.message.removeprefix(issue.path[0])}")
@@ -214,64 +205,3 @@ def _preferred_wait(prefer: str | None, settings: ApiSettings) -> timedelta | No
     if prefer is None or (found := _WAIT.search(prefer)) is None:
         return None
     return min(timedelta(seconds=int(found[1])), timedelta(milliseconds=settings.max_wait_ms))
-
-
-def _accepted() -> dict[int | str, dict[str, Any]]:
-    schema = {
-        "type": "object",
-        "required": ["request_id"],
-        "properties": {"request_id": {"type": "string", "format": "uuid"}},
-    }
-    example = {"request_id": "01945b7e-1c2d-7abc-8def-0123456789ab"}
-    return {200: {"description": "Accepted", "content": {"application/json": {"schema": schema, "example": example}}}}
-
-
-def _status() -> dict[int | str, dict[str, Any]]:
-    schema = {
-        "type": "object",
-        "required": ["status", "result"],
-        "properties": {
-            "status": {"type": "string", "enum": ["pending", "complete", "failed", "cancelled"]},
-            "result": {"type": ["array", "null"], "items": {"type": "integer"}},
-            "downloads": {"type": "object", "additionalProperties": {"type": "string"}},
-            "error": {
-                "type": "object",
-                "properties": {"reason": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-    }
-    examples = {
-        "pending": {"value": {"status": "pending", "result": None}},
-        "complete": {"value": {"status": "complete", "result": [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]}},
-        "failed": {
-            "value": {
-                "status": "failed",
-                "result": None,
-                "error": {"reason": "WORKER_LOST", "message": "segment 0 lost its worker in 3 of 3 attempts"},
-            }
-        },
-    }
-    content = {"application/json": {"schema": schema, "examples": examples}}
-    told = f"The state; `result` is null until complete, and beyond {LARGEST_LIST} primes, which `downloads` has"
-    return {200: {"description": told, "content": content}}
-
-
-def _generate_request(max_count: int) -> dict[str, Any]:
-    bounds = {"type": "integer", "minimum": 1, "maximum": max_count}
-    body = {"type": "object", "required": ["n"], "properties": {"n": {**bounds, "examples": [10]}}}
-    return {
-        "parameters": [
-            {
-                "name": "n",
-                "in": "query",
-                "required": False,
-                "description": "How many primes; here or in the body",
-                "schema": bounds,
-                "example": 10,
-            }
-        ],
-        "requestBody": {
-            "required": False,
-            "content": {"application/json": {"schema": body, "example": {"n": 10}}},
-        },
-    }

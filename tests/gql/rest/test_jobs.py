@@ -95,7 +95,7 @@ def test_a_missing_n_says_how_to_send_it(client: httpx.Client) -> None:
 
 def test_an_n_that_is_given_twice_must_be_the_same(client: httpx.Client) -> None:
     for other in ({"params": {"n": ["10", "11"]}}, {"params": {"n": "10"}, "json": {"n": 11}}):
-        assert is_problem(client.post("/generate", **other), 400)["detail"] == "n is given with different values"
+        assert is_problem(client.post("/generate", **other), 400)["detail"] == "n has 2 different values, must have one"
     # As Swagger UI sends its examples.
     assert client.post("/generate", params={"n": "10"}, json={"n": 10}).is_success
 
