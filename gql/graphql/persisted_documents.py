@@ -1,7 +1,7 @@
-"""Trusted documents: operations that clients name by an identifier, as GraphQL over HTTP's persisted documents.
+"""Trusted documents: operations that clients request by identifier (persisted documents of GraphQL over HTTP).
 
-The file is a JSON object from identifiers (`sha256:` and 64 hexadecimal digits) to documents, as code generators write
-it. It is read when the process starts.
+The manifest is a JSON object from identifiers (`sha256:` and 64 hexadecimal digits) to documents, in the format that
+code generators write. It is read once, when the process starts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CONFLICT = "BAD_REQUEST"
 
 
 class PersistedDocumentError(Exception):
-    """A request whose document can't be had, or must not be used."""
+    """The document of a request is unknown or not allowed. The code is one of this module's constants."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class PersistedDocumentError(Exception):
 
 
 class PersistedDocuments:
-    """The documents by their identifiers."""
+    """Documents by identifier. With `only`, requests with any other document are refused."""
 
     def __init__(self, documents: Mapping[str, str] | None = None, *, only: bool = False) -> None:
         self._documents = dict(documents or {})
@@ -37,42 +37,42 @@ class PersistedDocuments:
 
     @classmethod
     def load(cls, path: Path | None, *, only: bool) -> PersistedDocuments:
-        """Read the file.
+        """Read the manifest. Without a path there are no documents.
 
         Raises:
-            ValueError: it is not such an object, or an identifier is not its document's.
+            ValueError: the manifest is malformed, or an identifier is not the hash of its document.
         """
         if path is None:
             return cls(only=only)
         documents = orjson.loads(path.read_bytes())
         if not isinstance(documents, dict) or not all(isinstance(text, str) for text in documents.values()):
-            raise ValueError(f"{path} must be a JSON object from identifiers to documents")
+            raise ValueError(f"{path} must contain a JSON object from identifiers to documents")
         for identifier, text in documents.items():
             if identifier != identifier_of(text):
-                raise ValueError(f"{path} has {identifier!r} for the document of {identifier_of(text)!r}")
+                raise ValueError(f"{path} has identifier {identifier!r}, must be {identifier_of(text)!r}")
         return cls(documents, only=only)
 
     def resolve(self, request: Mapping[str, object]) -> dict[str, object]:
-        """The request with its document in the place of the identifier.
+        """The request with its document instead of the documentId.
 
         Raises:
-            PersistedDocumentError: there is no such document, or one was sent that may not be.
+            PersistedDocumentError: the documentId is unknown, or the request has a query that is not allowed.
         """
-        found = dict(request)
-        identifier = found.pop("documentId", None)
+        resolved = dict(request)
+        identifier = resolved.pop("documentId", None)
         if identifier is None:
-            if self.only and found.get("query") is not None:
-                raise PersistedDocumentError("send the documentId of a trusted document in place of a query", REQUIRED)
-            return found
-        if found.get("query") is not None:
-            raise PersistedDocumentError("send a query or a documentId, not both", CONFLICT)
+            if self.only and resolved.get("query") is not None:
+                raise PersistedDocumentError("only trusted documents are allowed: send documentId, not query", REQUIRED)
+            return resolved
+        if resolved.get("query") is not None:
+            raise PersistedDocumentError("query and documentId are both set: send one of them", CONFLICT)
         if not isinstance(identifier, str):
             raise PersistedDocumentError("documentId must be a string", CONFLICT)
         if identifier not in self._documents:
-            raise PersistedDocumentError("there is no document of this documentId", NOT_FOUND)
-        return found | {"query": self._documents[identifier]}
+            raise PersistedDocumentError("unknown documentId", NOT_FOUND)
+        return resolved | {"query": self._documents[identifier]}
 
 
 def identifier_of(text: str) -> str:
-    """The identifier of a document."""
+    """The identifier of a document: the SHA-256 hash of its text."""
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

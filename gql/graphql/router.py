@@ -107,65 +107,65 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         self.stream_transport_classes_by_protocol = streaming.transports(settings.heartbeat_seconds)
 
     async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - as Strawberry has it
-        """Answer a request; a malformed one as an error of GraphQL's shape."""
+        """Execute a request. Malformed requests get a GraphQL error as well."""
         try:
             response = await super().run(request, context, root_value)
-        except HTTPException as refusal:
-            response = _refusal(refusal)
+        except HTTPException as error:
+            response = _error_response(error)
         if isinstance(response, GraphQLResponse):
-            chosen = negotiation.json_type(request.headers.get("accept", ""))
-            response.headers["content-type"] = chosen
+            media_type = negotiation.json_type(request.headers.get("accept", ""))
+            response.headers["content-type"] = media_type
             response.headers["vary"] = "Accept"
             if (
-                chosen == negotiation.GRAPHQL_JSON
+                media_type == negotiation.GRAPHQL_JSON
                 and response.is_request_error
                 and response.status_code == HTTPStatus.OK
             ):
                 response.status_code = HTTPStatus.BAD_REQUEST
         return response
 
-    async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:  # noqa: ANN401 - likewise
-        """The operation, and how it is answered: by a stream where it is one, or where that is wanted more."""
-        sent = negotiation.header_elements(request.headers.get("content-type", ""))
-        if sent and sent[0].parameters.get("charset", "utf-8").lower() not in _UTF_8:
-            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body in UTF-8")
+    async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:  # noqa: ANN401 - as Strawberry has it
+        """The operation and its transport: a stream for subscriptions, and if Accept prefers a stream to JSON."""
+        content_types = negotiation.header_elements(request.headers.get("content-type", ""))
+        if content_types and content_types[0].parameters.get("charset", "utf-8").lower() not in _UTF_8:
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported charset: send the body as UTF-8")
         data = await super().parse_http_body(request)
         if isinstance(data, list):
             return data
         if not isinstance(data.operation_name, str | None):
             raise HTTPException(HTTPStatus.BAD_REQUEST, "operationName must be a string or null")
         if not data.query:
-            raise HTTPException(HTTPStatus.BAD_REQUEST, "there is no query in the request")
-        header = request.headers.get("accept", "")
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "query is missing or empty")
+        accept = request.headers.get("accept", "")
         kind = self.schema.documents.operation_type(data.query, data.operation_name)
         if data.protocol == "http" and kind is OperationType.SUBSCRIPTION:
             raise HTTPException(
                 HTTPStatus.NOT_ACCEPTABLE,
-                "a subscription is a stream: accept text/event-stream or multipart/mixed;subscriptionSpec=1.0, "
+                "a subscription needs a stream: accept text/event-stream or multipart/mixed;subscriptionSpec=1.0, "
                 "or use a WebSocket",
             )
         if data.protocol == "sse" and kind is not OperationType.SUBSCRIPTION:
-            # A client that accepts both gets one answer to what has one.
-            if not negotiation.prefers_stream(header, negotiation.EVENT_STREAM):
+            # Queries and mutations have a single result: clients that accept both get JSON.
+            if not negotiation.prefers_stream(accept, negotiation.EVENT_STREAM):
                 return replace(data, protocol="http")
             if request.method == "GET" and not (kind is OperationType.QUERY and self.allow_queries_via_get) and kind:
-                raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, f"send a {kind.value} by POST")
+                raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, f"a {kind.value} by GET is not allowed: use POST")
         return data
 
-    def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401 - likewise
-        """Whether a browser asks for a page rather than for the answer to a document."""
+    def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401 - as Strawberry has it
+        """Whether a browser requests the page instead of the result of a document."""
         return request.query_params.get("documentId") is None and super().should_render_graphql_ide(request)
 
-    def parse_query_params(self, params: Any) -> dict[str, Any]:  # noqa: ANN401 - likewise
-        """The request of a GET."""
-        found = dict(params)
+    def parse_query_params(self, params: Any) -> dict[str, Any]:  # noqa: ANN401 - as Strawberry has it
+        """The GraphQL request in the query string of a GET."""
+        parameters = dict(params)
         for name in ("variables", "extensions"):
-            if found.get(name):
-                found[name] = self._json(found[name])
-        return self._resolved(found)
+            if parameters.get(name):
+                parameters[name] = self._json(parameters[name])
+        return self._resolved(parameters)
 
     def parse_json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
-        """The request of a POST, or a list of them, which is refused later."""
+        """The GraphQL request in the body of a POST, or a list of them, which Strawberry refuses later."""
         document = self._json(data)
         return self._resolved(document) if isinstance(document, dict) else document
 
@@ -173,27 +173,27 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         try:
             return self._documents.resolve(request)
         except PersistedDocumentError as error:
-            raise _RefusedWithCode(HTTPStatus.BAD_REQUEST, str(error), error.code) from error
+            raise _CodedHTTPError(HTTPStatus.BAD_REQUEST, str(error), error.code) from error
 
     def _json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
         try:
             document = self.decode_json(data)
         except ValueError as error:
-            raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is not JSON") from error
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is not valid JSON") from error
         if not isinstance(document, dict | list):
             raise HTTPException(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
         return document
 
     def decode_json(self, data: str | bytes) -> object:
-        """JSON with bounded nesting and numbers: orjson refuses what would exhaust Python's own parser."""
+        """Parse with orjson, which bounds nesting and the length of numbers. Python's own parser does not."""
         return orjson.loads(data)
 
     def encode_json(self, data: object) -> str:
-        """JSON as text, since a WebSocket would send bytes as a binary message."""
+        """JSON as text: a WebSocket would send bytes as a binary message."""
         return orjson.dumps(data).decode()
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
-        """The answer's members; `data` is left out where nothing was executed."""
+        """The response body. Leaves `data` out if nothing was executed, as the specification requires."""
         response = await super().process_result(request, result)
         if response.get("data") is None and not any(error.path for error in result.errors or ()):
             response.pop("data", None)
@@ -202,7 +202,7 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
-        """A single answer; its media type is chosen where the request is known."""
+        """A single response. `run` sets its media type."""
         status = sub_response.status_code or HTTPStatus.OK
         return GraphQLResponse(orjson.dumps(response_data), status, is_request_error="data" not in response_data)
 
@@ -213,47 +213,45 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         sub_response: Response,
         headers: Mapping[str, str],
     ) -> Response:
-        """A stream that ends, politely, with its caller's right to it."""
+        """A stream that ends with an UNAUTHENTICATED error when its session ends."""
         session = session_of(request)
         if session is not None:
             [transport] = [
-                found()
-                for found in self.stream_transport_classes_by_protocol.values()
-                if found().headers["Content-Type"] == headers["Content-Type"]
+                candidate
+                for transport_class in self.stream_transport_classes_by_protocol.values()
+                if (candidate := transport_class()).headers["Content-Type"] == headers["Content-Type"]
             ]
             error = {"message": "Invalid or expired API key or token.", "extensions": {"code": "UNAUTHENTICATED"}}
-            last = transport.encode_next({"data": None, "errors": [error]}, self.encode_json)
-            stream = streaming.until(session.ended, stream, last + transport.encode_complete())
-        stream = streaming.opened(headers, stream)
+            final_chunk = transport.encode_next({"data": None, "errors": [error]}, self.encode_json)
+            stream = streaming.stop_when_ended(stream, session.ended, final_chunk + transport.encode_complete())
+        stream = streaming.with_opening_boundary(headers, stream)
         return await super().create_streaming_response(request, stream, sub_response, headers)
 
     async def render_graphql_ide(self, request: Request) -> HTMLResponse:
-        """The explorer, or what to do where it was not built."""
+        """GraphiQL, or the fallback page if it was not built."""
         page = explorer.page() or explorer.fallback(str(request.url.replace(query="")))
         return HTMLResponse(page, headers={"Content-Security-Policy": explorer.CONTENT_SECURITY_POLICY})
 
 
-class _RefusedWithCode(HTTPException):
-    """A refusal whose code says more than its status."""
+class _CodedHTTPError(HTTPException):
+    """An HTTP error with its own GraphQL error code, instead of one derived from the status."""
 
     def __init__(self, status_code: int, reason: str, code: str) -> None:
         super().__init__(status_code, reason)
         self.code = code
 
 
-def _refusal(refusal: HTTPException) -> GraphQLResponse:
-    status, reason = refusal.status_code, refusal.reason
+def _error_response(error: HTTPException) -> GraphQLResponse:
+    status, reason = error.status_code, error.reason
     headers = {}
     if "not allowed when using GET" in reason:
         status = HTTPStatus.METHOD_NOT_ALLOWED
     elif reason == "Unsupported content type":
-        status, reason = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as application/json"
+        status, reason = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported Content-Type: send application/json"
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = "POST"
-    code = (
-        refusal.code if isinstance(refusal, _RefusedWithCode) else HTTPStatus(status).phrase.upper().replace(" ", "_")
-    )
-    error = {"message": reason, "extensions": {"code": code}}
-    response = GraphQLResponse(orjson.dumps({"errors": [error]}), status, is_request_error=True)
+    code = error.code if isinstance(error, _CodedHTTPError) else HTTPStatus(status).phrase.upper().replace(" ", "_")
+    body = {"errors": [{"message": reason, "extensions": {"code": code}}]}
+    response = GraphQLResponse(orjson.dumps(body), status, is_request_error=True)
     response.headers.update(headers)
     return response

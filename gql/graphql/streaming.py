@@ -1,8 +1,8 @@
 """Subscriptions over HTTP: Server-Sent Events (distinct connections mode) and multipart (Apollo's protocol).
 
-Strawberry's own transports, with what clients were seen to need: lines that end in a single line feed, since urql
-splits events at those; a multipart body that begins and ends as MIME has it, since not all of Apollo's clients forgive
-what does not; an Accept header read part by part; and a sign of life as often as the settings say.
+Strawberry's transports, adapted to real clients: events end with single line feeds, at which urql splits; a multipart
+body starts and ends as MIME requires, since some of Apollo's clients accept nothing else; the Accept header is parsed
+element by element; heartbeats have a configurable interval.
 """
 
 from __future__ import annotations
@@ -28,49 +28,51 @@ if TYPE_CHECKING:
     from strawberry.http.streaming import HTTPStreamTransport
 
 
-def until(
-    ended: asyncio.Event, pieces: Callable[[], AsyncIterator[str]], last: str
+def stop_when_ended(
+    chunks: Callable[[], AsyncIterator[str]], ended: asyncio.Event, final_chunk: str
 ) -> Callable[[], AsyncGenerator[str]]:
-    """The same pieces, until the event is set: then the last one, and no more."""
+    """The same stream, but when the event is set, the final chunk follows and the stream ends."""
 
     async def stream() -> AsyncGenerator[str]:
         end = asyncio.ensure_future(ended.wait())
-        source = pieces()
-        piece: asyncio.Future[str] | None = None
+        source = chunks()
+        chunk: asyncio.Future[str] | None = None
         try:
             while not ended.is_set():
-                piece = asyncio.ensure_future(anext(source))
-                await asyncio.wait({piece, end}, return_when=asyncio.FIRST_COMPLETED)
-                if not piece.done():
+                chunk = asyncio.ensure_future(anext(source))
+                await asyncio.wait({chunk, end}, return_when=asyncio.FIRST_COMPLETED)
+                if not chunk.done():
                     break
                 try:
-                    yield piece.result()
+                    yield chunk.result()
                 except StopAsyncIteration:
                     return
-            yield last
+            yield final_chunk
         finally:
             end.cancel()
-            if piece is not None and not piece.done():
-                piece.cancel()
+            if chunk is not None and not chunk.done():
+                chunk.cancel()
                 with suppress(asyncio.CancelledError, StopAsyncIteration):
-                    await piece
+                    await chunk
             if isinstance(source, AsyncGenerator):
                 await source.aclose()
 
     return stream
 
 
-def opened(headers: Mapping[str, str], pieces: Callable[[], AsyncIterator[str]]) -> Callable[[], AsyncIterator[str]]:
-    """The same pieces; where they are parts of a multipart body, after the boundary that it begins with."""
+def with_opening_boundary(
+    headers: Mapping[str, str], chunks: Callable[[], AsyncIterator[str]]
+) -> Callable[[], AsyncIterator[str]]:
+    """The same stream. A multipart body gets its opening boundary, which Strawberry does not send."""
     if not headers["Content-Type"].startswith("multipart/"):
-        return pieces
+        return chunks
 
     async def stream() -> AsyncGenerator[str]:
-        source = pieces()
+        source = chunks()
         try:
             yield f"\r\n--{MULTIPART_SUBSCRIPTION_BOUNDARY}"
-            async for piece in source:
-                yield piece
+            async for chunk in source:
+                yield chunk
         finally:
             if isinstance(source, AsyncGenerator):
                 await source.aclose()
@@ -79,7 +81,7 @@ def opened(headers: Mapping[str, str], pieces: Callable[[], AsyncIterator[str]])
 
 
 def transports(heartbeat_seconds: float) -> dict[str, type[HTTPStreamTransport]]:
-    """The transports by protocol, as Strawberry's router takes them."""
+    """Transport classes by protocol, for Strawberry's router."""
 
     class EventStream(SSETransport):
         def __init__(self) -> None:
@@ -102,12 +104,12 @@ def transports(heartbeat_seconds: float) -> dict[str, type[HTTPStreamTransport]]
 
         def accepts(self, accept: str) -> bool:
             return any(
-                part.quality > 0 and self.accepts_content_type(part.name, part.parameters)
-                for part in header_elements(accept)
+                element.quality > 0 and self.accepts_content_type(element.name, element.parameters)
+                for element in header_elements(accept)
             )
 
         def encode_complete(self) -> str:
-            """Makes the boundary after the last part the closing one."""
+            """Turn the boundary after the last part into the closing boundary."""
             return "--\r\n"
 
     return {GRAPHQL_SSE_PROTOCOL: EventStream, MULTIPART_SUBSCRIPTION_PROTOCOL: Multipart}

@@ -1,4 +1,4 @@
-"""Health: is this process alive, and is the system behind it ready?"""
+"""Liveness of this process (/livez) and readiness of the system behind it (/readyz)."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from tasks.errors import BackendUnavailable
 if TYPE_CHECKING:
     from tasks.service import JobService, ServerInfo
 
-# As long as the job store is given.
-_RESULTS_SECONDS = 2
+# Timeout of the result store's check; requests to the job store have the same.
+_RESULT_STORE_SECONDS = 2
 
-# The alert about waiting work has the same.
-_LONG_DUE = timedelta(minutes=1)
+# Longest time that a due segment may wait for a worker. The alert on queue delay has the same threshold.
+_MAX_QUEUE_DELAY = timedelta(minutes=1)
 
-_NOT_TOLD = {"ok": True, "warning": "the job store's user may not ask for INFO"}
+_INFO_NOT_PERMITTED = {"ok": True, "warning": "unknown: the user of the job store has no permission for INFO"}
 
 
 def create_router(service: JobService) -> APIRouter:
-    """The two probes."""
-    probes = APIRouter(tags=["health"])
+    """The routes of both probes."""
+    router = APIRouter(tags=["health"])
 
-    @probes.get("/livez", summary="Whether this process answers; asks nobody else")
+    @router.get("/livez", summary="Liveness of this process; does not check dependencies")
     async def livez() -> dict[str, str]:
         return {"status": "alive"}
 
-    @probes.get(
-        "/readyz", summary="Whether requests can be served, and why not", responses={503: {"description": "Not ready"}}
+    @router.get(
+        "/readyz", summary="Readiness, with the result of each check", responses={503: {"description": "Not ready"}}
     )
     async def readyz() -> JSONResponse:
         checks = await _checks(service)
-        # The other checks are for operators. Without workers requests are still taken and queued, without a result
-        # store small ones are finished: no reason to send them elsewhere.
+        # The other checks are for operators. Without workers, requests are still accepted and queued; without a result
+        # store, small jobs still complete. Neither is a reason to send requests elsewhere.
         ready = all(checks[name]["ok"] for name in ("broker", "persistence"))
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse({"status": "ready" if ready else "unready", "checks": checks}, status)
 
-    # As monitors ask. The manual tells of GET alone: it would list HEAD as an operation of its own.
-    probes.add_api_route("/livez", livez, methods=["HEAD"], include_in_schema=False)
-    probes.add_api_route("/readyz", readyz, methods=["HEAD"], include_in_schema=False)
-    return probes
+    # Monitors use HEAD. Not in the OpenAPI document, which would list it as a separate operation.
+    router.add_api_route("/livez", livez, methods=["HEAD"], include_in_schema=False)
+    router.add_api_route("/readyz", readyz, methods=["HEAD"], include_in_schema=False)
+    return router
 
 
 async def _checks(service: JobService) -> dict[str, dict[str, Any]]:
@@ -56,56 +56,56 @@ async def _checks(service: JobService) -> dict[str, dict[str, Any]]:
 
 async def _result_check(service: JobService) -> dict[str, Any]:
     try:
-        async with asyncio.timeout(_RESULTS_SECONDS):
+        async with asyncio.timeout(_RESULT_STORE_SECONDS):
             await service.check_result_store()
     except (BackendUnavailable, TimeoutError) as error:
-        return _not_ok(str(error) or "the result store does not answer")
+        return _not_ok(str(error) or f"the result store did not answer within {_RESULT_STORE_SECONDS} s")
     return {"ok": True}
 
 
 async def _job_checks(service: JobService) -> dict[str, dict[str, Any]]:
-    state, condition = await asyncio.gather(
+    state, server_info = await asyncio.gather(
         service.get_system_state(), service.get_server_info(), return_exceptions=True
     )
-    unknown = _not_ok("unknown while the job store does not answer")
+    unknown = _not_ok("unknown: the job store is unavailable")
     checks = {"broker": {"ok": True}, **dict.fromkeys(("persistence", "memory", "queue", "workers"), unknown)}
     match state:
         case BackendUnavailable():
-            # One that tells how it is, and does nothing else, can't write: it is full, or a replica.
-            answers = not isinstance(condition, BaseException)
-            checks["broker"] = _not_ok("the job store can't be written to" if answers else str(state))
+            # A store that answers INFO but no script is full or a read-only replica.
+            is_up = not isinstance(server_info, BaseException)
+            checks["broker"] = _not_ok("the job store refuses writes: it is full or a replica" if is_up else str(state))
         case BaseException():
             raise state
         case _:
             checks |= {"queue": _queue(state.oldest_due), "workers": _workers(len(state.workers))}
-    match condition:
+    match server_info:
         case BackendUnavailable():
             pass
         case BaseException():
-            raise condition
+            raise server_info
         case _:
-            checks |= {"persistence": _persistence(condition), "memory": _memory(condition)}
+            checks |= {"persistence": _persistence(server_info), "memory": _memory(server_info)}
     return checks
 
 
 def _persistence(store: ServerInfo | None) -> dict[str, Any]:
     if store is None:
-        return dict(_NOT_TOLD)
+        return dict(_INFO_NOT_PERMITTED)
     if not store.aof_write_ok:
-        return _not_ok("the job store can't write its append-only file: is its disk full?")
+        return _not_ok("the job store failed to write its append-only file: check that its disk has free space")
     if not store.aof_enabled:
-        return {"ok": True, "warning": "the job store has no append-only file: a restart of it loses all jobs"}
+        return {"ok": True, "warning": "the job store has no append-only file: its restart would lose all jobs"}
     return {"ok": True}
 
 
 def _memory(store: ServerInfo | None) -> dict[str, Any]:
     if store is None:
-        return dict(_NOT_TOLD)
+        return dict(_INFO_NOT_PERMITTED)
     figures = {"usedBytes": store.used_bytes, "maxBytes": store.max_bytes}
     if store.is_nearly_full:
-        return _not_ok("the job store is nearly full: beyond its maxmemory submissions are refused", **figures)
+        return _not_ok("the job store is nearly full: submissions are refused above its maxmemory", **figures)
     if store.eviction_enabled:
-        return _not_ok("the job store's maxmemory-policy throws queued jobs away: set noeviction", **figures)
+        return _not_ok("the job store's maxmemory-policy evicts queued jobs: set noeviction", **figures)
     return {"ok": True, **figures}
 
 
@@ -113,15 +113,15 @@ def _queue(oldest_due: timedelta | None) -> dict[str, Any]:
     if oldest_due is None:
         return {"ok": True, "oldestDueSeconds": None}
     seconds = round(oldest_due.total_seconds(), 3)
-    if oldest_due > _LONG_DUE:
-        reason = "work has waited long for a worker: add workers, or see why they take none"
+    if oldest_due > _MAX_QUEUE_DELAY:
+        reason = f"the oldest segment has been due for {seconds} s: add workers, or check why they are idle"
         return _not_ok(reason, oldestDueSeconds=seconds)
     return {"ok": True, "oldestDueSeconds": seconds}
 
 
 def _workers(count: int) -> dict[str, Any]:
     if not count:
-        return _not_ok("no worker was seen lately: start one with `celery -A tasks worker`", count=count)
+        return _not_ok("no worker is running: start one with `celery -A tasks worker`", count=count)
     return {"ok": True, "count": count}
 
 

@@ -121,7 +121,7 @@ def test_there_is_an_explorer_unless_it_could_ask_nothing(api: str, mode: bool) 
 def test_a_file_that_is_no_manifest_stops_the_start(tmp_path: Path, content: str) -> None:
     file = tmp_path / "documents.json"
     file.write_text(content)
-    with pytest.raises(ValueError, match=r"must be|has '|unexpected"):
+    with pytest.raises(ValueError, match=r"must contain|has identifier|unexpected"):
         PersistedDocuments.load(file, only=False)
 
 
