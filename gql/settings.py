@@ -1,4 +1,4 @@
-"""The API process's own settings. Read once, by gql.app; what it shares with workers is tasks.settings."""
+"""Settings of the API process, read once by gql.app. Settings shared with workers are in tasks.settings."""
 
 from __future__ import annotations
 
@@ -17,54 +17,66 @@ _LIMITS = OperationLimits()
 
 
 class ApiSettings(BaseSettings):
-    """How much one request may ask for, who may ask, and where the neighbours are. Each is an environment variable."""
+    """Authentication, limits and linked services. Each field is an environment variable."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     production: bool = Field(
-        default=False, description="No introspection, no suggestions, no explorer, and errors without detail"
+        default=False,
+        description="Production mode: disables introspection, suggestions and the explorer, and hides error details",
     )
     queries_by_get: bool = Field(
-        default=False, description="Answer queries by GET too, for caches; mutations never are"
+        default=False,
+        description="Also executes queries sent by GET, for HTTP caches. Mutations require POST",
     )
     authentication: Literal["", "none", "keys", "jwt", "keys,jwt"] = Field(
         "",
-        description="Who may come in: `keys`, `jwt`, `keys,jwt`, or `none` to be open to all; empty: open, and on the "
-        "loopback address only",
+        description="Accepted credentials: `keys` (API keys), `jwt` (tokens) or `keys,jwt`. `none` allows access "
+        "without any. Empty: as `none`, on the loopback address only",
     )
-    jwt_issuer: str = Field("", description="Tokens must be issued by this `iss`")
-    jwt_audience: str = Field("", description="Tokens must be meant for this `aud`")
+    jwt_issuer: str = Field("", description="URL of the token issuer. Required in the `iss` claim")
+    jwt_audience: str = Field("", description="Name of this API at the issuer. Required in the `aud` claim")
     jwt_jwks_url: str = Field(
         "",
         pattern="^(https?://.*)?$",
-        description="Where the issuer's public keys are; empty: as its OpenID configuration says",
+        description="URL of the issuer's public keys (JWKS). Empty: read from the issuer's OpenID configuration",
     )
     jwt_algorithms: str = Field(
-        "RS256,ES256,EdDSA", description="Algorithms a token may be signed by; those of shared secrets are none of them"
+        "RS256,ES256,EdDSA", description="List of signature algorithms accepted in tokens. Asymmetric ones only"
     )
     max_submissions_per_minute: int = Field(
-        600, ge=1, description="Most submissions and retries of a caller in a minute"
+        600, ge=1, description="Maximum submissions and retries per minute for one caller"
     )
     max_open_jobs_per_caller: int = Field(
-        100, ge=1, le=10_000, description="Most jobs that a caller has queued and running"
+        100, ge=1, le=10_000, description="Maximum queued and running jobs of one caller"
     )
     max_open_count_per_caller: int = Field(
-        10**9, ge=1, le=10**13, description="Most primes that these are asked for together"
+        10**9,
+        ge=1,
+        le=10**13,
+        description="Maximum primes requested by the queued and running jobs of one caller together",
     )
     max_subscriptions_per_caller: int = Field(
-        200, ge=1, description="Most streams that a caller has open, in each API process"
+        200, ge=1, description="Maximum open streams of one caller in each API process"
     )
-    max_page_size: int = Field(1_000, ge=1, le=10_000, description="Most elements in one page of any connection")
-    max_wait_ms: int = Field(30_000, ge=0, le=300_000, description="Longest waitMs, and longest Prefer: wait")
+    max_page_size: int = Field(1_000, ge=1, le=10_000, description="Maximum items on one page of a connection")
+    max_wait_ms: int = Field(
+        30_000, ge=0, le=300_000, description="Milliseconds. Maximum for `waitMs`, and for `Prefer: wait`"
+    )
     execution_seconds: float = Field(
-        10, gt=0, le=600, description="A query or mutation is given up so long after the longest waitMs"
+        10, gt=0, le=600, description="Seconds until a query or mutation fails with TIMEOUT, on top of MAX_WAIT_MS"
     )
-    max_body_bytes: int = Field(262_144, ge=1_024, description="Largest request body; a larger one is refused unread")
+    max_body_bytes: int = Field(
+        262_144, ge=1_024, description="Bytes. Maximum size of a request body. Larger ones are refused with 413"
+    )
     max_arriving_requests: int = Field(
-        500, ge=10, description="Most connections whose request is not whole yet; of more the oldest is closed"
+        500,
+        ge=10,
+        description="Maximum connections with an incomplete request in each API process. Above it, the oldest is "
+        "closed",
     )
     arrival_seconds: float = Field(
-        20, gt=0, le=600, description="A connection is closed whose request is not whole so long after its beginning"
+        20, gt=0, le=600, description="Seconds until a connection with an incomplete request is closed"
     )
     max_document_length: int = Field(
         _LIMITS.max_document_length, ge=256, description="Most characters in a GraphQL document"
@@ -93,50 +105,55 @@ class ApiSettings(BaseSettings):
         _LIMITS.max_input_depth, ge=1, description="Deepest nesting of arguments and variables"
     )
     max_input_values: int = Field(_LIMITS.max_input_values, ge=1, description="Most values in all variables together")
-    max_subscriptions_per_connection: int = Field(
-        100, ge=1, description="Most operations that are open on one WebSocket"
-    )
+    max_subscriptions_per_connection: int = Field(100, ge=1, description="Maximum open operations on one WebSocket")
     allowed_origins: str = Field(
         "",
-        description="Other origins whose pages may send requests and open WebSockets, e.g. `https://a.example,https://b.example`",
+        description="List of other origins whose pages may send requests and open WebSockets, e.g. "
+        "`https://a.example,https://b.example`",
     )
     trusted_documents: Path | None = Field(
-        None, description="A JSON file: documents that clients may name by `documentId`"
+        None, description="Path of a JSON file with the documents that clients can execute by `documentId`"
     )
-    trusted_documents_only: bool = Field(default=False, description="Refuse every document that is not in that file")
-    heartbeat_seconds: float = Field(10, gt=0, le=60, description="A silent event stream sends a sign of life so often")
-    drain_seconds: float = Field(2, ge=0, le=60, description="Streams get so long to end when the process is stopped")
-    grafana_url: str = Field("http://localhost:3000", description="Linked from the front page")
-    metrics_url: str = Field("http://localhost:8428", description="VictoriaMetrics, linked from the front page")
-    locust_url: str = Field("http://localhost:8089", description="Linked from the front page")
+    trusted_documents_only: bool = Field(
+        default=False, description="Refuses documents that are not in TRUSTED_DOCUMENTS"
+    )
+    heartbeat_seconds: float = Field(
+        10, gt=0, le=60, description="Seconds between heartbeats on an event stream without events"
+    )
+    drain_seconds: float = Field(2, ge=0, le=60, description="Seconds to wait for streams to complete at shutdown")
+    grafana_url: str = Field("http://localhost:3000", description="URL of Grafana, for the link on the front page")
+    metrics_url: str = Field(
+        "http://localhost:8428", description="URL of VictoriaMetrics, for the link on the front page"
+    )
+    locust_url: str = Field("http://localhost:8089", description="URL of Locust, for the link on the front page")
 
     @field_validator("allowed_origins")
     @classmethod
-    def _are_origins(cls, value: str) -> str:
-        normalize_allowed_origins(_parts(value))
+    def _validate_origins(cls, value: str) -> str:
+        normalize_allowed_origins(_split(value))
         return value
 
     @field_validator("jwt_algorithms")
     @classmethod
-    def _are_asymmetric(cls, value: str) -> str:
-        if not _parts(value) or not ASYMMETRIC_ALGORITHMS.issuperset(_parts(value)):
-            raise ValueError(f"must be of {', '.join(sorted(ASYMMETRIC_ALGORITHMS))}")
+    def _validate_algorithms(cls, value: str) -> str:
+        if not _split(value) or not ASYMMETRIC_ALGORITHMS.issuperset(_split(value)):
+            raise ValueError(f"must be a list of {', '.join(sorted(ASYMMETRIC_ALGORITHMS))}")
         return value
 
     @model_validator(mode="after")
-    def _tokens_can_be_told_apart(self) -> Self:
+    def _require_issuer_and_audience(self) -> Self:
         if "jwt" in self.credential_kinds and not (self.jwt_issuer and self.jwt_audience):
-            raise ValueError("AUTHENTICATION has jwt: JWT_ISSUER and JWT_AUDIENCE must be set")
+            raise ValueError(f"AUTHENTICATION is {self.authentication}: set JWT_ISSUER and JWT_AUDIENCE")
         return self
 
     @property
     def credential_kinds(self) -> frozenset[str]:
         """The accepted kinds of credentials, `keys` and `jwt`; empty when authentication is disabled."""
-        return frozenset(_parts(self.authentication)) - {"none"}
+        return frozenset(_split(self.authentication)) - {"none"}
 
     @property
     def caller_limits(self) -> CallerLimits:
-        """How much of the system one caller may have, where callers are told apart."""
+        """Limits of each authenticated caller."""
         return CallerLimits(
             submissions_per_minute=self.max_submissions_per_minute,
             open_jobs=self.max_open_jobs_per_caller,
@@ -145,22 +162,22 @@ class ApiSettings(BaseSettings):
 
     @property
     def tokens(self) -> TokenSettings:
-        """What a token must be."""
+        """What a token must match."""
         return TokenSettings(
             issuer=self.jwt_issuer,
             audience=self.jwt_audience,
             jwks_url=self.jwt_jwks_url,
-            algorithms=tuple(_parts(self.jwt_algorithms)),
+            algorithms=tuple(_split(self.jwt_algorithms)),
         )
 
     @property
     def origins(self) -> frozenset[str]:
-        """The origins allowed, as browsers write them."""
-        return normalize_allowed_origins(_parts(self.allowed_origins))
+        """Allowed origins, as browsers send them."""
+        return normalize_allowed_origins(_split(self.allowed_origins))
 
     @property
     def operation_limits(self) -> OperationLimits:
-        """The limits of one operation."""
+        """Limits of one GraphQL operation."""
         return OperationLimits(
             max_document_length=self.max_document_length,
             max_tokens=self.max_tokens,
@@ -180,5 +197,5 @@ class ApiSettings(BaseSettings):
         )
 
 
-def _parts(text: str) -> list[str]:
+def _split(text: str) -> list[str]:
     return [part for part in map(str.strip, text.split(",")) if part]
