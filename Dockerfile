@@ -1,8 +1,8 @@
 # One image for both programs: the API is the default command, docker-compose.yml names the worker's.
 #
-# What is fetched comes from the images and package indexes named in these arguments, and from nowhere else, so each can
-# be replaced by a mirror or a digest: docker build --build-arg PYTHON_IMAGE=mirror/python@sha256:...
-# Nothing in the layers tells the time of the build; BuildKit sets the files' own dates to SOURCE_DATE_EPOCH:
+# Downloads come only from the images and package indexes named in these arguments, so a mirror or a digest can replace
+# each: docker build --build-arg PYTHON_IMAGE=mirror/python@sha256:...
+# The layers contain no build time; BuildKit sets the dates of the files to SOURCE_DATE_EPOCH:
 #   docker buildx build --build-arg SOURCE_DATE_EPOCH=0 --output type=image,rewrite-timestamp=true .
 ARG PYTHON_IMAGE=python:3.13.14-slim-trixie
 ARG NODE_IMAGE=node:24.18.0-bookworm-slim
@@ -31,23 +31,24 @@ COPY tasks tasks
 COPY schema schema
 COPY gql gql
 COPY --from=explorer /explorer/dist gql/explorer/dist
-# The root is read-only where it runs, so the bytecode is made here; by hash, since dates would differ at each build.
+# The root file system is read-only at run time, so bytecode is compiled here; validated by hash, because dates differ
+# between builds.
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib /app
 
 FROM ${PYTHON_IMAGE}
-# By hand rather than by useradd, which notes the day. Celery looks the group up.
+# Not with useradd, which records the date. Celery looks up the group.
 RUN echo 'primes:x:10001:10001::/app:/usr/sbin/nologin' >> /etc/passwd \
     && echo 'primes:x:10001:' >> /etc/group \
     && install -d -o 10001 -g 10001 /results /secrets /secrets/store /secrets/api /secrets/worker
-# The packages are not installed but found from the root of the source, wherever a program is started.
+# The packages are not installed: PYTHONPATH makes them importable from any working directory.
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 COPY --from=application /opt/venv /opt/venv
 COPY --from=application /app /app
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8000
-# Alive, not ready: a container is restarted for its own faults, never for the job store's. No urllib.request, which
-# would ask a proxy for what is in this container.
+# /livez, not /readyz: a container is restarted for its own faults, never for those of the job store. Not
+# urllib.request, which would send the request to a proxy.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import http.client, sys; api = http.client.HTTPConnection('127.0.0.1', 8000, timeout=3); api.request('GET', '/livez'); sys.exit(api.getresponse().status != 200)"]
 CMD ["uvicorn", "gql.app:app", "--host", "0.0.0.0", "--port", "8000", "--no-server-header", "--http", "gql.server.slow_requests:RequestTimeoutProtocol", "--ws-max-size", "65536", "--timeout-graceful-shutdown", "3"]

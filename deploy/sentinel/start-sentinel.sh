@@ -1,5 +1,5 @@
 #!/bin/sh
-# A Sentinel, which keeps what it knows in its file. The first time that begins with the first pod as the primary.
+# Starts a Sentinel, which stores its state in its configuration file. At the first start, the first pod is the primary.
 set -eu
 
 file="$DATA/sentinel.conf"

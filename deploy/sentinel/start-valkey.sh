@@ -1,8 +1,8 @@
 #!/bin/sh
-# Valkey, as the primary or as a replica of the one that there is.
+# Starts Valkey as the primary, or as a replica of the current primary.
 #
-# Who that is, the Sentinels know. If none answers, all of this is down and comes up again: then the Sentinel of this pod
-# has written down who was the last. If it has not either, nothing was ever here, and the first pod begins.
+# The Sentinels know the primary. If none answers, the whole system was down: the file of this pod's Sentinel then has
+# the last primary. Without that file, this is the first start, and the first pod becomes the primary.
 set -eu
 
 me="$ME"
@@ -16,7 +16,7 @@ primary=$(echo "$said" | sed -n 1p)
 port=$(echo "$said" | sed -n 2p)
 [ "$primary:$port" = "$me:$PORT" ] || set -- "$@" --replicaof "$primary" "$port"
 
-# The password goes by a file that no other process's list shows.
+# The password is passed in a file, because process lists show arguments.
 umask 077
 printf 'requirepass "%s"\nprimaryauth "%s"\n' "$PASSWORD" "$PASSWORD" > "$SCRATCH/password.conf"
 exec valkey-server "$SCRATCH/password.conf" \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Submit a job and follow it with curl by long polling: plain requests, no stream. Needs curl and jq.
+# Submit a job and follow it with curl by long polling: plain requests, no stream. Requires curl and jq.
 #
 #   sh follow_long_poll.sh [address]
 set -eu
@@ -9,7 +9,7 @@ submit='mutation { generatePrimes(input: {count: 10}) {
   ... on GeneratePrimesAccepted { job { id version } }
   ... on UserError { code message }
 } }'
-# Answered as soon as the version is higher than the one that is known, or after 20 seconds.
+# The server answers when the version is higher than the known one, or after 20 seconds.
 follow='query ($id: ID!, $known: Int) { job(id: $id, waitMs: 20000, afterVersion: $known) {
   version status isFinal progress { done total }
 } }'
@@ -18,7 +18,7 @@ page='query ($id: ID!) { job(id: $id) { primes(first: 10) { values } } }'
 # post QUERY VARIABLES
 post() {
     body=$(jq -n --arg query "$1" --argjson variables "$2" '{query: $query, variables: $variables}')
-    # With a key, where the server asks for one.
+    # Sends the API key, if the server requires authentication.
     curl ${PRIMES_KEY:+--header "Authorization: Bearer $PRIMES_KEY"} --silent --show-error --fail-with-body --header 'Content-Type: application/json' --data "$body" "$address/graphql"
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Submit a job and follow it with curl over Server-Sent Events. Needs curl and jq.
+# Submit a job and follow it with curl over Server-Sent Events. Requires curl and jq.
 #
 #   sh follow_sse.sh [address]
 set -eu
@@ -19,13 +19,13 @@ page='query ($id: ID!) { job(id: $id) { primes(first: 10) { values } } }'
 post() {
     body=$(jq -n --arg query "$1" --arg id "$2" '{query: $query, variables: {id: $id}}')
     shift 2
-    # With a key, where the server asks for one.
+    # Sends the API key, if the server requires authentication.
     curl ${PRIMES_KEY:+--header "Authorization: Bearer $PRIMES_KEY"} --silent --show-error --fail-with-body --header 'Content-Type: application/json' --data "$body" "$@" "$address/graphql"
 }
 
 id=$(post "$submit" "" | jq -er '.data.generatePrimes | .job.id // error(.message)')
 
-# curl ends by itself: the server closes the stream after the final state.
+# curl exits when the server closes the stream, after the final state.
 post "$follow" "$id" --no-buffer --header 'Accept: text/event-stream'
 
 post "$page" "$id" | jq -r '.data.job.primes.values | join(" ")'

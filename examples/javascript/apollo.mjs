@@ -5,12 +5,12 @@
 import { ApolloClient, gql, HttpLink, InMemoryCache } from '@apollo/client';
 
 const address = process.argv[2] ?? 'http://127.0.0.1:8000';
-// Where the server asks for a key.
+// The API key, if the server requires authentication.
 const headers = process.env.PRIMES_KEY ? { Authorization: `Bearer ${process.env.PRIMES_KEY}` } : {};
 const client = new ApolloClient({
   link: new HttpLink({ uri: `${address}/graphql`, headers }),
   cache: new InMemoryCache({
-    // Tells the cache which types `... on UserError` stands for.
+    // The types that `... on UserError` matches.
     possibleTypes: {
       UserError: [
         'BackendUnavailable', 'IdempotencyConflict', 'JobAlreadyFinished', 'JobNotFound',
@@ -45,7 +45,7 @@ const PAGE = gql`
 const submitted = (await client.mutate({ mutation: SUBMIT, variables: { input: { count: 10 } } })).data.generatePrimes;
 if (submitted.code) throw new Error(submitted.message);
 
-// The state now, then each newer one; the stream ends by itself after the final one.
+// The current state, then each newer one; the server completes the stream after the final one.
 await new Promise((complete, fail) => {
   client.subscribe({ query: FOLLOW, variables: { id: submitted.job.id } }).subscribe({
     next({ data, error }) {

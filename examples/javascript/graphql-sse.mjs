@@ -5,7 +5,7 @@
 import { createClient } from 'graphql-sse';
 
 const address = process.argv[2] ?? 'http://127.0.0.1:8000';
-// Where the server asks for a key.
+// The API key, if the server requires authentication.
 const headers = process.env.PRIMES_KEY ? { Authorization: `Bearer ${process.env.PRIMES_KEY}` } : {};
 const client = createClient({ url: `${address}/graphql`, headers });
 
@@ -45,7 +45,7 @@ async function first(query, variables) {
 const { generatePrimes: submitted } = await first(SUBMIT, { input: { count: 10 } });
 if (submitted.code) throw new Error(submitted.message);
 
-// The state now, then each newer one; the stream ends by itself after the final one.
+// The current state, then each newer one; the server completes the stream after the final one.
 for await (const { jobUpdates: event } of results(FOLLOW, { id: submitted.job.id })) {
   if (event.code) throw new Error(event.message);
   console.log(event.job.status, `${event.job.progress.done}/${event.job.progress.total}`);

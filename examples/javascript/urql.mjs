@@ -6,13 +6,13 @@ import { cacheExchange, Client, fetchExchange, gql } from '@urql/core';
 import { toAsyncIterable } from 'wonka';
 
 const address = process.argv[2] ?? 'http://127.0.0.1:8000';
-// Where the server asks for a key.
+// The API key, if the server requires authentication.
 const headers = process.env.PRIMES_KEY ? { Authorization: `Bearer ${process.env.PRIMES_KEY}` } : {};
 const client = new Client({
   url: `${address}/graphql`,
   fetchOptions: { headers },
   exchanges: [cacheExchange, fetchExchange],
-  preferGetMethod: false, // Operations go by POST only.
+  preferGetMethod: false, // By default, the server accepts operations by POST only.
   fetchSubscriptions: true,
 });
 
@@ -46,8 +46,8 @@ function dataOf({ data, error }) {
 const { generatePrimes: submitted } = dataOf(await client.mutation(SUBMIT, { input: { count: 10 } }));
 if (submitted.code) throw new Error(submitted.message);
 
-// The state now, then each newer one; the stream ends by itself after the final one.
-// urql then gives the last event once more, saying that nothing will follow it.
+// The current state, then each newer one; the server completes the stream after the final one.
+// urql then repeats the last event with hasNext false.
 for await (const result of toAsyncIterable(client.subscription(FOLLOW, { id: submitted.job.id }))) {
   const event = dataOf(result).jobUpdates;
   if (!result.hasNext) continue;

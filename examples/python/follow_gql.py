@@ -1,10 +1,10 @@
-"""Submit a job and follow it with the gql package: a WebSocket, as graphql-transport-ws.
+"""Submit a job and follow it with the gql package, over a WebSocket (graphql-transport-ws).
 
 python -m venv .venv && .venv/bin/pip install --require-hashes -r requirements-gql.lock
 .venv/bin/python follow_gql.py [address]
 
-It has an environment of its own, since the server's folder `gql/` has the package's name: run it from here, not with
-the repository's root on PYTHONPATH.
+It needs an environment of its own, because the server's folder `gql/` has the name of the package: run it from this
+folder, without the repository's root on PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ async def main(address: str = "http://127.0.0.1:8000") -> None:
     transport = WebsocketsTransport(
         url=f"{address.replace('http', 'ws', 1)}/graphql",
         subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
-        # Where the server asks for a key.
+        # The API key, if the server requires authentication.
         init_payload={"Authorization": f"Bearer {os.environ['PRIMES_KEY']}"} if "PRIMES_KEY" in os.environ else {},
     )
     async with Client(transport=transport) as session:
         submitted = await session.execute(gql(SUBMIT), variable_values={"input": {"count": 10}})
         follow = {"id": expected(submitted["generatePrimes"])["job"]["id"]}
-        # The state now, then each newer one; the stream ends by itself after the final one.
+        # The current state, then each newer one; the server completes the stream after the final one.
         async for data in session.subscribe(gql(FOLLOW), variable_values=follow):
             job = expected(data["jobUpdates"])["job"]
             print(job["status"], f"{job['progress']['done']}/{job['progress']['total']}")
@@ -61,7 +61,7 @@ async def main(address: str = "http://127.0.0.1:8000") -> None:
 
 
 def expected(outcome: dict[str, Any]) -> dict[str, Any]:
-    """The member of a result union that is no failure."""
+    """Return a result, or raise the failure that the union contains."""
     if "code" in outcome:
         raise RuntimeError(f"{outcome['code']}: {outcome['message']}")
     return outcome

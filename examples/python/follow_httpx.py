@@ -1,4 +1,4 @@
-"""Submit a job and follow it with httpx alone: plain HTTP, updates as Server-Sent Events.
+"""Submit a job and follow it with httpx: plain HTTP, updates as Server-Sent Events.
 
 python follow_httpx.py [address]
 """
@@ -40,9 +40,9 @@ query Page($id: ID!) {
 
 def main(address: str = "http://127.0.0.1:8000") -> None:
     """Submit, follow to the end, print the result."""
-    # Where the server asks for a key.
+    # The API key, if the server requires authentication.
     headers = {"Authorization": f"Bearer {os.environ['PRIMES_KEY']}"} if "PRIMES_KEY" in os.environ else {}
-    # The server sends a sign of life every 10 seconds while there is no news.
+    # The server sends a heartbeat every 10 seconds while nothing changes.
     with httpx.Client(base_url=address, headers=headers, timeout=30) as client:
         job_id = expected(execute(client, SUBMIT, input={"count": 10})["generatePrimes"])["job"]["id"]
         for data in subscribe(client, FOLLOW, id=job_id):
@@ -52,13 +52,13 @@ def main(address: str = "http://127.0.0.1:8000") -> None:
 
 
 def execute(client: httpx.Client, query: str, **variables: object) -> dict[str, Any]:
-    """The data of a query or mutation."""
+    """Return the data of a query or mutation."""
     response = client.post("/graphql", json={"query": query, "variables": variables})
     return data_of(response.raise_for_status().json())
 
 
 def subscribe(client: httpx.Client, query: str, **variables: object) -> Iterator[dict[str, Any]]:
-    """The data of each event of a subscription, until the server completes it."""
+    """Yield the data of each event of a subscription, until the server completes it."""
     request = {"query": query, "variables": variables}
     with client.stream("POST", "/graphql", json=request, headers={"Accept": "text/event-stream"}) as response:
         response.raise_for_status()
@@ -71,11 +71,11 @@ def subscribe(client: httpx.Client, query: str, **variables: object) -> Iterator
                 yield data_of(json.loads(value))
             elif field == "data" and event == "complete":
                 return
-    raise ConnectionError("the stream broke: subscribe again, the first event is the state by then")
+    raise ConnectionError("the stream was interrupted: subscribe again, the first event is the current state")
 
 
 def data_of(answer: dict[str, Any]) -> dict[str, Any]:
-    """What an answer brings; a mistake in the request is an error."""
+    """Return the data of an answer, or raise its first error."""
     if "errors" in answer:
         raise ValueError(answer["errors"][0]["message"])
     data: dict[str, Any] = answer["data"]
@@ -83,7 +83,7 @@ def data_of(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def expected(outcome: dict[str, Any]) -> dict[str, Any]:
-    """The member of a result union that is no failure."""
+    """Return a result, or raise the failure that the union contains."""
     if "code" in outcome:
         raise RuntimeError(f"{outcome['code']}: {outcome['message']}")
     return outcome
