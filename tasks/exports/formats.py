@@ -1,8 +1,8 @@
-"""A finished result as a file that other programs open: Parquet, CSV or newline-delimited JSON, one column `prime`.
+"""A finished result as a file for other programs: Parquet, CSV or newline-delimited JSON, with one column `prime`.
 
-The size of a file is known before any of it is made, and its bytes are the same each time, so that any part of it can
-be had alone and a download goes on where it broke off. Memory does not grow with the result: pieces are made one by
-one, each when the one before it is gone.
+The size of a file is known before its content is generated, and the same result always gives the same bytes. So a
+client can request a byte range, and resume an interrupted download. Memory does not grow with the result: content is
+generated piece by piece, as the client takes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ExportFormat(StrEnum):
-    """A file format; the value is the file name's ending."""
+    """A file format; the value is the file name extension."""
 
     PARQUET = "parquet"
     CSV = "csv"
@@ -27,7 +27,7 @@ class ExportFormat(StrEnum):
 
     @property
     def content_type(self) -> str:
-        """Its media type."""
+        """The media type, for the Content-Type header."""
         return {
             ExportFormat.PARQUET: "application/vnd.apache.parquet",
             ExportFormat.CSV: "text/csv; charset=utf-8",
@@ -36,37 +36,37 @@ class ExportFormat(StrEnum):
 
     @property
     def is_text(self) -> bool:
-        """Worth compressing on the way; Parquet is packed already."""
+        """Whether HTTP compression is worthwhile; Parquet is already compact."""
         return self is not ExportFormat.PARQUET
 
 
 class ExportFile(Protocol):
-    """A file that is made while it is read."""
+    """A file whose content is generated while it is read."""
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """Size in bytes."""
         ...
 
     def content(self, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` to before `stop`, in pieces; 0 <= start <= stop <= size.
+        """Yields the bytes from `start` to before `stop`, in pieces; 0 <= start <= stop <= size.
 
         Raises:
-            BackendUnavailable: in the middle of it, as well.
+            BackendUnavailable: the result cannot be read; possibly after some pieces.
         """
         ...
 
 
-async def export(source: Source, form: ExportFormat) -> ExportFile:
-    """The file of a whole result.
+async def export(source: Source, export_format: ExportFormat) -> ExportFile:
+    """Returns the file of a whole result.
 
     Raises:
-        BackendUnavailable: the result can't be read.
+        BackendUnavailable: the result cannot be read.
     """
-    match form:
+    match export_format:
         case ExportFormat.PARQUET:
-            return await parquet.lay_out(source)
+            return await parquet.export_parquet(source)
         case ExportFormat.CSV:
-            return await text.lay_out(source, text.CSV)
+            return await text.export_text(source, text.CSV)
         case ExportFormat.NDJSON:
-            return await text.lay_out(source, text.NDJSON)
+            return await text.export_text(source, text.NDJSON)

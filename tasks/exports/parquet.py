@@ -1,6 +1,6 @@
-"""One Parquet file of the many that a result is kept in: their row groups are copied as they are, under one footer.
+"""A result as one Parquet file: the row groups of its segments are copied as they are, under one footer.
 
-Nothing is unpacked on the way, so it costs no more than reading the files, and where each byte comes from is known.
+Nothing is decoded, so an export costs no more than reading the segments, and the origin of every byte is known.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tasks.results import parquet
 from tasks.results.parquet import DATA_START
 from tasks.results.parquet_footer import MAGIC
+from tasks.results.segments import SegmentRange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,19 +20,19 @@ if TYPE_CHECKING:
     from tasks.exports.source import Source
 
 
-async def lay_out(source: Source) -> ParquetExport:
-    """The file of a result: reads the footers of its segments."""
+async def export_parquet(source: Source) -> ParquetExport:
+    """Returns the file of a result. Reads the footers of all its segments."""
     starts, footer = await asyncio.to_thread(parquet.join_layouts, await source.layouts())
     return ParquetExport(source, starts, footer)
 
 
 class ParquetExport:
-    """The joined file.
+    """The row groups of all segments in one file. Implements ExportFile.
 
     Args:
         source: the result.
-        starts: where in this file the row groups of each of its files begin, and where the last ones end.
-        footer: what follows them.
+        starts: byte offset in this file at which the row groups of each segment start, then the offset of the end.
+        footer: the bytes behind the row groups.
     """
 
     def __init__(self, source: Source, starts: list[int], footer: bytes) -> None:
@@ -41,23 +42,23 @@ class ParquetExport:
         self.size = starts[-1] + len(footer)
 
     async def content(self, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` to before `stop`, in pieces."""
+        """Yields the bytes from `start` to before `stop`, in pieces."""
         if start < min(stop, DATA_START):
             yield MAGIC[start:stop]
-        if pieces := self._pieces(start, stop):
-            async for data in self._source.read_ranges(pieces):
+        if ranges := self._segment_ranges(start, stop):
+            async for data in self._source.read_ranges(ranges):
                 yield data
         if stop > (end := self._starts[-1]):
             yield self._footer[max(start - end, 0) : stop - end]
 
-    def _pieces(self, start: int, stop: int) -> list[tuple[int, int, int]]:
-        """Which bytes of which files stand between the two: (index of the file, start, stop in it)."""
+    def _segment_ranges(self, start: int, stop: int) -> list[SegmentRange]:
+        """The ranges of the segments' files that make up the bytes from `start` to before `stop` of this file."""
         start, stop = max(start, DATA_START), min(stop, self._starts[-1])
-        pieces = []
+        ranges = []
         while start < stop:
             index = bisect_right(self._starts, start) - 1
             end = min(stop, self._starts[index + 1])
             shift = self._starts[index] - DATA_START
-            pieces.append((index, start - shift, end - shift))
+            ranges.append(SegmentRange(index, start - shift, end - shift))
             start = end
-        return pieces
+        return ranges

@@ -1,4 +1,4 @@
-"""Where an export gets its primes: from memory, where a result is small, or from the files of a large one."""
+"""Where an export reads its primes: an array for a small result, segments for a large one."""
 
 from __future__ import annotations
 
@@ -15,61 +15,61 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tasks.results.parquet import Layout
-    from tasks.results.segments import SegmentStore
+    from tasks.results.segments import SegmentRange, SegmentStore
 
 
 class Source(Protocol):
-    """A complete result of at least one prime. What can't be read raises BackendUnavailable."""
+    """A complete result of at least one prime. Methods raise BackendUnavailable if it cannot be read."""
 
     @property
     def count(self) -> int:
-        """How many primes there are."""
+        """Number of primes."""
         ...
 
     def blocks(self, offset: int) -> AsyncIterator[npt.NDArray[np.uint64]]:
-        """The primes from the zero-based index `offset` on, some ten thousand at a time."""
+        """Yields the primes from rank `offset` on, in blocks of at most 65,536."""
         ...
 
     async def index_of(self, value: int) -> int | None:
-        """The index of the first prime >= value; None when there is none."""
+        """Returns the rank of the first prime >= value; None if all are smaller."""
         ...
 
     async def layouts(self) -> Sequence[Layout]:
-        """Of the Parquet files that the result is kept in, or could be."""
+        """Returns the layouts of the Parquet files that hold the result, one per segment."""
         ...
 
-    def read_ranges(self, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
-        """Bytes of these files, for each (index of the file, start, stop)."""
+    def read_ranges(self, ranges: Sequence[SegmentRange]) -> AsyncIterator[bytes]:
+        """Yields the bytes of each range of these files."""
         ...
 
 
 class StoredSource:
-    """A result in the result store."""
+    """A result whose segments are in the result store."""
 
-    def __init__(self, store: SegmentStore, result_id: str, count: int) -> None:
-        self._store = store
+    def __init__(self, segments: SegmentStore, result_id: str, count: int) -> None:
+        self._segments = segments
         self._result_id = result_id
         self.count = count
 
     def blocks(self, offset: int) -> AsyncIterator[npt.NDArray[np.uint64]]:
         """As Source says."""
-        return self._store.blocks(self._result_id, offset, self.count - offset)
+        return self._segments.blocks(self._result_id, offset, self.count - offset)
 
     async def index_of(self, value: int) -> int | None:
         """As Source says."""
-        return await self._store.index_of(self._result_id, value, self.count)
+        return await self._segments.index_of(self._result_id, value, self.count)
 
     async def layouts(self) -> Sequence[Layout]:
         """As Source says."""
-        return await self._store.layouts(self._result_id, self.count)
+        return await self._segments.layouts(self._result_id, self.count)
 
-    def read_ranges(self, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
+    def read_ranges(self, ranges: Sequence[SegmentRange]) -> AsyncIterator[bytes]:
         """As Source says."""
-        return self._store.read_ranges(self._result_id, pieces)
+        return self._segments.read_ranges(self._result_id, ranges)
 
 
 class ArraySource:
-    """A result in memory."""
+    """A small result in memory; `layouts` encodes it as one segment."""
 
     def __init__(self, primes: npt.NDArray[np.uint64]) -> None:
         self._primes = primes
@@ -87,11 +87,11 @@ class ArraySource:
         return index if index < self.count else None
 
     async def layouts(self) -> Sequence[Layout]:
-        """As Source says: one file, packed now."""
+        """As Source says: one segment, encoded now."""
         self._file = await asyncio.to_thread(parquet.encode, self._primes)
         return [parquet.read_layout(self._file)]
 
-    async def read_ranges(self, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
-        """As Source says, after `layouts`."""
-        for _, start, stop in pieces:
-            yield self._file[start:stop]
+    async def read_ranges(self, ranges: Sequence[SegmentRange]) -> AsyncIterator[bytes]:
+        """As Source says. Call `layouts` first."""
+        for segment in ranges:
+            yield self._file[segment.start : segment.stop]

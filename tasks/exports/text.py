@@ -1,8 +1,8 @@
-"""A result as lines of text. Ascending primes have ascending lengths, so where each line begins can be told.
+"""A result as lines of text, CSV or NDJSON. The byte offset of every line is known without generating the text.
 
-All primes of as many digits stand together, in lines of one width: their first indexes, one for each number of digits,
-are all that is needed to find the line at any byte. Digits are made by numpy, a column at a time, for many lines at
-once: about 700 MB/s, ten times what a loop over them gives.
+Primes ascend, so those with the same number of digits are consecutive, in lines of equal width: the rank of the first
+prime of each number of digits suffices to find the line at any byte offset. numpy generates the digits of many lines
+at once, one column after the other: about 700 MB/s, ten times a Python loop.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     from tasks.exports.source import Source
 
-# Of a prime below 2^53.
-_MOST_DIGITS = 16
+# Decimal digits of the largest prime, below 2^53.
+_MAX_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class LineFormat:
-    """What stands in the first line, and on both sides of each prime."""
+    """The header line, and what precedes and follows each prime in its line."""
 
-    head: bytes
-    before: bytes
-    after: bytes
+    header: bytes
+    prefix: bytes
+    suffix: bytes
 
 
 CSV = LineFormat(b"prime\n", b"", b"\n")
@@ -38,8 +38,8 @@ NDJSON = LineFormat(b"", b'{"prime":', b"}\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Lines of one width: the primes with so many digits, from which index and which byte on."""
+class EqualLines:
+    """Consecutive lines of equal width: the primes of `digits` digits, from rank `first` and byte offset `start` on."""
 
     digits: int
     first: int
@@ -47,69 +47,70 @@ class Run:
     width: int
 
 
-async def lay_out(source: Source, form: LineFormat) -> TextExport:
-    """The file of a result: looks up where the primes of each length begin."""
-    runs: list[Run] = []
-    place, first = len(form.head), 0
-    for digits in range(1, _MOST_DIGITS + 1):
-        following = await source.index_of(10**digits)
-        until = source.count if following is None else following
-        width = len(form.before) + digits + len(form.after)
-        if until > first:
-            runs.append(Run(digits, first, place, width))
-        place, first = place + (until - first) * width, until
-        if following is None:
+async def export_text(source: Source, line_format: LineFormat) -> TextExport:
+    """Returns the file of a result. Looks up the rank of the first prime of each number of digits."""
+    runs: list[EqualLines] = []
+    start, first = len(line_format.header), 0
+    for digits in range(1, _MAX_DIGITS + 1):
+        longer = await source.index_of(10**digits)
+        stop = source.count if longer is None else longer
+        width = len(line_format.prefix) + digits + len(line_format.suffix)
+        if stop > first:
+            runs.append(EqualLines(digits, first, start, width))
+        start, first = start + (stop - first) * width, stop
+        if longer is None:
             break
-    return TextExport(source, form, runs, place)
+    return TextExport(source, line_format, runs, size=start)
 
 
 class TextExport:
-    """The file of lines."""
+    """A header and one line per prime. Implements ExportFile."""
 
-    def __init__(self, source: Source, form: LineFormat, runs: Sequence[Run], size: int) -> None:
+    def __init__(self, source: Source, line_format: LineFormat, runs: Sequence[EqualLines], size: int) -> None:
         self._source = source
-        self._form = form
+        self._line_format = line_format
         self._runs = runs
         self.size = size
 
     async def content(self, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` to before `stop`, in pieces."""
-        head = self._form.head[start:stop]
-        if head:
-            yield head
-            start += len(head)
+        """Yields the bytes from `start` to before `stop`, in pieces."""
+        header = self._line_format.header[start:stop]
+        if header:
+            yield header
+            start += len(header)
         if start >= stop:
             return
         run = next(run for run in reversed(self._runs) if run.start <= start)
-        index, skipped = divmod(start - run.start, run.width)
-        index, left = index + run.first, stop - start
-        async for primes in self._source.blocks(index):
-            text = (await asyncio.to_thread(self._lines, index, primes))[skipped : skipped + left]
+        lines_before, skipped = divmod(start - run.start, run.width)
+        rank, remaining = run.first + lines_before, stop - start
+        async for primes in self._source.blocks(rank):
+            text = (await asyncio.to_thread(self._lines, rank, primes))[skipped : skipped + remaining]
             yield text
-            index, skipped, left = index + primes.size, 0, left - len(text)
-            if not left:
+            rank, skipped, remaining = rank + primes.size, 0, remaining - len(text)
+            if not remaining:
                 return
 
-    def _lines(self, index: int, primes: npt.NDArray[np.uint64]) -> bytes:
-        """The lines of consecutive primes of which the first one has this index."""
-        return b"".join(lines(part, digits, self._form) for digits, part in self._parts(index, primes))
+    def _lines(self, rank: int, primes: npt.NDArray[np.uint64]) -> bytes:
+        """The lines of consecutive primes; `rank` is that of the first."""
+        return b"".join(format_lines(part, digits, self._line_format) for digits, part in self._split(rank, primes))
 
-    def _parts(self, index: int, primes: npt.NDArray[np.uint64]) -> Iterator[tuple[int, npt.NDArray[np.uint64]]]:
-        ends = [run.first for run in self._runs[1:]] + [index + primes.size]
+    def _split(self, rank: int, primes: npt.NDArray[np.uint64]) -> Iterator[tuple[int, npt.NDArray[np.uint64]]]:
+        """Splits primes by their number of digits."""
+        ends = [run.first for run in self._runs[1:]] + [rank + primes.size]
         for run, end in zip(self._runs, ends, strict=True):
-            part = primes[max(run.first - index, 0) : max(end - index, 0)]
+            part = primes[max(run.first - rank, 0) : max(end - rank, 0)]
             if part.size:
                 yield run.digits, part
 
 
-def lines(primes: npt.NDArray[np.uint64], digits: int, form: LineFormat) -> bytes:
-    """A line for each of these primes, all of which have so many digits."""
-    first = len(form.before)
-    text = np.empty((primes.size, first + digits + len(form.after)), dtype=np.uint8)
-    text[:, :first] = np.frombuffer(form.before, dtype=np.uint8)
-    text[:, first + digits :] = np.frombuffer(form.after, dtype=np.uint8)
+def format_lines(primes: npt.NDArray[np.uint64], digits: int, line_format: LineFormat) -> bytes:
+    """Returns one line per prime; all primes must have `digits` digits."""
+    first = len(line_format.prefix)
+    text = np.empty((primes.size, first + digits + len(line_format.suffix)), dtype=np.uint8)
+    text[:, :first] = np.frombuffer(line_format.prefix, dtype=np.uint8)
+    text[:, first + digits :] = np.frombuffer(line_format.suffix, dtype=np.uint8)
     for column in range(first + digits - 1, first - 1, -1):
-        rest = primes // 10
-        text[:, column] = primes - rest * 10 + ord("0")
-        primes = rest
+        quotients = primes // 10
+        text[:, column] = primes - quotients * 10 + ord("0")
+        primes = quotients
     return text.tobytes()

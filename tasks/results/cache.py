@@ -1,73 +1,72 @@
-"""What was read last, up to a number of bytes; readers of the same thing at the same time share one reading."""
+"""LRU cache with a size limit in bytes, for asyncio. Concurrent requests for one missing key share a single load."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from cachetools import LRUCache
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
 
 class Sized(Protocol):
-    """What knows how many bytes of memory it takes."""
+    """A value that knows its size in memory, such as a numpy array."""
 
     @property
     def nbytes(self) -> int:
-        """That number."""
+        """Size in bytes."""
         ...
 
 
 V = TypeVar("V", bound=Sized)
 
 
-class BlockCache(Generic[V]):
-    """Values by key, the longest unused forgotten first. For one event loop.
+class ByteLimitedCache(Generic[V]):
+    """Values by key; evicts the least recently used. For one event loop.
 
     Args:
-        capacity: bytes of all values together.
-        concurrency: values that are read at the same time; others wait their turn, so that memory has a bound.
+        max_bytes: bytes of all cached values together. A larger value is returned but not cached.
+        max_loads: loads that run at the same time; further ones queue, which bounds memory.
     """
 
-    def __init__(self, capacity: int, concurrency: int) -> None:
-        self._capacity = capacity
-        self._values: OrderedDict[Hashable, V] = OrderedDict()
-        self._loading: dict[Hashable, asyncio.Task[V]] = {}
-        self._turns = asyncio.Semaphore(concurrency)
-        self.nbytes = 0
+    def __init__(self, max_bytes: int, max_loads: int) -> None:
+        self._values: LRUCache[Hashable, V] = LRUCache(max_bytes, getsizeof=lambda value: value.nbytes)
+        self._loads: dict[Hashable, asyncio.Task[V]] = {}
+        self._slots = asyncio.Semaphore(max_loads)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all cached values together."""
+        return int(self._values.currsize)
 
     async def get(self, key: Hashable, load: Callable[[], Awaitable[V]]) -> V:
-        """The value of a key, read by `load` unless it is known; a failure is told to all who wait, and forgotten.
+        """Returns the cached value, or the one that `load` returns. An exception reaches all callers; it is not cached.
 
-        `load` must come to an end by itself: it goes on when those who wait for it do not.
+        `load` needs its own timeout: it keeps running when every caller has been cancelled.
         """
         if (value := self._values.get(key)) is not None:
-            self._values.move_to_end(key)
             return value
-        if (task := self._loading.get(key)) is None:
-            task = asyncio.create_task(self._load(key, load))
-            self._loading[key] = task
-            task.add_done_callback(lambda done: self._loaded(key, done))
+        if (task := self._loads.get(key)) is None:
+            task = self._loads[key] = asyncio.create_task(self._load(key, load))
+            # Retrieves the exception even if every caller was cancelled; asyncio would report it as never retrieved.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # Shielded: a caller that is cancelled must not cancel the load for the others.
         return await asyncio.shield(task)
 
-    def forget(self, key: Hashable) -> None:
-        """Read it anew the next time."""
-        if (value := self._values.pop(key, None)) is not None:
-            self.nbytes -= value.nbytes
+    def discard(self, key: Hashable) -> None:
+        """Removes the key, if it is cached: the next `get` loads it again."""
+        self._values.pop(key, None)
 
     async def _load(self, key: Hashable, load: Callable[[], Awaitable[V]]) -> V:
-        async with self._turns:
-            value = await load()
-        self.forget(key)
-        self._values[key] = value
-        self.nbytes += value.nbytes
-        while self.nbytes > self._capacity:
-            self.forget(next(iter(self._values)))
+        try:
+            async with self._slots:
+                value = await load()
+        finally:
+            del self._loads[key]
+        # ValueError: larger than the whole cache.
+        with suppress(ValueError):
+            self._values[key] = value
         return value
-
-    def _loaded(self, key: Hashable, task: asyncio.Task[V]) -> None:
-        del self._loading[key]
-        if not task.cancelled():
-            # Seen here, for the case that nobody waits any more.
-            task.exception()

@@ -1,16 +1,15 @@
-"""Primes as delta-coded bytes, the form in which results are kept, and their checksum.
+"""Delta encoding of primes, the format in which small results are stored, and the checksum of primes.
 
-Shared by the worker half, which packs, and the API half, which unpacks; needs numpy only. Where the bytes are kept
-belongs to the record and the store.
+Workers encode, the API decodes; needs numpy only. The job record and tasks.storage say where the bytes are stored.
 
     offset  size          field
-    0       1             version of this format, 1
+    0       1             version of the format: 1
     1       1             width of a gap in bytes: 1 while every gap is below 256, else 2
-    2       8             count of the primes
-    10      8             first prime; 0 when there is none
-    18      width each    count - 1 gaps, each from one prime to the next
+    2       8             number of primes
+    10      8             first prime; 0 if there are no primes
+    18      width each    count - 1 gaps between consecutive primes
 
-All numbers are unsigned and little-endian. The largest gap below 2^64 is 1550, so two bytes hold every one.
+All numbers are unsigned and little-endian. The largest prime gap below 2^64 is 1550, so two bytes hold every gap.
 """
 
 from __future__ import annotations
@@ -31,10 +30,10 @@ PRIME_TYPE = np.dtype("<u8")
 
 
 def encode(primes: npt.NDArray[np.uint64]) -> bytes:
-    """Code ascending primes.
+    """Encodes ascending primes, possibly none, in one or two bytes per prime.
 
     Raises:
-        ValueError: not ascending, or a gap too wide for the format.
+        ValueError: the numbers do not ascend, or a gap exceeds 65535.
     """
     gaps = np.diff(primes)
     width = gap_width(gaps)
@@ -43,17 +42,17 @@ def encode(primes: npt.NDArray[np.uint64]) -> bytes:
 
 
 def decode(data: bytes) -> npt.NDArray[np.uint64]:
-    """The primes that were packed.
+    """Returns the encoded primes.
 
     Raises:
-        ValueError: the data is malformed; says in what.
+        ValueError: the data is malformed; the message says how.
     """
     count, first, gaps = parse(data)
-    return add_up(first, gaps) if count else np.empty(0, dtype=np.uint64)
+    return accumulate(first, gaps) if count else np.empty(0, dtype=np.uint64)
 
 
 def decode_slice(data: bytes, offset: int, count: int) -> npt.NDArray[np.uint64]:
-    """As `decode(data)[offset : offset + count]`, without expanding what lies outside.
+    """Returns `decode(data)[offset : offset + count]` without decoding the rest.
 
     Raises:
         ValueError: the data is malformed, or `offset` or `count` is negative.
@@ -65,17 +64,17 @@ def decode_slice(data: bytes, offset: int, count: int) -> npt.NDArray[np.uint64]
     if count <= 0:
         return np.empty(0, dtype=np.uint64)
     first += int(gaps[:offset].sum(dtype=np.uint64))
-    return add_up(first, gaps[offset : offset + count - 1])
+    return accumulate(first, gaps[offset : offset + count - 1])
 
 
 def sha256(primes: npt.NDArray[np.uint64]) -> str:
-    """Hex digest of the primes as little-endian unsigned 64-bit integers, in order."""
+    """Returns the hex SHA-256 of the primes as little-endian unsigned 64-bit integers, in order."""
     return hashlib.sha256(np.ascontiguousarray(primes, dtype=PRIME_TYPE).data).hexdigest()
 
 
 def gap_width(gaps: npt.NDArray[np.uint64]) -> int:
-    """Bytes needed for the widest gap."""
-    # Of unsigned numbers in descending order the difference wraps round to a huge one, so this finds those too.
+    """Returns the number of bytes needed for the widest gap, 1 or 2."""
+    # Unsigned differences of descending numbers wrap around to huge values, so this detects them too.
     widest = int(gaps.max(initial=0))
     for width, gap_type in GAP_TYPES.items():
         if widest <= np.iinfo(gap_type).max:
@@ -84,23 +83,27 @@ def gap_width(gaps: npt.NDArray[np.uint64]) -> int:
 
 
 def parse(data: bytes) -> tuple[int, int, npt.NDArray[np.unsignedinteger]]:
-    """Count, first prime and gaps, the latter in place; refuses what `encode` does not write."""
+    """Returns count, first prime and gaps (a view of `data`).
+
+    Raises:
+        ValueError: `encode` did not write this.
+    """
     if len(data) < HEADER.size:
-        raise ValueError(f"packed primes are truncated: {len(data)} bytes, the header alone has {HEADER.size}")
+        raise ValueError(f"encoded primes are truncated: {len(data)} bytes, the header alone has {HEADER.size}")
     version, width, count, first = HEADER.unpack_from(data)
     if version != VERSION:
-        raise ValueError(f"packed primes have version {version}, must be {VERSION}")
+        raise ValueError(f"encoded primes have version {version}, must be {VERSION}")
     if width not in GAP_TYPES:
-        raise ValueError(f"packed primes have gaps of {width} bytes, must be 1 or 2")
+        raise ValueError(f"encoded primes have gaps of {width} bytes, must be 1 or 2")
     expected = HEADER.size + max(count - 1, 0) * width
     if len(data) != expected:
         flaw = "truncated" if len(data) < expected else "too long"
-        raise ValueError(f"packed primes are {flaw}: {len(data)} bytes, must be {expected} for {count} primes")
+        raise ValueError(f"encoded primes are {flaw}: {len(data)} bytes, must be {expected} for {count} primes")
     return count, first, np.frombuffer(data, dtype=GAP_TYPES[width], offset=HEADER.size)
 
 
-def add_up(first: int, gaps: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.uint64]:
-    """The prime `first` and those that follow it at these gaps."""
+def accumulate(first: int, gaps: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.uint64]:
+    """Returns the prime `first` and those that follow it at these gaps."""
     primes = np.empty(gaps.size + 1, dtype=np.uint64)
     primes[0] = first
     primes[1:] = gaps

@@ -1,8 +1,8 @@
-"""Files by name in a folder or a bucket, with a limit of time on every call and one expected failure.
+"""Files by name in a directory or a bucket: every call has a timeout, every failure is ResultStoreUnavailable.
 
-What the library has under five kinds of address is the same here; what it leaves open is not: a disk that hangs
-(a network mount, say) does not hang the caller, files of a folder are on the disk when `put` returns, and every way
-to fail is ResultStoreUnavailable. Which files there are belongs to result_store and result_writer.
+obstore gives five kinds of storage one interface. This module adds what obstore leaves open: a disk that hangs (a
+network mount, for example) does not block the caller, files in a directory are synced to disk before `put` returns, and
+failures have one exception type. tasks.results.segments and tasks.results.writer decide which files exist.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import threading
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -34,102 +35,99 @@ T = TypeVar("T")
 
 SCHEMES = ("file", "s3", "gs", "az", "memory")
 
-# Long enough for a segment of a megabyte over a slow line, short enough for a person or a worker to be told.
-ANSWER_LIMIT = timedelta(seconds=10)
+# For one file. Long enough for a segment of 1 MB over a slow connection, short enough for a waiting request.
+FILE_TIMEOUT = timedelta(seconds=10)
 
-# For work on as many files as a job can have.
-SWEEP_LIMIT = timedelta(minutes=2)
+# For listing all folders, and for deleting all files of a job.
+BULK_TIMEOUT = timedelta(minutes=2)
 
-# A folder with less room than for a few more segments is as good as full.
-LEAST_ROOM_BYTES = 16 * 2**20
+# With less space than this, a few segments, the disk is treated as full.
+MIN_FREE_BYTES = 16 * 2**20
 
-# Causes, as the library has them in its texts: numbers of errno, and what is answered to a request over HTTP.
+# Causes, found in the text of obstore's errors: errno numbers, HTTP status codes and S3 error codes.
 _FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT}|{errno.EFBIG})\b|code: 507|QuotaExceeded|StorageFull")
-_CLOSED = re.compile(rf"os error ({errno.EACCES}|{errno.EPERM}|{errno.EROFS})\b|code: 40[13]")
-_MISSING = re.compile(r"code: 404")
+_ACCESS_DENIED = re.compile(rf"os error ({errno.EACCES}|{errno.EPERM}|{errno.EROFS})\b|code: 40[13]")
+_NOT_FOUND = re.compile(r"code: 404")
 
 _CHECK_NAME = "can-be-written"
 
 
 class ObjectStore:
-    """Files by name. Async; names have forward slashes.
+    """Files by name; `/` separates folders. Every method raises ResultStoreUnavailable on failure and on timeout."""
 
-    Every method raises ResultStoreUnavailable when the store fails, or does not answer in time.
-    """
-
-    # The library's threads do not survive a fork, and a child that inherited them waits for ever.
+    # obstore's threads do not survive a fork: a child process that inherited them would wait forever.
     _used_by_process: int | None = None
 
-    def __init__(self, backend: Backend, limit: timedelta = ANSWER_LIMIT) -> None:
+    def __init__(self, backend: Backend, timeout: timedelta = FILE_TIMEOUT) -> None:
         self._backend = backend
-        self._limit = limit
+        self._timeout = timeout
         self._folder = backend.prefix if isinstance(backend, LocalStore) else None
 
     @classmethod
-    def connect(cls, url: str, limit: timedelta = ANSWER_LIMIT) -> Self:
-        """The store at an address; nothing is sent. Credentials are those of the environment, as its vendor has them.
+    def connect(cls, url: str, timeout: timedelta = FILE_TIMEOUT) -> Self:
+        """The store at a URL; sends no request. Credentials come from the vendor's usual environment variables.
 
         Raises:
-            ValueError: not an address of a kind in SCHEMES, or it can't be used as it stands.
+            ValueError: the scheme is not in SCHEMES, or the URL is unusable.
         """
         scheme = urlsplit(url).scheme
         if scheme not in SCHEMES:
-            raise ValueError(f"results are kept at file://, s3://, gs://, az:// or memory://, not at {scheme!r}")
+            raise ValueError(f"the results URL has scheme {scheme!r}, must be one of {', '.join(SCHEMES)}")
         if scheme == "memory":
-            return cls(MemoryStore(), limit)
+            return cls(MemoryStore(), timeout)
         try:
             if scheme == "file":
-                return cls(from_url(url, mkdir=True), limit)
-            # No options of the connection: with any, those of the environment would count for nothing.
-            backend = from_url(url, retry_config={"max_retries": 3, "retry_timeout": limit})
+                return cls(from_url(url, mkdir=True), timeout)
+            # No client_options: passing any makes obstore ignore those of the environment.
+            backend = from_url(url, retry_config={"max_retries": 3, "retry_timeout": timeout})
         except (BaseError, OSError, ValueError) as error:
             reason = str(error).partition("\n")[0]
-            raise ValueError(f"results can't be kept at an address of kind {scheme}://: {reason}") from error
-        return cls(backend, limit)
+            raise ValueError(f"the results URL with scheme {scheme} cannot be used: {reason}") from error
+        return cls(backend, timeout)
 
     async def put(self, name: str, data: bytes) -> None:
-        """Write a file whole or not at all, in place of one that is there."""
-        async with self._answering():
+        """Writes a file atomically; replaces an existing one."""
+        async with self._translate_errors():
             await obstore.put_async(self._backend, name, data, use_multipart=False)
             if self._folder is not None:
-                await _in_thread(_keep_on_disk, self._folder / name)
+                await _in_thread(_sync_to_disk, self._folder / name)
 
     async def get(self, name: str) -> bytes:
-        """A whole file.
+        """Returns the content of a file.
 
         Raises:
-            SegmentMissing: there is none with this name.
+            SegmentMissing: the file does not exist.
         """
-        async with self._answering(missing=SegmentMissing):
+        async with self._translate_errors(missing=SegmentMissing):
             return bytes(await (await obstore.get_async(self._backend, name)).bytes_async())
 
     async def get_range(self, name: str, start: int, stop: int) -> bytes:
-        """The bytes from `start` to before `stop`, fewer where the file ends.
+        """Returns the bytes from `start` to before `stop`; fewer if the file ends earlier.
 
         Raises:
-            SegmentMissing: there is no file with this name.
+            SegmentMissing: the file does not exist.
         """
-        async with self._answering(missing=SegmentMissing):
+        async with self._translate_errors(missing=SegmentMissing):
             return bytes(await obstore.get_range_async(self._backend, name, start=start, end=stop))
 
     async def get_tail(self, name: str, size: int) -> bytes:
-        """The last `size` bytes, or the whole file where it has fewer.
+        """Returns the last `size` bytes, or the whole file if it is shorter.
 
         Raises:
-            SegmentMissing: there is no file with this name.
+            SegmentMissing: the file does not exist.
         """
-        async with self._answering(missing=SegmentMissing):
+        async with self._translate_errors(missing=SegmentMissing):
             found = await obstore.get_async(self._backend, name, options={"range": {"suffix": size}})
             return bytes(await found.bytes_async())
 
     async def list_folders(self) -> Sequence[str]:
-        """The names of all folders at the top, empty ones too where a store has such."""
-        async with self._answering(SWEEP_LIMIT):
+        """Returns the names of all top-level folders, including empty ones in a directory."""
+        async with self._translate_errors(BULK_TIMEOUT):
             return (await obstore.list_with_delimiter_async(self._backend))["common_prefixes"]
 
     async def delete_folder(self, folder: str) -> None:
-        """Delete all that is in a folder, and what writers who were killed have left there. None is no failure."""
-        async with self._answering(SWEEP_LIMIT):
+        """Deletes a folder with all its files, including partial files of killed writers. No error if it is missing."""
+        async with self._translate_errors(BULK_TIMEOUT):
             if self._folder is not None:
                 await _in_thread(_remove_folder, self._folder / folder)
                 return
@@ -138,39 +136,41 @@ class ObjectStore:
                     await obstore.delete_async(self._backend, [file["path"] for file in files])
 
     async def check(self) -> None:
-        """Fail as writing would."""
-        async with self._answering():
+        """Writes a small file, and raises ResultStoreUnavailable if that fails or the disk is nearly full."""
+        async with self._translate_errors():
             await obstore.put_async(self._backend, _CHECK_NAME, bytes(4096), use_multipart=False)
             if self._folder is not None:
-                room = (await _in_thread(shutil.disk_usage, self._folder)).free
-                if room < LEAST_ROOM_BYTES:
-                    raise ResultStoreUnavailable(f"the result store is full: {room} bytes are free")
+                free = (await _in_thread(shutil.disk_usage, self._folder)).free
+                if free < MIN_FREE_BYTES:
+                    raise ResultStoreUnavailable(
+                        f"the result store is full: {free} bytes free, must be at least {MIN_FREE_BYTES}"
+                    )
 
     @asynccontextmanager
-    async def _answering(
+    async def _translate_errors(
         self, limit: timedelta | None = None, missing: type[ResultStoreUnavailable] | None = None
     ) -> AsyncIterator[None]:
-        """Turn every way in which a store fails into the one expected failure."""
+        """Applies a time limit and raises ResultStoreUnavailable for every failure, `missing` for a file not found."""
         if ObjectStore._used_by_process not in {None, os.getpid()}:
-            raise RuntimeError("a result store was used before this process was forked, and can't be used in it")
+            raise RuntimeError("the object store was used before this process was forked: use it after the fork only")
         ObjectStore._used_by_process = os.getpid()
         try:
-            async with asyncio.timeout((limit or self._limit).total_seconds()):
+            async with asyncio.timeout((limit or self._timeout).total_seconds()):
                 yield
         except (BaseError, OSError) as error:
             if missing is not None and isinstance(error, FileNotFoundError):
                 raise missing from error
-            raise ResultStoreUnavailable(_explain(error)) from error
+            raise ResultStoreUnavailable(_describe(error)) from error
 
 
-def _explain(error: Exception) -> str:
-    """What is wrong, in words that name no host, path or credential."""
+def _describe(error: Exception) -> str:
+    """The cause of a failure, without host, path or credentials: clients see this text."""
     text = str(error).replace("[Errno", "os error")
     if _FULL.search(text):
         return "the result store is full"
-    if _CLOSED.search(text) or isinstance(error, PermissionDeniedError | UnauthenticatedError):
-        return "the result store refuses access"
-    if _MISSING.search(text) or isinstance(error, FileNotFoundError):
+    if _ACCESS_DENIED.search(text) or isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        return "the result store denied access"
+    if _NOT_FOUND.search(text) or isinstance(error, FileNotFoundError):
         return "the folder or bucket of the result store does not exist"
     if isinstance(error, TimeoutError):
         return "the result store does not answer in time"
@@ -178,33 +178,28 @@ def _explain(error: Exception) -> str:
 
 
 async def _in_thread(function: Callable[[Path], T], path: Path) -> T:
-    """Run in a thread that nobody waits for past the limit, not even the end of the process, as a pool's would be."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[T] = loop.create_future()
+    """Runs a blocking call on a daemon thread of its own.
 
-    def tell(outcome: Callable[[], None]) -> None:
-        if not answer.done():
-            outcome()
+    Not on a ThreadPoolExecutor, nor by asyncio.to_thread: a call to a disk that hangs would occupy one of the pool's
+    threads for good, and the process could not exit, since pools join their threads at exit.
+    """
+    result: Future[T] = Future()
+    # A running future cannot be cancelled, so the thread may set its result after the caller has timed out.
+    result.set_running_or_notify_cancel()
 
     def run() -> None:
         try:
-            found = function(path)
-        except OSError as error:
-            failure = error
-            outcome = lambda: answer.set_exception(failure)  # noqa: E731 - the other branch has one as well
-        else:
-            outcome = lambda: answer.set_result(found)  # noqa: E731
-        # Whoever asked may have given up, and closed the loop.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(tell, outcome)
+            result.set_result(function(path))
+        except Exception as error:  # noqa: BLE001 - raised in the caller
+            result.set_exception(error)
 
     threading.Thread(target=run, name=f"result store: {function.__name__}", daemon=True).start()
-    return await answer
+    return await asyncio.wrap_future(result)
 
 
-def _keep_on_disk(file: Path) -> None:
-    """Past this, a power cut leaves the file and its name as they are."""
-    # The name of a folder that is new stands in the one above.
+def _sync_to_disk(file: Path) -> None:
+    """Flushes a file and its directory entries, so that they survive a power failure."""
+    # A new folder's own entry is in its parent.
     for path in (file, file.parent, file.parent.parent):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -214,6 +209,6 @@ def _keep_on_disk(file: Path) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    """With half-written files, which the library does not list. One that is written meanwhile stays for the next."""
+    """Deletes partial files too, which obstore does not list. The next sweep deletes what is written meanwhile."""
     with suppress(FileNotFoundError):
         shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""Reading in order with the next piece on its way while this one is used: waiting and working at the same time."""
+"""Reads items in order and fetches the next one while the caller uses the current one."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ V = TypeVar("V")
 
 
 async def prefetch(keys: Iterable[K], read: Callable[[K], Coroutine[Any, Any, V]]) -> AsyncGenerator[V]:
-    """What `read` gives for each key, in order; never more than the one in use and the next."""
-    waiting: deque[asyncio.Task[V]] = deque()
+    """Yields `read(key)` for each key, in order. At most two items exist: the one in use and the next."""
+    pending: deque[asyncio.Task[V]] = deque()
     try:
         for key in keys:
-            waiting.append(asyncio.create_task(read(key)))
-            if len(waiting) > 1:
-                yield await waiting.popleft()
-        if waiting:
-            yield await waiting.popleft()
+            pending.append(asyncio.create_task(read(key)))
+            if len(pending) > 1:
+                yield await pending.popleft()
+        if pending:
+            yield await pending.popleft()
     finally:
-        # Whoever stops listening, or fails with one piece, has no use for the next.
-        for task in waiting:
+        # The caller stopped iterating, or a read failed: the next item is not needed.
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.gather(*pending, return_exceptions=True)

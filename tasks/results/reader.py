@@ -1,6 +1,7 @@
-"""Reading the primes of a job: slices, single values, look-ups and whole files, for the API. Writing is the workers'.
+"""Reads the primes of a job, for the API: slices, look-ups and whole results. Workers write them.
 
-A small job's primes are beside its record, others' in the result store; a job's `result_id` says which.
+A small job's primes are stored with its record. Those of a large job are segments in the result store: such a job has
+a `result_id`.
 """
 
 from __future__ import annotations
@@ -21,42 +22,42 @@ if TYPE_CHECKING:
     from tasks.jobs import Job
     from tasks.results.segments import SegmentStore
 
-NO_PRIMES: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+_EMPTY: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
 
 class ResultReader:
-    """What can be read of jobs' results now: always a prefix, whole when the job succeeded."""
+    """Reads the completed prefix of a result: all of it once the job has succeeded."""
 
-    def __init__(self, store: JobStore, files: SegmentStore) -> None:
+    def __init__(self, store: JobStore, segments: SegmentStore) -> None:
         self._store = store
-        self._files = files
+        self._segments = segments
 
     async def primes(self, job: Job, offset: int, count: int) -> npt.NDArray[np.uint64]:
-        """Up to `count` primes from the zero-based index `offset` on; fewer, or none, where the prefix ends."""
+        """Returns up to `count` primes from rank `offset` on, as far as the completed prefix goes; may be empty."""
         count = min(count, job.readable - offset)
         if offset < 0 or count <= 0:
-            return NO_PRIMES
+            return _EMPTY
         if job.result_id is not None:
-            return await self._files.read(job.result_id, offset, count)
-        packed = await self._store.get_packed_result(job.id)
-        return NO_PRIMES if packed is None else delta_codec.decode_slice(packed, offset, count)
+            return await self._segments.read(job.result_id, offset, count)
+        encoded = await self._store.get_packed_result(job.id)
+        return _EMPTY if encoded is None else delta_codec.decode_slice(encoded, offset, count)
 
     async def index_of(self, job: Job, value: int) -> int | None:
-        """The index of the first readable prime >= value; None when there is none."""
+        """Returns the rank of the first readable prime >= value; None if all are smaller."""
         if not job.readable or value > (job.last or value):
             return None
         if job.result_id is not None:
-            return await self._files.index_of(job.result_id, value, job.readable)
-        packed = await self._store.get_packed_result(job.id)
-        return None if packed is None else int(np.searchsorted(delta_codec.decode(packed), max(value, 0)))
+            return await self._segments.index_of(job.result_id, value, job.readable)
+        encoded = await self._store.get_packed_result(job.id)
+        return None if encoded is None else int(np.searchsorted(delta_codec.decode(encoded), max(value, 0)))
 
     async def source(self, job: Job) -> Source | None:
-        """All primes of a job that has succeeded, for a file of them; None when they have expired meanwhile."""
+        """Returns the whole result of a succeeded job for an export; None if it has expired meanwhile."""
         if job.result_id is None:
-            found = await self.primes(job, 0, job.count)
-            return ArraySource(found) if found.size == job.count else None
+            primes = await self.primes(job, 0, job.count)
+            return ArraySource(primes) if primes.size == job.count else None
         try:
-            await self._files.layout(job.result_id, 0)
+            await self._segments.layout(job.result_id, 0)
         except SegmentMissing:
             return None
-        return StoredSource(self._files, job.result_id, job.count)
+        return StoredSource(self._segments, job.result_id, job.count)

@@ -1,15 +1,17 @@
-"""Large results, for the API: any page of any result in about the same time, whatever its size, in bounded memory.
+"""Segments of large results in the object store, for the API: read pages, look up primes, delete and sweep results.
 
-    {job id}/{index of the segment}.parquet       2^20 primes each, the last one fewer (tasks.results.parquet)
+    {result id}/{index of the segment}.parquet       2^20 primes each, fewer in the last one (tasks.results.parquet)
 
-A place in a result is a place in a segment, and that is a place in a row group: footers tell which bytes those are.
-Footers and unpacked row groups are remembered up to a number of bytes. Writing belongs to result_writer.
+A rank in a result is a rank in a segment, and that is a rank in a row group: the file's footer says which bytes to
+read. A page costs about the same at any rank of a result of any size, in bounded memory: footers and decoded row groups
+are cached. tasks.results.writer writes segments.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
@@ -18,7 +20,7 @@ import numpy as np
 from tasks.errors import SegmentDamaged
 from tasks.jobs import SEGMENT_PRIMES, is_job_id, segment_count
 from tasks.results import parquet
-from tasks.results.cache import BlockCache
+from tasks.results.cache import ByteLimitedCache
 from tasks.results.object_store import ObjectStore
 from tasks.results.prefetch import prefetch
 
@@ -33,82 +35,92 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Sixty-four row groups: some hundred clients who page at the same time, most of them near one another.
-CACHED_PRIMES_BYTES = 32 * 2**20
+# Bytes of decoded row groups: 64 of them, for about a hundred clients that page at the same time, many of them close
+# to one another.
+ROW_GROUP_CACHE_BYTES = 32 * 2**20
 
-# The footers of a thousand segments: a billion primes.
-CACHED_LAYOUTS_BYTES = 4 * 2**20
+# Bytes of footers: those of a thousand segments, a billion primes.
+LAYOUT_CACHE_BYTES = 4 * 2**20
 
 # Reads at the same time; more do not make a disk faster.
-READS_AT_ONCE = 8
+MAX_CONCURRENT_READS = 8
 
-# What is asked for of a file before its footer tells its own size: enough for all of ours.
+# Bytes to read from the end of a file before its footer's size is known: enough for every footer of ours.
 _TAIL_BYTES = 8 * 1024
 
-_NO_PRIMES: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+_EMPTY: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRange:
+    """Bytes `start` to before `stop` of the file of one segment."""
+
+    index: int
+    start: int
+    stop: int
 
 
 class SegmentStore:
-    """Reading, deleting and sweeping results.
+    """Reads, deletes and sweeps segments.
 
-    Every method raises ResultStoreUnavailable when the store fails, and SegmentMissing when a part that is asked for
-    is not there, SegmentDamaged when it can't be unpacked: callers ask for what has been completed only.
+    Every method raises ResultStoreUnavailable when the object store fails, SegmentMissing when a requested segment does
+    not exist, and SegmentDamaged when it cannot be decoded. Callers request completed segments only.
     """
 
-    def __init__(self, objects: ObjectStore, cache_bytes: int = CACHED_PRIMES_BYTES) -> None:
+    def __init__(self, objects: ObjectStore, cache_bytes: int = ROW_GROUP_CACHE_BYTES) -> None:
         self._objects = objects
-        self._layouts: BlockCache[Layout] = BlockCache(CACHED_LAYOUTS_BYTES, READS_AT_ONCE)
-        self._groups: BlockCache[npt.NDArray[np.uint64]] = BlockCache(cache_bytes, READS_AT_ONCE)
+        self._layouts: ByteLimitedCache[Layout] = ByteLimitedCache(LAYOUT_CACHE_BYTES, MAX_CONCURRENT_READS)
+        self._row_groups: ByteLimitedCache[npt.NDArray[np.uint64]] = ByteLimitedCache(cache_bytes, MAX_CONCURRENT_READS)
 
     @classmethod
     def connect(cls, url: str) -> Self:
-        """The results at an address; nothing is sent.
+        """The store at a URL; sends no request.
 
         Raises:
-            ValueError: results can't be kept there.
+            ValueError: the URL is unsupported or unusable.
         """
         return cls(ObjectStore.connect(url))
 
     @property
-    def remembered_bytes(self) -> int:
-        """Memory taken by what was read lately."""
-        return self._layouts.nbytes + self._groups.nbytes
+    def cached_bytes(self) -> int:
+        """Memory of cached footers and row groups."""
+        return self._layouts.nbytes + self._row_groups.nbytes
 
     async def read(self, result_id: str, offset: int, count: int) -> npt.NDArray[np.uint64]:
-        """The primes from the zero-based index `offset` on, `count` of them unless a segment among them is shorter.
+        """Returns up to `count` primes from rank `offset` on; fewer if a segment on the way is short.
 
-        Holds `count` primes in memory: see `blocks` for many.
+        Holds all of them in memory: use `blocks` for large counts.
         """
         found = []
         while count > 0:
-            index, within = divmod(offset, SEGMENT_PRIMES)
-            block = await self._from(result_id, index, within)
+            index, offset_in_segment = divmod(offset, SEGMENT_PRIMES)
+            block = await self._read_from(result_id, index, offset_in_segment)
             if not block.size:
                 break
             found.append(block[:count])
             offset, count = offset + found[-1].size, count - found[-1].size
-        # A copy in any case: what is remembered can be forgotten while a page of it is in use.
-        return np.concatenate(found) if found else _NO_PRIMES
+        # Always a copy: the caller may change it, and it must not keep an evicted row group in memory.
+        return np.concatenate(found) if found else _EMPTY
 
     async def blocks(self, result_id: str, offset: int, count: int) -> AsyncIterator[npt.NDArray[np.uint64]]:
-        """As `read`, a row group at a time, the next segment being read meanwhile; nothing of it is remembered."""
+        """As `read`, in blocks of at most one row group. Prefetches the next segment; bypasses the cache."""
         stop = offset + count
         first, last = offset // SEGMENT_PRIMES, (stop - 1) // SEGMENT_PRIMES
         names = [segment_name(result_id, index) for index in range(first, last + 1)]
-        start = first * SEGMENT_PRIMES
+        rank = first * SEGMENT_PRIMES
         async for file in prefetch(names, self._objects.get):
             for group in parse_segment(parquet.read_layout, file).groups:
-                low, high = max(offset - start, 0), min(stop - start, group.primes)
-                start += group.primes
+                low, high = max(offset - rank, 0), min(stop - rank, group.count)
+                rank += group.count
                 if low < high:
                     data = file[group.start : group.end]
                     block = await asyncio.to_thread(parse_segment, parquet.decode_row_group, group, data)
                     yield block[low:high]
 
     async def index_of(self, result_id: str, value: int, count: int) -> int | None:
-        """The index of the first prime >= value among the first `count`; None when there is none."""
-        # The last segment whose first prime is not above the value, or the first one of all: between two segments the
-        # answer is the beginning of the later one.
+        """Returns the rank of the first prime >= value among the first `count` primes; None if all are smaller."""
+        # Binary search for the last segment whose first prime is at most the value, or segment 0. If the value lies
+        # between two segments, the rank found is that of the later segment's first prime.
         low, high = 0, segment_count(count) - 1
         while low < high:
             middle = (low + high + 1) // 2
@@ -116,114 +128,116 @@ class SegmentStore:
                 low = middle
             else:
                 high = middle - 1
-        found = low * SEGMENT_PRIMES
+        rank = low * SEGMENT_PRIMES
         for group in (await self.layout(result_id, low)).groups:
             if value <= group.last:
-                within = await self._from(result_id, low, found - low * SEGMENT_PRIMES)
-                found += int(np.searchsorted(within, max(value, 0)))
+                block = await self._read_from(result_id, low, rank - low * SEGMENT_PRIMES)
+                rank += int(np.searchsorted(block, max(value, 0)))
                 break
-            found += group.primes
-        return found if found < count else None
+            rank += group.count
+        return rank if rank < count else None
 
     async def layout(self, result_id: str, index: int) -> Layout:
-        """Where the row groups of a segment are in its file."""
-        name = segment_name(result_id, index)
-        return await self._layouts.get(name, lambda: self._read_layout(name))
+        """The row groups in the file of one segment."""
+        return await self._cached_layout(segment_name(result_id, index))
 
     async def layouts(self, result_id: str, count: int) -> Sequence[Layout]:
-        """Those of all segments of a result of `count` primes."""
+        """The layouts of all segments of a result of `count` primes."""
         return await asyncio.gather(*(self.layout(result_id, index) for index in range(segment_count(count))))
 
-    async def read_ranges(self, result_id: str, pieces: Sequence[tuple[int, int, int]]) -> AsyncIterator[bytes]:
-        """Bytes of segments as they are kept: for each (index, start, stop), in this order, one read ahead."""
+    async def read_ranges(self, result_id: str, ranges: Sequence[SegmentRange]) -> AsyncIterator[bytes]:
+        """The bytes of each range, undecoded, in the order given. Prefetches the next range."""
 
-        async def read(piece: tuple[int, int, int]) -> bytes:
-            index, start, stop = piece
-            return await self._objects.get_range(segment_name(result_id, index), start, stop)
+        async def read(segment: SegmentRange) -> bytes:
+            return await self._objects.get_range(segment_name(result_id, segment.index), segment.start, segment.stop)
 
-        async for data in prefetch(pieces, read):
+        async for data in prefetch(ranges, read):
             yield data
 
     async def delete_result(self, result_id: str) -> None:
-        """Delete all of a result; none is no failure."""
+        """Deletes all segments of a result, if there are any."""
         await self._objects.delete_folder(result_id)
 
     async def sweep(
-        self, known: Callable[[Sequence[str]], Awaitable[Collection[str]]], older_than: timedelta
+        self, find_live: Callable[[Sequence[str]], Awaitable[Collection[str]]], older_than: timedelta
     ) -> Sequence[str]:
-        """Delete what belongs to no job any more: of expired ones, and what came too late from a lost worker.
+        """Deletes results that no job refers to: expired ones, and segments that a lost worker wrote too late.
 
-        Any number of processes may do so at the same time, and writers go on meanwhile: folders are listed before the
-        jobs are asked for, so one that belongs to a new job is not among them.
+        Safe in several processes at once and while workers write: the folders are listed before `find_live` is called,
+        so the folder of a job that was submitted in between is not in the list.
 
         Args:
-            known: of these ids, those whose results are kept or may still be written.
-            older_than: leave jobs alone that were submitted later than this ago; their ids tell.
+            find_live: of these result ids, returns those that are still stored or may still be written.
+            older_than: skip results whose id is younger than this; an id contains its creation time.
 
         Returns:
-            The ids of the jobs whose results were deleted.
+            The ids of the deleted results.
         """
-        until = datetime.now(UTC) - older_than
-        # Whatever else is kept there is not ours to delete.
-        found = [name for name in await self._objects.list_folders() if is_job_id(name) and _created_at(name) < until]
-        if not found:
+        created_before = datetime.now(UTC) - older_than
+        # Leaves alone what others store in the same bucket.
+        names = [name for name in await self._objects.list_folders() if is_job_id(name)]
+        candidates = [result_id for result_id in names if _created_at(result_id) < created_before]
+        if not candidates:
             return []
-        kept = await known(found)
-        orphans = [result_id for result_id in found if result_id not in kept]
+        live = await find_live(candidates)
+        orphans = [result_id for result_id in candidates if result_id not in live]
         for result_id in orphans:
             await self.delete_result(result_id)
         return orphans
 
     async def check(self) -> None:
-        """Fail as writing a result would: for those who ask whether the system is ready."""
+        """Raises ResultStoreUnavailable if a segment could not be written now. Used by the readiness endpoint."""
         await self._objects.check()
 
-    async def _from(self, result_id: str, index: int, within: int) -> npt.NDArray[np.uint64]:
-        """The primes of one row group from a place in a segment on; none past its end."""
+    async def _read_from(self, result_id: str, index: int, offset: int) -> npt.NDArray[np.uint64]:
+        """The row group that holds rank `offset` of a segment, from that rank on; empty past the segment's end."""
         name = segment_name(result_id, index)
         try:
-            return await self._find(name, within)
+            return await self._read_row_group(name, offset)
         except SegmentDamaged:
-            # The file may have been written anew since its footer was read: by another version of the program.
-            self._layouts.forget(name)
-            return await self._find(name, within)
+            # The cached footer may be out of date: another version of the program may have written the file again.
+            self._layouts.discard(name)
+            return await self._read_row_group(name, offset)
 
-    async def _find(self, name: str, within: int) -> npt.NDArray[np.uint64]:
-        layout = await self._layouts.get(name, lambda: self._read_layout(name))
-        for group in layout.groups:
-            if within < group.primes:
-                block = await self._groups.get((name, group), lambda: self._read_group(name, group))  # noqa: B023
-                return block[within:]
-            within -= group.primes
-        return _NO_PRIMES
+    async def _read_row_group(self, name: str, offset: int) -> npt.NDArray[np.uint64]:
+        for group in (await self._cached_layout(name)).groups:
+            if offset < group.count:
+                block = await self._row_groups.get((name, group), lambda: self._load_row_group(name, group))  # noqa: B023
+                return block[offset:]
+            offset -= group.count
+        return _EMPTY
 
-    async def _read_layout(self, name: str) -> Layout:
+    async def _cached_layout(self, name: str) -> Layout:
+        return await self._layouts.get(name, lambda: self._load_layout(name))
+
+    async def _load_layout(self, name: str) -> Layout:
         tail = await self._objects.get_tail(name, _TAIL_BYTES)
-        if (needed := parse_segment(parquet.footer_size, tail)) > len(tail):
-            tail = await self._objects.get_tail(name, needed)
+        if (size := parse_segment(parquet.footer_size, tail)) > len(tail):
+            tail = await self._objects.get_tail(name, size)
         return parse_segment(parquet.read_layout, tail)
 
-    async def _read_group(self, name: str, group: RowGroup) -> npt.NDArray[np.uint64]:
+    async def _load_row_group(self, name: str, group: RowGroup) -> npt.NDArray[np.uint64]:
         data = await self._objects.get_range(name, group.start, group.end)
         return await asyncio.to_thread(parse_segment, parquet.decode_row_group, group, data)
 
 
 def segment_name(result_id: str, index: int) -> str:
-    """Where a segment is kept. Sorts as the segments do, for whoever reads the folder with another program."""
+    """The name of a segment's file. Names sort by index, for other programs that read the folder."""
     return f"{result_id}/{index:05d}.parquet"
 
 
-def parse_segment(parse: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """What `parse` makes of bytes from the store.
+def parse_segment(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Calls `parse` on bytes from the store.
 
     Raises:
-        SegmentDamaged: it can make nothing of them.
+        SegmentDamaged: `parse` raised ValueError.
     """
     try:
-        return parse(*arguments, **named)
+        return parse(*args, **kwargs)
     except ValueError as error:
         raise SegmentDamaged from error
 
 
 def _created_at(result_id: str) -> datetime:
+    """The timestamp of a UUIDv7: its first 48 bits, milliseconds since the epoch."""
     return datetime.fromtimestamp((uuid.UUID(result_id).int >> 80) / 1000, tz=UTC)

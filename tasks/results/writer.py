@@ -1,8 +1,7 @@
-"""Large results, for the worker: keeping segments, and the checksum of them all. Reading belongs to result_store.
+"""Writes segments of large results and computes their checksum, for the worker. tasks.results.segments reads them.
 
-Sync, because Celery is; underneath, each call has an event loop of its own, since only there a call to a disk that
-hangs can be given up. Use it in the process that made it only: nothing of it survives a fork, which a pool's parent
-finds out the hard way (see ObjectStore).
+The interface is synchronous, as Celery tasks are; each call runs its own event loop, because only asyncio can time out
+a call to a disk that hangs. Create a writer in the process that uses it: it does not survive a fork (see ObjectStore).
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class SegmentWriter:
-    """The worker's hand on the result store.
+    """Writes segments to the object store.
 
-    Every method raises ResultStoreUnavailable when the store fails, or does not answer within object_store's limits.
+    Every method raises ResultStoreUnavailable when the object store fails or exceeds its timeout.
     """
 
     def __init__(self, objects: ObjectStore) -> None:
@@ -36,52 +35,52 @@ class SegmentWriter:
 
     @classmethod
     def connect(cls, url: str) -> Self:
-        """A writer to an address; nothing is sent.
+        """A writer to a URL; sends no request.
 
         Raises:
-            ValueError: results can't be kept there.
+            ValueError: the URL is unsupported or unusable.
         """
         return cls(ObjectStore.connect(url))
 
     def put_segment(self, result_id: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
-        """Keep a segment, whole or not at all. Returns its size in bytes.
+        """Writes a segment atomically. Returns the file's size in bytes.
 
-        The name says job and index but not the attempt: two attempts have the same primes, and so the same bytes, so
-        whichever is later changes nothing. One that was made by another version may cut them otherwise; a reader
-        that holds the older footer then finds that the checksums of its pages don't fit, and reads the newer one.
+        The name contains result and index but not the attempt: two attempts write the same bytes, so the later one
+        changes nothing. Another version of the program may choose other row groups; a reader with the older footer then
+        gets a checksum error and reads the new footer.
         """
         file = parquet.encode(primes)
         asyncio.run(self._objects.put(segment_name(result_id, index), file))
         return len(file)
 
     def sha256(self, result_id: str, count: int) -> str:
-        """Hex digest of all `count` primes as little-endian unsigned 64-bit integers, in order.
+        """Returns the hex SHA-256 of all `count` primes as little-endian unsigned 64-bit integers, in order.
 
-        Once every segment is kept: they are read again, in order, in the memory of two. A
-        digest can't be put together from those of its parts, and hashlib's can't be handed on half-way.
+        Call it when every segment is stored: it reads them again, in order, in the memory of two segments. SHA-256 is
+        sequential, so the digests of segments cannot be combined, and hashlib cannot pass on an unfinished digest.
 
         Raises:
-            SegmentMissing: a segment is not there.
-            SegmentDamaged: a segment has not the primes that it should, or too many or few.
+            SegmentMissing: a segment does not exist.
+            SegmentDamaged: a segment cannot be decoded, or has another number of primes than expected.
         """
         return asyncio.run(self._sha256(result_id, count))
 
     async def _sha256(self, result_id: str, count: int) -> str:
         digest = hashlib.sha256()
-        # The one in use and the next, by turns.
+        # Used alternately: one is hashed while the next segment is decoded into the other.
         buffers = [np.empty(SEGMENT_PRIMES, dtype=PRIME_TYPE) for _ in range(2)]
 
         async def read(index: int) -> npt.NDArray[np.uint64]:
             file = await self._objects.get(segment_name(result_id, index))
-            return await asyncio.to_thread(_unpack, file, segment_length(count, index), buffers[index % 2])
+            return await asyncio.to_thread(_decode, file, segment_length(count, index), buffers[index % 2])
 
-        # Unpacking takes as long as hashing, and both run beside one another: neither holds the interpreter lock.
+        # Decoding takes as long as hashing, and both release the interpreter lock, so they run in parallel.
         async for primes in prefetch(range(segment_count(count)), read):
             await asyncio.to_thread(digest.update, primes.data)
         return digest.hexdigest()
 
 
-def _unpack(file: bytes, length: int, buffer: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _decode(file: bytes, length: int, buffer: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     primes = parse_segment(parquet.decode, file, buffer)
     if primes.size != length:
         raise SegmentDamaged

@@ -1,4 +1,4 @@
-"""Results as files: the same bytes from memory and from the store, whole and in any part."""
+"""Results as files: the same bytes from memory and from the result store, whole and in any range."""
 
 from __future__ import annotations
 
@@ -52,33 +52,33 @@ async def content(file: ExportFile, start: int = 0, stop: int | None = None) -> 
     return b"".join([piece async for piece in file.content(start, file.size if stop is None else stop)])
 
 
-def expected(primes: npt.NDArray[np.uint64], form: ExportFormat) -> bytes:
-    if form is ExportFormat.CSV:
+def expected(primes: npt.NDArray[np.uint64], export_format: ExportFormat) -> bytes:
+    if export_format is ExportFormat.CSV:
         return b"prime\n" + b"".join(b"%d\n" % prime for prime in primes.tolist())
     return b"".join(b'{"prime":%d}\n' % prime for prime in primes.tolist())
 
 
-async def test_a_parquet_file_has_all_primes(source: Source) -> None:
+async def test_a_parquet_file_holds_all_primes(source: Source) -> None:
     data = await content(await export(source, ExportFormat.PARQUET))
     file = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
     assert np.array_equal(file.read()["prime"].to_numpy(), PRIMES)
     assert file.metadata.num_row_groups > 16
 
 
-@pytest.mark.parametrize("form", [ExportFormat.CSV, ExportFormat.NDJSON])
-async def test_a_text_file_has_a_line_for_each_prime(source: Source, form: ExportFormat) -> None:
-    assert await content(await export(source, form)) == expected(PRIMES, form)
+@pytest.mark.parametrize("export_format", [ExportFormat.CSV, ExportFormat.NDJSON])
+async def test_a_text_file_has_one_line_per_prime(source: Source, export_format: ExportFormat) -> None:
+    assert await content(await export(source, export_format)) == expected(PRIMES, export_format)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-async def test_the_size_is_known_before_the_content(source: Source, form: ExportFormat) -> None:
-    file = await export(source, form)
+@pytest.mark.parametrize("export_format", FORMATS)
+async def test_the_size_is_known_before_the_content(source: Source, export_format: ExportFormat) -> None:
+    file = await export(source, export_format)
     assert file.size == len(await content(file))
 
 
-@pytest.mark.parametrize("form", FORMATS)
-async def test_any_part_is_that_part_of_the_whole(source: Source, form: ExportFormat) -> None:
-    file = await export(source, form)
+@pytest.mark.parametrize("export_format", FORMATS)
+async def test_any_byte_range_equals_that_range_of_the_whole(source: Source, export_format: ExportFormat) -> None:
+    file = await export(source, export_format)
     whole = await content(file)
     edges = [0, 1, 3, 4, 5, 6, 7, 15, 16, file.size // 2, file.size - 9, file.size - 1]
     for start in [*edges, *(random.randrange(file.size) for _ in range(10))]:
@@ -86,9 +86,9 @@ async def test_any_part_is_that_part_of_the_whole(source: Source, form: ExportFo
             assert await content(file, start, min(stop, file.size)) == whole[start:stop]
 
 
-@pytest.mark.parametrize("form", FORMATS)
-async def test_nothing_large_is_made_at_once(source: Source, form: ExportFormat) -> None:
-    file = await export(source, form)
+@pytest.mark.parametrize("export_format", FORMATS)
+async def test_content_is_generated_in_small_pieces(source: Source, export_format: ExportFormat) -> None:
+    file = await export(source, export_format)
     assert max([len(piece) async for piece in file.content(0, file.size)]) < 2 * 2**20
 
 
@@ -98,24 +98,26 @@ async def test_nothing_large_is_made_at_once(source: Source, form: ExportFormat)
     st.sampled_from([ExportFormat.CSV, ExportFormat.NDJSON]),
     st.data(),
 )
-def test_lines_of_any_length_are_found(numbers: list[int], form: ExportFormat, data: st.DataObject) -> None:
+def test_any_byte_range_of_lines_is_correct(
+    numbers: list[int], export_format: ExportFormat, data: st.DataObject
+) -> None:
     primes = np.array(numbers, dtype=np.uint64)
-    whole = expected(primes, form)
+    whole = expected(primes, export_format)
     start = data.draw(st.integers(0, len(whole) - 1))
     stop = data.draw(st.integers(start + 1, len(whole)))
 
     async def part() -> tuple[int, bytes]:
-        file = await export(ArraySource(primes), form)
+        file = await export(ArraySource(primes), export_format)
         return file.size, await content(file, start, stop)
 
     assert asyncio.run(part()) == (len(whole), whole[start:stop])
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("export_format", FORMATS)
 @pytest.mark.parametrize("primes", [[2], [7, 11], [9_007_199_254_740_881]])
-async def test_a_file_can_be_small(primes: list[int], form: ExportFormat) -> None:
-    data = await content(await export(ArraySource(np.array(primes, dtype=np.uint64)), form))
-    match form:
+async def test_a_file_of_one_or_two_primes_is_valid(primes: list[int], export_format: ExportFormat) -> None:
+    data = await content(await export(ArraySource(np.array(primes, dtype=np.uint64)), export_format))
+    match export_format:
         case ExportFormat.PARQUET:
             assert pq.read_table(io.BytesIO(data))["prime"].to_pylist() == primes
         case ExportFormat.CSV:
@@ -124,9 +126,9 @@ async def test_a_file_can_be_small(primes: list[int], form: ExportFormat) -> Non
             assert [json.loads(line) for line in data.splitlines()] == [{"prime": prime} for prime in primes]
 
 
-@pytest.mark.parametrize("form", FORMATS)
-async def test_a_result_that_vanishes_is_no_shorter_file(url: str, form: ExportFormat) -> None:
-    """One segment more is said to be there than there is."""
+@pytest.mark.parametrize("export_format", FORMATS)
+async def test_a_missing_segment_is_an_error_and_not_a_shorter_file(url: str, export_format: ExportFormat) -> None:
+    """The job claims one segment more than the result store holds."""
     store = SegmentStore.connect(url)
     with pytest.raises(SegmentMissing):
-        await content(await export(StoredSource(store, JOB, 3 * SEGMENT_PRIMES), form))
+        await content(await export(StoredSource(store, JOB, 3 * SEGMENT_PRIMES), export_format))

@@ -1,4 +1,4 @@
-"""A bucket on loopback that speaks as much of S3 as files by name need, and can fail as real ones do."""
+"""A minimal S3 server on loopback: the requests that ObjectStore sends, and the failures of real servers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "results"
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "tests",
-    "AWS_SECRET_ACCESS_KEY": "tests",  # of nobody
+    "AWS_SECRET_ACCESS_KEY": "tests",  # belongs to no account
     "AWS_REGION": "us-east-1",
     "AWS_ALLOW_HTTP": "true",
 }
@@ -25,14 +25,14 @@ ENVIRONMENT = {
 
 @dataclass
 class Bucket:
-    """What is in it, what was asked of it, and how it answers: in place of all else with `failure`, if there is one."""
+    """Its files, the requests received, and how it responds: with `failure` to every request, if set."""
 
     port: int
     files: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     failure: tuple[int, str] | None = None
-    silent: threading.Event = field(default_factory=threading.Event)
-    ended: threading.Event = field(default_factory=threading.Event)
+    unresponsive: threading.Event = field(default_factory=threading.Event)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
     def endpoint(self) -> str:
@@ -41,16 +41,16 @@ class Bucket:
 
 @contextmanager
 def bucket() -> Iterator[Bucket]:
-    """One that answers until the block ends."""
+    """Serves a bucket until the block ends."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    server.bucket = found = Bucket(server.server_address[1])  # type: ignore[attr-defined] # for the handler
+    server.bucket = running = Bucket(server.server_address[1])  # type: ignore[attr-defined] # for the handler
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield found
+        yield running
     finally:
-        found.ended.set()
+        running.stopped.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -64,39 +64,39 @@ class _Handler(BaseHTTPRequestHandler):
         if self._fails("PUT"):
             return
         self._bucket.files[self._key] = data
-        self._answer(200, ETag=f'"{hash(data)}"')
+        self._respond(200, ETag=f'"{hash(data)}"')
 
     def do_GET(self) -> None:
         if self._fails("GET"):
             return
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         if "list-type" in query:
-            self._answer(200, self._listing(query.get("prefix", ""), query.get("delimiter")))
+            self._respond(200, self._listing(query.get("prefix", ""), query.get("delimiter")))
             return
         data = self._bucket.files.get(self._key)
         if data is None:
-            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+            self._respond(404, b"<Error><Code>NoSuchKey</Code></Error>")
             return
         size, part = len(data), re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if part is None:
-            self._answer(200, data)
+            self._respond(200, data)
             return
         start, stop = part[1], part[2]
         low = int(start) if start else max(size - int(stop), 0)
         high = min(int(stop) + 1, size) if start and stop else size
-        self._answer(206, data[low:high], **{"Content-Range": f"bytes {low}-{high - 1}/{size}"})
+        self._respond(206, data[low:high], **{"Content-Range": f"bytes {low}-{high - 1}/{size}"})
 
     def do_POST(self) -> None:
-        wanted = re.findall(rb"<Key>(.*?)</Key>", self._body())
+        keys = re.findall(rb"<Key>(.*?)</Key>", self._body())
         if self._fails("POST"):
             return
-        for key in wanted:
+        for key in keys:
             self._bucket.files.pop(key.decode(), None)
-        deleted = b"".join(b"<Deleted><Key>%s</Key></Deleted>" % key for key in wanted)
-        self._answer(200, b"<DeleteResult>%s</DeleteResult>" % deleted)
+        deleted = b"".join(b"<Deleted><Key>%s</Key></Deleted>" % key for key in keys)
+        self._respond(200, b"<DeleteResult>%s</DeleteResult>" % deleted)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: the tests look at the requests."""
+        """Logs nothing: tests look at `requests`."""
 
     @property
     def _bucket(self) -> Bucket:
@@ -124,20 +124,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fails(self, method: str) -> bool:
         self._bucket.requests.append(f"{method} {self.path}")
-        if self._bucket.silent.is_set():
-            self._bucket.ended.wait(60)
+        if self._bucket.unresponsive.is_set():
+            self._bucket.stopped.wait(60)
             self.close_connection = True
             return True
         if self._bucket.failure is not None:
             status, code = self._bucket.failure
-            self._answer(status, f"<Error><Code>{code}</Code></Error>".encode())
+            self._respond(status, f"<Error><Code>{code}</Code></Error>".encode())
             return True
         return False
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
-    def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+    def _respond(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
         known = {"Content-Length": str(len(body)), "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT", "ETag": '"x"'}
         for name, value in (known | headers).items():

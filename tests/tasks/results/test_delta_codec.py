@@ -1,4 +1,4 @@
-"""Packing primes to bytes and back."""
+"""Encoding primes to bytes and decoding them."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def ascending(draw: st.DrawFn) -> npt.NDArray[np.uint64]:
     return np.cumsum(np.array(first + gaps, dtype=np.uint64), dtype=np.uint64)
 
 
-@settings(deadline=None)  # a busy machine is no defect
+@settings(deadline=None)  # a slow machine is not a failure
 @given(ascending())
-def test_unpacking_gives_what_was_packed(primes: npt.NDArray[np.uint64]) -> None:
-    unpacked = delta_codec.decode(delta_codec.encode(primes))
+def test_decode_returns_the_encoded_primes(primes: npt.NDArray[np.uint64]) -> None:
+    decoded = delta_codec.decode(delta_codec.encode(primes))
 
-    assert unpacked.dtype == np.uint64
-    np.testing.assert_array_equal(unpacked, primes)
+    assert decoded.dtype == np.uint64
+    np.testing.assert_array_equal(decoded, primes)
 
 
-@settings(deadline=None)  # a busy machine is no defect
+@settings(deadline=None)  # a slow machine is not a failure
 @given(ascending(), st.integers(0, 60), st.integers(0, 60))
-def test_a_slice_equals_the_slice_of_the_whole(primes: npt.NDArray[np.uint64], offset: int, count: int) -> None:
+def test_decode_slice_equals_a_slice_of_the_whole(primes: npt.NDArray[np.uint64], offset: int, count: int) -> None:
     part = delta_codec.decode_slice(delta_codec.encode(primes), offset, count)
 
     assert part.dtype == np.uint64
@@ -49,17 +49,17 @@ def test_a_slice_equals_the_slice_of_the_whole(primes: npt.NDArray[np.uint64], o
 
 
 @pytest.mark.parametrize("size", [1, 100, 10_000])
-def test_pages_joined_equal_the_whole(size: int) -> None:
+def test_consecutive_slices_joined_equal_the_whole(size: int) -> None:
     primes = BELOW_ONE_MILLION[:20_500] if size > 1 else BELOW_ONE_MILLION[:300]
-    packed = delta_codec.encode(primes)
+    encoded = delta_codec.encode(primes)
 
-    pages = [delta_codec.decode_slice(packed, offset, size) for offset in range(0, primes.size, size)]
+    pages = [delta_codec.decode_slice(encoded, offset, size) for offset in range(0, primes.size, size)]
 
     np.testing.assert_array_equal(np.concatenate(pages), primes)
 
 
-def test_the_bytes_are_as_documented() -> None:
-    """Kept results outlive a release of the program, so the format must not drift."""
+def test_the_encoding_is_as_documented() -> None:
+    """Stored results outlive a release of the program, so the format must not change."""
     narrow = np.array([7, 11, 13, 17], dtype=np.uint64)
     assert delta_codec.encode(narrow).hex(" ") == "01 01 04 00 00 00 00 00 00 00 07 00 00 00 00 00 00 00 04 02 04"
     assert delta_codec.encode(WIDE_GAP)[:2] == b"\x01\x02"
@@ -67,12 +67,12 @@ def test_the_bytes_are_as_documented() -> None:
     assert delta_codec.encode(NO_PRIMES) == b"\x01\x01" + bytes(16)
 
 
-def test_a_narrow_prime_takes_one_byte() -> None:
+def test_primes_with_narrow_gaps_take_one_byte_each() -> None:
     assert len(delta_codec.encode(BELOW_ONE_MILLION)) == BELOW_ONE_MILLION.size + 17
 
 
 @pytest.mark.parametrize(("gap", "width"), [(255, 1), (256, 2), (65_535, 2)])
-def test_the_widest_gap_decides_the_width(gap: int, width: int) -> None:
+def test_the_widest_gap_determines_the_gap_width(gap: int, width: int) -> None:
     primes = np.array([2, 3, 3 + gap], dtype=np.uint64)
 
     assert delta_codec.encode(primes)[1] == width
@@ -80,7 +80,7 @@ def test_the_widest_gap_decides_the_width(gap: int, width: int) -> None:
 
 
 @pytest.mark.parametrize("numbers", [[2, 65_538], [3, 2]])
-def test_what_the_format_cannot_hold_is_refused(numbers: list[int]) -> None:
+def test_descending_numbers_and_too_wide_gaps_are_rejected(numbers: list[int]) -> None:
     with pytest.raises(ValueError, match=r"a gap is \d+, must be 0 to 65535 in ascending primes"):
         delta_codec.encode(np.array(numbers, dtype=np.uint64))
 
@@ -97,7 +97,7 @@ def test_what_the_format_cannot_hold_is_refused(numbers: list[int]) -> None:
         (struct.pack("<BBQQ", 1, 2, 2**64 - 1, 2), "truncated: 18 bytes, must be"),
     ],
 )
-def test_malformed_data_is_refused_with_the_reason(data: bytes, message: str) -> None:
+def test_malformed_data_is_rejected_with_the_reason(data: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         delta_codec.decode(data)
     with pytest.raises(ValueError, match=message):
@@ -105,12 +105,12 @@ def test_malformed_data_is_refused_with_the_reason(data: bytes, message: str) ->
 
 
 @pytest.mark.parametrize(("offset", "count"), [(-1, 1), (0, -1)])
-def test_a_negative_slice_is_refused(offset: int, count: int) -> None:
+def test_negative_offset_and_count_are_rejected(offset: int, count: int) -> None:
     with pytest.raises(ValueError, match=f"offset is {offset} and count {count}, must be at least 0"):
         delta_codec.decode_slice(delta_codec.encode(WIDE_GAP), offset, count)
 
 
-def test_the_checksum_is_that_of_the_primes_as_little_endian_numbers() -> None:
+def test_checksum_is_the_sha256_of_little_endian_64_bit_integers() -> None:
     plain = b"".join(int(prime).to_bytes(8, "little") for prime in BELOW_ONE_MILLION)
 
     assert delta_codec.sha256(BELOW_ONE_MILLION) == hashlib.sha256(plain).hexdigest()
@@ -119,7 +119,7 @@ def test_the_checksum_is_that_of_the_primes_as_little_endian_numbers() -> None:
     assert delta_codec.sha256(NO_PRIMES) == hashlib.sha256(b"").hexdigest()
 
 
-def test_unpacking_does_not_need_the_engine() -> None:
+def test_delta_codec_does_not_import_the_engine() -> None:
     """The API process reads results and never generates."""
     program = "import sys, tasks.results.delta_codec; print(any(n.startswith('tasks.engine') for n in sys.modules))"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)

@@ -1,4 +1,4 @@
-"""Files by name in folders, in buckets and in memory: the same to all who use them, and the same when they fail."""
+"""The same operations and the same failures for files in a directory, in a bucket and in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -36,24 +37,24 @@ def names_in(folder: Path) -> list[str]:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    with buckets.bucket() as found:
-        for name, value in (buckets.ENVIRONMENT | {"AWS_ENDPOINT_URL": found.endpoint}).items():
+    with buckets.bucket() as running:
+        for name, value in (buckets.ENVIRONMENT | {"AWS_ENDPOINT_URL": running.endpoint}).items():
             monkeypatch.setenv(name, value)
-        yield found
+        yield running
 
 
 @pytest.fixture(params=["file", "s3", "memory"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "s3":
         request.getfixturevalue("bucket")
-    where = {"file": f"file://{tmp_path}/new folder/results", "s3": f"s3://{buckets.NAME}/ours", "memory": "memory://"}
-    return ObjectStore.connect(where[request.param])
+    urls = {"file": f"file://{tmp_path}/new folder/results", "s3": f"s3://{buckets.NAME}/ours", "memory": "memory://"}
+    return ObjectStore.connect(urls[request.param])
 
 
-# What holds wherever files are kept
+# Every kind of storage
 
 
-async def test_what_was_put_is_what_is_got(objects: ObjectStore) -> None:
+async def test_get_returns_what_was_put(objects: ObjectStore) -> None:
     await objects.put("job/0", DATA)
     assert await objects.get("job/0") == DATA
     assert await objects.get_range("job/0", 10, 300) == DATA[10:300]
@@ -62,13 +63,13 @@ async def test_what_was_put_is_what_is_got(objects: ObjectStore) -> None:
     assert await objects.get_tail("job/0", 10**6) == DATA
 
 
-async def test_a_file_is_put_in_place_of_one_that_is_there(objects: ObjectStore) -> None:
+async def test_put_replaces_an_existing_file(objects: ObjectStore) -> None:
     await objects.put("job/0", DATA)
     await objects.put("job/0", b"another")
     assert await objects.get("job/0") == b"another"
 
 
-async def test_what_is_not_there_is_missing(objects: ObjectStore) -> None:
+async def test_reading_a_missing_file_raises_segment_missing(objects: ObjectStore) -> None:
     with pytest.raises(SegmentMissing, match="missing"):
         await objects.get("job/1")
     with pytest.raises(SegmentMissing, match="missing"):
@@ -77,7 +78,7 @@ async def test_what_is_not_there_is_missing(objects: ObjectStore) -> None:
         await objects.get_tail("job/1", 10)
 
 
-async def test_a_folder_is_deleted_with_all_that_is_in_it_and_no_other(objects: ObjectStore) -> None:
+async def test_delete_folder_deletes_its_files_and_no_other_folder(objects: ObjectStore) -> None:
     for name in ("job/0", "job/1", "job/2", "job-2/0", "other/0"):
         await objects.put(name, DATA)
     assert sorted(await objects.list_folders()) == ["job", "job-2", "other"]
@@ -87,14 +88,14 @@ async def test_a_folder_is_deleted_with_all_that_is_in_it_and_no_other(objects: 
     assert await objects.get("job-2/0") == DATA
 
 
-async def test_where_files_can_be_written_the_check_passes(objects: ObjectStore) -> None:
+async def test_check_passes_when_files_can_be_written(objects: ObjectStore) -> None:
     await objects.check()
     await objects.check()
     assert list(await objects.list_folders()) == []
 
 
 @pytest.mark.parametrize("url", ["", "results", "/results", "http://127.0.0.1/x", "ftp://x", "az://container/path"])
-def test_an_address_of_another_kind_is_refused(url: str) -> None:
+def test_unsupported_and_unusable_urls_are_rejected(url: str) -> None:
     with pytest.raises(ValueError, match="results"):
         ObjectStore.connect(url)
 
@@ -102,7 +103,7 @@ def test_an_address_of_another_kind_is_refused(url: str) -> None:
 # Folders
 
 
-async def test_half_written_files_of_the_killed_go_with_their_folder(tmp_path: Path) -> None:
+async def test_delete_folder_deletes_partial_files_of_killed_writers(tmp_path: Path) -> None:
     objects = ObjectStore.connect(f"file://{tmp_path}")
     (tmp_path / "job").mkdir()
     (tmp_path / "job/00000.parquet#1").write_bytes(DATA)
@@ -111,14 +112,14 @@ async def test_half_written_files_of_the_killed_go_with_their_folder(tmp_path: P
     assert names_in(tmp_path) == []
 
 
-async def test_a_folder_that_vanishes_is_made_again(tmp_path: Path) -> None:
+async def test_put_creates_a_missing_root_folder_again(tmp_path: Path) -> None:
     objects = ObjectStore.connect(f"file://{tmp_path}/results")
     (tmp_path / "results").rmdir()
     await objects.put("job/0", DATA)
     assert await objects.get("job/0") == DATA
 
 
-async def test_a_path_that_is_no_folder_is_a_failure_with_no_path_in_it(tmp_path: Path) -> None:
+async def test_error_message_for_an_unusable_folder_contains_no_path(tmp_path: Path) -> None:
     objects = ObjectStore.connect(f"file://{tmp_path}/results")
     (tmp_path / "results").rmdir()
     (tmp_path / "results").write_bytes(b"")
@@ -130,8 +131,8 @@ async def test_a_path_that_is_no_folder_is_a_failure_with_no_path_in_it(tmp_path
     assert str(tmp_path) in str(failure.value.__cause__)
 
 
-async def test_a_full_disk_says_so_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    """The kernel's limit on the size of a file stands for the disk's: writing fails in the middle likewise."""
+async def test_full_disk_is_reported_and_leaves_no_partial_file(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE simulates the full disk: writing fails in the middle too."""
     objects = ObjectStore.connect(f"file://{tmp_path}")
     await objects.put("job/0", b"whole")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -148,27 +149,66 @@ async def test_a_full_disk_says_so_and_leaves_nothing_half_written(tmp_path: Pat
     assert names_in(tmp_path / "job") == ["0"]
 
 
-async def test_a_disk_with_no_room_for_a_segment_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_check_reports_a_nearly_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     objects = ObjectStore.connect(f"file://{tmp_path}")
-    monkeypatch.setattr(object_store, "LEAST_ROOM_BYTES", 2**62)
+    monkeypatch.setattr(object_store, "MIN_FREE_BYTES", 2**62)
     with pytest.raises(ResultStoreUnavailable, match="full"):
         await objects.check()
 
 
-async def test_a_disk_that_hangs_is_given_up(tmp_path: Path) -> None:
-    """Opening a pipe that nobody writes to takes for ever, as reading from a network mount without its server does."""
+async def test_reading_from_a_disk_that_hangs_times_out(tmp_path: Path) -> None:
+    """Opening a pipe without a writer blocks forever, as reading from a network mount does when its server is down."""
     objects = ObjectStore(LocalStore(tmp_path), timedelta(seconds=0.2))
     os.mkfifo(tmp_path / "pipe")
-    began = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(ResultStoreUnavailable, match="in time"):
         await objects.get("pipe")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - started < 2
     await objects.put("job/0", DATA)
-    # Lets the library's thread end.
+    # Unblocks obstore's thread.
     os.close(os.open(tmp_path / "pipe", os.O_WRONLY | os.O_NONBLOCK))
 
 
-def test_a_forked_process_is_told_that_it_cannot_use_what_its_parent_has_used(tmp_path: Path) -> None:
+def test_a_disk_that_hangs_while_syncing_times_out_and_does_not_delay_exit(tmp_path: Path) -> None:
+    """The blocked thread must not be one of a pool, which is joined when the event loop closes or the process exits."""
+    program = f"""
+import asyncio, os, time
+from datetime import timedelta
+from tasks.errors import ResultStoreUnavailable
+from tasks.results.object_store import ObjectStore
+os.fsync = lambda _: time.sleep(600)
+objects = ObjectStore.connect("file://{tmp_path}", timedelta(seconds=0.2))
+try:
+    asyncio.run(objects.put("job/0", b"data"))
+except ResultStoreUnavailable as error:
+    print(error)
+"""
+    process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=30, check=False, capture_output=True)
+    assert process.returncode == 0
+    assert process.stdout == b"the result store does not answer in time\n"
+    assert process.stderr == b""
+
+
+async def test_a_blocking_call_that_ends_after_its_timeout_is_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, ended = os.fsync, threading.Event()
+
+    def slow_fsync(descriptor: int) -> None:
+        time.sleep(0.3)
+        fsync(descriptor)
+        ended.set()
+
+    monkeypatch.setattr(os, "fsync", slow_fsync)
+    objects = ObjectStore.connect(f"file://{tmp_path}", timedelta(seconds=0.1))
+    with pytest.raises(ResultStoreUnavailable, match="in time"):
+        await objects.put("job/0", DATA)
+    assert await asyncio.to_thread(ended.wait, 10)
+    monkeypatch.undo()
+    await objects.put("job/0", DATA)
+
+
+def test_use_in_a_forked_child_after_use_in_the_parent_is_an_error(tmp_path: Path) -> None:
     program = f"""
 import asyncio, os, sys
 from tasks.results.object_store import ObjectStore
@@ -182,46 +222,46 @@ if os.fork() == 0:
     os._exit(2)
 sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
 """
-    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=30, check=False)
-    assert found.returncode == 42
+    process = subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=30, check=False)
+    assert process.returncode == 42
 
 
 # Buckets
 
 
 @pytest.mark.parametrize(
-    ("failure", "words"),
+    ("failure", "message"),
     [
         ((404, "NoSuchBucket"), "folder or bucket of the result store does not exist"),
-        ((403, "AccessDenied"), "refuses access"),
-        ((401, "Unauthorized"), "refuses access"),
+        ((403, "AccessDenied"), "denied access"),
+        ((401, "Unauthorized"), "denied access"),
         ((507, "XMinioStorageFull"), "full"),
         ((400, "QuotaExceeded"), "full"),
         ((400, "Strange"), "does not answer"),
     ],
 )
-async def test_how_a_bucket_fails_is_told_in_words_without_its_name(
-    bucket: Bucket, failure: tuple[int, str], words: str
+async def test_bucket_errors_are_described_without_the_host(
+    bucket: Bucket, failure: tuple[int, str], message: str
 ) -> None:
     objects = ObjectStore.connect(f"s3://{buckets.NAME}", timedelta(seconds=2))
     bucket.failure = failure
-    for ask in (lambda: objects.put("job/0", DATA), objects.check, objects.list_folders):
-        with pytest.raises(BackendUnavailable, match=words) as received:
-            await ask()
-        assert str(bucket.port) not in str(received.value)
+    for call in (lambda: objects.put("job/0", DATA), objects.check, objects.list_folders):
+        with pytest.raises(BackendUnavailable, match=message) as raised:
+            await call()
+        assert str(bucket.port) not in str(raised.value)
 
 
-async def test_a_bucket_that_is_silent_is_given_up(bucket: Bucket) -> None:
+async def test_a_bucket_that_never_responds_times_out(bucket: Bucket) -> None:
     objects = ObjectStore.connect(f"s3://{buckets.NAME}", timedelta(seconds=0.3))
-    bucket.silent.set()
-    began = time.monotonic()
-    for ask in (lambda: objects.put("job/0", DATA), lambda: objects.get("job/0")):
+    bucket.unresponsive.set()
+    started = time.monotonic()
+    for call in (lambda: objects.put("job/0", DATA), lambda: objects.get("job/0")):
         with pytest.raises(ResultStoreUnavailable, match="does not answer"):
-            await ask()
-    assert time.monotonic() - began < 3
+            await call()
+    assert time.monotonic() - started < 3
 
 
-async def test_a_bucket_that_nobody_serves_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refused_connection_is_reported_as_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (buckets.ENVIRONMENT | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}).items():
         monkeypatch.setenv(name, value)
     objects = ObjectStore.connect(f"s3://{buckets.NAME}", timedelta(seconds=1))
@@ -229,7 +269,7 @@ async def test_a_bucket_that_nobody_serves_does_not_answer(monkeypatch: pytest.M
         await objects.check()
 
 
-async def test_a_bucket_that_stumbles_is_asked_again(bucket: Bucket) -> None:
+async def test_transient_bucket_errors_are_retried(bucket: Bucket) -> None:
     objects = ObjectStore.connect(f"s3://{buckets.NAME}", timedelta(seconds=5))
     bucket.failure = (503, "SlowDown")
 

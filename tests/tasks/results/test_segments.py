@@ -1,4 +1,4 @@
-"""Pages of large results from files, what is remembered of them, and what is swept away."""
+"""Pages of large results from files, their cache, and sweeping."""
 
 from __future__ import annotations
 
@@ -32,48 +32,48 @@ COUNT = 2 * SEGMENT_PRIMES + 100_000
 PRIMES = engine.primes_from(1000, COUNT)
 
 
-class CountedStore(ObjectStore):
-    """Counts what is read."""
+class CountingObjectStore(ObjectStore):
+    """Counts reads and bytes read."""
 
     reads = 0
     bytes_read = 0
 
     async def get_range(self, name: str, start: int, stop: int) -> bytes:
-        found = await super().get_range(name, start, stop)
-        CountedStore.reads += 1
-        CountedStore.bytes_read += len(found)
-        return found
+        data = await super().get_range(name, start, stop)
+        CountingObjectStore.reads += 1
+        CountingObjectStore.bytes_read += len(data)
+        return data
 
     async def get_tail(self, name: str, size: int) -> bytes:
-        found = await super().get_tail(name, size)
-        CountedStore.reads += 1
-        CountedStore.bytes_read += len(found)
-        return found
+        data = await super().get_tail(name, size)
+        CountingObjectStore.reads += 1
+        CountingObjectStore.bytes_read += len(data)
+        return data
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where the result of JOB is; whoever changes files has a folder of its own."""
+    """The object store with the result of JOB. Tests that change files use a folder of their own."""
     url = f"file://{tmp_path_factory.mktemp('results')}"
-    keep(url, PRIMES)
+    write(url, PRIMES)
     return url
 
 
-def keep(url: str, primes: npt.NDArray[np.uint64], job_id: str = JOB) -> None:
+def write(url: str, primes: npt.NDArray[np.uint64], job_id: str = JOB) -> None:
     writer = SegmentWriter.connect(url)
     for index, start in enumerate(range(0, primes.size, SEGMENT_PRIMES)):
         writer.put_segment(job_id, index, primes[start : start + SEGMENT_PRIMES])
 
 
-async def kept(url: str, primes: npt.NDArray[np.uint64], job_id: str = JOB) -> None:
-    """As `keep`, in a thread: the worker that writes has no event loop."""
-    await asyncio.to_thread(keep, url, primes, job_id)
+async def write_in_thread(url: str, primes: npt.NDArray[np.uint64], job_id: str = JOB) -> None:
+    """As `write`, in a thread: SegmentWriter runs an event loop of its own."""
+    await asyncio.to_thread(write, url, primes, job_id)
 
 
 @pytest.fixture
 def store(url: str) -> SegmentStore:
-    CountedStore.reads = CountedStore.bytes_read = 0
-    return SegmentStore(CountedStore.connect(url))
+    CountingObjectStore.reads = CountingObjectStore.bytes_read = 0
+    return SegmentStore(CountingObjectStore.connect(url))
 
 
 # Reading
@@ -83,7 +83,7 @@ EDGES = [0, ROW_GROUP_PRIMES, SEGMENT_PRIMES, 2 * SEGMENT_PRIMES, COUNT]
 
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize("count", [1, 2, 1000, 70_000])
-async def test_a_page_at_an_edge_is_a_slice_of_the_whole(store: SegmentStore, edge: int, count: int) -> None:
+async def test_a_page_at_a_boundary_is_a_slice_of_the_whole(store: SegmentStore, edge: int, count: int) -> None:
     for offset in (max(edge - 1, 0), edge, max(edge - count, 0)):
         found = await store.read(JOB, offset, min(count, COUNT - offset))
         assert np.array_equal(found, PRIMES[offset : offset + count])
@@ -99,7 +99,7 @@ def test_any_page_is_a_slice_of_the_whole(url: str, offset: int, count: int) -> 
     assert np.array_equal(found, PRIMES[offset : offset + count])
 
 
-async def test_a_page_ends_where_the_last_segment_does(store: SegmentStore) -> None:
+async def test_a_page_ends_at_the_last_segment(store: SegmentStore) -> None:
     assert np.array_equal(await store.read(JOB, COUNT - 10, 1000), PRIMES[-10:])
     assert (await store.read(JOB, COUNT, 10)).size == 0
 
@@ -107,35 +107,35 @@ async def test_a_page_ends_where_the_last_segment_does(store: SegmentStore) -> N
 @pytest.mark.parametrize(
     ("offset", "count"), [(0, COUNT), (0, 1), (12_345, COUNT - 12_345), (COUNT - 1, 1), (5, 10**6)]
 )
-async def test_blocks_joined_are_the_whole(store: SegmentStore, offset: int, count: int) -> None:
+async def test_blocks_joined_equal_the_whole(store: SegmentStore, offset: int, count: int) -> None:
     blocks = [block async for block in store.blocks(JOB, offset, count)]
     assert np.array_equal(np.concatenate(blocks), PRIMES[offset : offset + count])
     assert max(block.size for block in blocks) <= ROW_GROUP_PRIMES
 
 
 @pytest.mark.parametrize("offset", [0, COUNT - 1000])
-async def test_a_page_costs_a_footer_and_a_row_group_wherever_it_is(store: SegmentStore, offset: int) -> None:
+async def test_a_page_at_any_rank_costs_one_footer_and_one_row_group(store: SegmentStore, offset: int) -> None:
     await store.read(JOB, offset, 1000)
-    assert CountedStore.reads == 2
-    assert CountedStore.bytes_read < 100_000
+    assert CountingObjectStore.reads == 2
+    assert CountingObjectStore.bytes_read < 100_000
     await store.read(JOB, offset + 1, 999)
-    assert CountedStore.reads == 2
+    assert CountingObjectStore.reads == 2
 
 
-async def test_many_readers_of_a_page_share_one_reading(store: SegmentStore) -> None:
+async def test_concurrent_readers_of_a_page_share_one_read(store: SegmentStore) -> None:
     pages = await asyncio.gather(*(store.read(JOB, 5000, 100) for _ in range(100)))
     assert all(np.array_equal(page, PRIMES[5000:5100]) for page in pages)
-    assert CountedStore.reads == 2
+    assert CountingObjectStore.reads == 2
 
 
-async def test_what_is_remembered_has_a_bound(url: str) -> None:
+async def test_the_cache_is_limited_in_bytes(url: str) -> None:
     store = SegmentStore(ObjectStore.connect(url), cache_bytes=2**20)
     for offset in range(0, COUNT - 10, ROW_GROUP_PRIMES):
         await store.read(JOB, offset, 10)
-    assert 0 < store.remembered_bytes <= 2**20 + 10_000
+    assert 0 < store.cached_bytes <= 2**20 + 10_000
 
 
-async def test_a_page_is_the_callers_own(store: SegmentStore) -> None:
+async def test_changing_a_page_does_not_change_the_cache(store: SegmentStore) -> None:
     page = await store.read(JOB, 0, 10)
     page[:] = 0
     assert np.array_equal(await store.read(JOB, 0, 10), PRIMES[:10])
@@ -145,7 +145,7 @@ async def test_a_page_is_the_callers_own(store: SegmentStore) -> None:
     "index",
     [0, 1, 77_777, *(edge + step for edge in EDGES[1:-1] for step in (-1, 0, 1)), COUNT - 1],
 )
-async def test_a_prime_is_found_at_its_index_and_so_is_what_lies_before_it(store: SegmentStore, index: int) -> None:
+async def test_index_of_finds_each_prime_and_the_number_below_it(store: SegmentStore, index: int) -> None:
     prime = int(PRIMES[index])
     assert await store.index_of(JOB, prime, COUNT) == index
     assert await store.index_of(JOB, prime - 1, COUNT) == index - (index > 0 and prime - 1 == PRIMES[index - 1])
@@ -154,24 +154,24 @@ async def test_a_prime_is_found_at_its_index_and_so_is_what_lies_before_it(store
 @pytest.mark.parametrize(
     ("value", "index"), [(-(2**70), 0), (-1, 0), (0, 0), (1009, 0), (int(PRIMES[-1]) + 1, None), (2**70, None)]
 )
-async def test_outside_of_the_primes_the_first_is_found_or_none(
+async def test_index_of_a_value_outside_the_result_is_zero_or_none(
     store: SegmentStore, value: int, index: int | None
 ) -> None:
     assert await store.index_of(JOB, value, COUNT) == index
 
 
-async def test_only_the_completed_beginning_is_looked_at(tmp_path: Path) -> None:
-    await kept(f"file://{tmp_path}", PRIMES[:SEGMENT_PRIMES])
+async def test_index_of_searches_the_completed_prefix_only(tmp_path: Path) -> None:
+    await write_in_thread(f"file://{tmp_path}", PRIMES[:SEGMENT_PRIMES])
     store = SegmentStore.connect(f"file://{tmp_path}")
     assert await store.index_of(JOB, int(PRIMES[SEGMENT_PRIMES - 1]), SEGMENT_PRIMES) == SEGMENT_PRIMES - 1
     assert await store.index_of(JOB, int(PRIMES[SEGMENT_PRIMES]), SEGMENT_PRIMES) is None
     assert await store.index_of(JOB, int(PRIMES[10]), 10) is None
 
 
-# What is wrong
+# Failures
 
 
-async def test_a_segment_that_is_not_there_is_missing(store: SegmentStore) -> None:
+async def test_reading_a_missing_segment_raises_segment_missing(store: SegmentStore) -> None:
     other = "01945b7e-1c2d-7abc-8def-000000000000"
     with pytest.raises(SegmentMissing):
         await store.read(other, 0, 10)
@@ -181,12 +181,12 @@ async def test_a_segment_that_is_not_there_is_missing(store: SegmentStore) -> No
         await anext(store.blocks(other, 0, 10))
 
 
-@pytest.mark.parametrize("place", [100, -1, -10, -3000])
-async def test_a_damaged_segment_is_told_and_not_served(tmp_path: Path, place: int) -> None:
-    await kept(f"file://{tmp_path}", PRIMES[:1000])
+@pytest.mark.parametrize("position", [100, -1, -10, -3000])
+async def test_reading_a_damaged_segment_raises_segment_damaged(tmp_path: Path, position: int) -> None:
+    await write_in_thread(f"file://{tmp_path}", PRIMES[:1000])
     file = tmp_path / segment_name(JOB, 0)
     data = bytearray(file.read_bytes())
-    data[place % len(data)] ^= 0xFF
+    data[position % len(data)] ^= 0xFF
     file.write_bytes(data)
     store = SegmentStore.connect(f"file://{tmp_path}")
     with pytest.raises(SegmentDamaged):
@@ -195,20 +195,20 @@ async def test_a_damaged_segment_is_told_and_not_served(tmp_path: Path, place: i
         await anext(store.blocks(JOB, 0, 10))
 
 
-async def test_a_segment_written_anew_with_other_row_groups_is_still_read(
+async def test_a_segment_rewritten_with_other_row_groups_is_still_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By another version of the program, after its footer was read: what a late attempt can do at worst."""
-    await kept(f"file://{tmp_path}", PRIMES[:SEGMENT_PRIMES])
+    """The worst a late attempt can do: another version of the program rewrites the file after its footer was cached."""
+    await write_in_thread(f"file://{tmp_path}", PRIMES[:SEGMENT_PRIMES])
     store = SegmentStore.connect(f"file://{tmp_path}")
     await store.read(JOB, 0, 10)
     monkeypatch.setattr(parquet, "ROW_GROUP_PRIMES", 10_000)
-    await kept(f"file://{tmp_path}", PRIMES[:SEGMENT_PRIMES])
+    await write_in_thread(f"file://{tmp_path}", PRIMES[:SEGMENT_PRIMES])
     for offset in range(0, SEGMENT_PRIMES, 50_000):
         assert np.array_equal(await store.read(JOB, offset, 100), PRIMES[offset : offset + 100])
 
 
-async def test_an_outage_is_told_and_forgotten(tmp_path: Path) -> None:
+async def test_reads_succeed_again_after_an_outage(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     store = SegmentStore.connect(f"file://{folder}")
     folder.rmdir()
@@ -218,7 +218,7 @@ async def test_an_outage_is_told_and_forgotten(tmp_path: Path) -> None:
     with pytest.raises(ResultStoreUnavailable):
         await store.check()
     folder.unlink()
-    await kept(f"file://{folder}", PRIMES[:100])
+    await write_in_thread(f"file://{folder}", PRIMES[:100])
     assert np.array_equal(await store.read(JOB, 0, 10), PRIMES[:10])
     await store.check()
 
@@ -231,15 +231,15 @@ def names_in(folder: Path) -> set[str]:
 
 
 def job_id(age: timedelta) -> str:
-    """As submit.lua makes them: the first 48 bits are the moment of submission, in milliseconds."""
+    """As submit_job.lua creates them: the first 48 bits are the time of submission, in milliseconds."""
     milliseconds = int((datetime.now(UTC) - age).timestamp() * 1000)
     return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | uuid.uuid4().int >> 68))
 
 
-async def test_a_deleted_result_is_gone_and_no_other(tmp_path: Path) -> None:
+async def test_delete_result_deletes_no_other_result(tmp_path: Path) -> None:
     url, other = f"file://{tmp_path}", job_id(timedelta())
     for job in (JOB, other):
-        await kept(url, PRIMES[:100], job)
+        await write_in_thread(url, PRIMES[:100], job)
     store = SegmentStore.connect(url)
     await store.delete_result(JOB)
     await store.delete_result(JOB)
@@ -248,36 +248,36 @@ async def test_a_deleted_result_is_gone_and_no_other(tmp_path: Path) -> None:
     assert (await store.read(other, 0, 10)).size == 10
 
 
-async def test_only_what_belongs_to_no_job_is_swept_and_not_before_its_time(tmp_path: Path) -> None:
+async def test_sweep_deletes_only_orphans_that_are_old_enough(tmp_path: Path) -> None:
     url = f"file://{tmp_path}"
-    alive, orphan, young = job_id(timedelta(hours=2)), job_id(timedelta(hours=2)), job_id(timedelta(minutes=1))
-    for job in (alive, orphan, young):
-        await kept(url, PRIMES[:100], job)
+    live, orphan, young = job_id(timedelta(hours=2)), job_id(timedelta(hours=2)), job_id(timedelta(minutes=1))
+    for job in (live, orphan, young):
+        await write_in_thread(url, PRIMES[:100], job)
     empty = job_id(timedelta(hours=2))
     (tmp_path / empty).mkdir()
     (tmp_path / "not ours").mkdir()
-    (tmp_path / "notes.txt").write_text("keep me", encoding="utf-8")
-    asked: list[str] = []
+    (tmp_path / "notes.txt").write_text("unrelated", encoding="utf-8")
+    queried: list[str] = []
 
-    async def known(ids: Sequence[str]) -> Collection[str]:
-        asked.extend(ids)
-        return {alive}
+    async def find_live(ids: Sequence[str]) -> Collection[str]:
+        queried.extend(ids)
+        return {live}
 
     store = SegmentStore.connect(url)
-    assert sorted(await store.sweep(known, timedelta(hours=1))) == sorted([orphan, empty])
-    assert sorted(asked) == sorted([alive, orphan, empty])
-    assert names_in(tmp_path) == {alive, young, "not ours", "notes.txt"}
-    assert list(await store.sweep(known, timedelta(hours=1))) == []
+    assert sorted(await store.sweep(find_live, timedelta(hours=1))) == sorted([orphan, empty])
+    assert sorted(queried) == sorted([live, orphan, empty])
+    assert names_in(tmp_path) == {live, young, "not ours", "notes.txt"}
+    assert list(await store.sweep(find_live, timedelta(hours=1))) == []
 
 
-async def test_nothing_is_swept_when_nobody_can_tell_which_jobs_there_are(tmp_path: Path) -> None:
+async def test_sweep_deletes_nothing_while_the_job_store_is_unavailable(tmp_path: Path) -> None:
     orphan = job_id(timedelta(hours=2))
-    await kept(f"file://{tmp_path}", PRIMES[:100], orphan)
+    await write_in_thread(f"file://{tmp_path}", PRIMES[:100], orphan)
 
-    async def known(_: Sequence[str]) -> Collection[str]:
+    async def find_live(_: Sequence[str]) -> Collection[str]:
         raise ConnectionError
 
     store = SegmentStore.connect(f"file://{tmp_path}")
     with pytest.raises(ConnectionError):
-        await store.sweep(known, timedelta(hours=1))
+        await store.sweep(find_live, timedelta(hours=1))
     assert (await store.read(orphan, 0, 10)).size == 10

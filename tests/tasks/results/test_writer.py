@@ -1,4 +1,4 @@
-"""Segments as the worker keeps them, and the checksum of all of them."""
+"""Segments as the worker writes them, and the checksum of all of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def writer(tmp_path: Path) -> SegmentWriter:
     return SegmentWriter.connect(f"file://{tmp_path}")
 
 
-def test_a_segment_is_one_file_of_about_a_byte_a_prime(writer: SegmentWriter, tmp_path: Path) -> None:
+def test_a_segment_is_one_file_of_about_one_byte_per_prime(writer: SegmentWriter, tmp_path: Path) -> None:
     size = writer.put_segment(JOB, 1, PARTS[1])
     [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert file == tmp_path / segment_name(JOB, 1)
@@ -43,21 +43,21 @@ def test_a_segment_is_one_file_of_about_a_byte_a_prime(writer: SegmentWriter, tm
     assert size < SEGMENT_PRIMES
 
 
-def test_two_attempts_leave_the_same_file(writer: SegmentWriter, tmp_path: Path) -> None:
-    found = []
+def test_two_attempts_write_identical_files(writer: SegmentWriter, tmp_path: Path) -> None:
+    contents = []
     for _ in range(2):
         writer.put_segment(JOB, 0, PARTS[0].copy())
-        found.append((tmp_path / segment_name(JOB, 0)).read_bytes())
-    assert found[0] == found[1]
+        contents.append((tmp_path / segment_name(JOB, 0)).read_bytes())
+    assert contents[0] == contents[1]
 
 
-def test_names_sort_as_the_segments_do() -> None:
+def test_segment_names_sort_by_index() -> None:
     names = [segment_name(JOB, index) for index in range(2000)]
     assert sorted(names) == names
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 1, 2, 0)])
-def test_the_checksum_is_that_of_all_primes_in_order_however_they_came(
+def test_checksum_covers_all_primes_in_order_whatever_the_order_of_writing(
     writer: SegmentWriter, order: tuple[int, ...]
 ) -> None:
     for index in order:
@@ -65,7 +65,7 @@ def test_the_checksum_is_that_of_all_primes_in_order_however_they_came(
     assert writer.sha256(JOB, COUNT) == hashlib.sha256(PRIMES.astype("<u8").tobytes()).hexdigest()
 
 
-def test_a_missing_segment_has_no_checksum(writer: SegmentWriter) -> None:
+def test_checksum_with_a_missing_segment_raises_segment_missing(writer: SegmentWriter) -> None:
     writer.put_segment(JOB, 0, PARTS[0])
     writer.put_segment(JOB, 2, PARTS[2])
     with pytest.raises(SegmentMissing):
@@ -73,14 +73,14 @@ def test_a_missing_segment_has_no_checksum(writer: SegmentWriter) -> None:
 
 
 @pytest.mark.parametrize("count", [COUNT - 1, COUNT + 1])
-def test_primes_too_many_or_too_few_have_no_checksum(writer: SegmentWriter, count: int) -> None:
+def test_checksum_with_another_number_of_primes_raises_segment_damaged(writer: SegmentWriter, count: int) -> None:
     for index, part in enumerate(PARTS):
         writer.put_segment(JOB, index, part)
     with pytest.raises(SegmentDamaged):
         writer.sha256(JOB, count)
 
 
-def test_a_damaged_segment_has_no_checksum(writer: SegmentWriter, tmp_path: Path) -> None:
+def test_checksum_with_a_damaged_segment_raises_segment_damaged(writer: SegmentWriter, tmp_path: Path) -> None:
     writer.put_segment(JOB, 0, PARTS[0])
     file = tmp_path / segment_name(JOB, 0)
     data = bytearray(file.read_bytes())
@@ -90,14 +90,14 @@ def test_a_damaged_segment_has_no_checksum(writer: SegmentWriter, tmp_path: Path
         writer.sha256(JOB, SEGMENT_PRIMES)
 
 
-def test_what_cannot_be_kept_is_an_expected_failure(writer: SegmentWriter, tmp_path: Path) -> None:
+def test_a_failed_write_raises_result_store_unavailable(writer: SegmentWriter, tmp_path: Path) -> None:
     (tmp_path / JOB).write_bytes(b"not a folder")
     with pytest.raises(ResultStoreUnavailable):
         writer.put_segment(JOB, 0, PARTS[0])
 
 
-def test_a_killed_writer_leaves_a_whole_file_or_none(tmp_path: Path) -> None:
-    """Killed at five moments of a loop that writes the same name again and again."""
+def test_a_killed_writer_leaves_a_complete_file_or_none(tmp_path: Path) -> None:
+    """Kills, at five different moments, a process that overwrites the same file in a loop."""
     program = f"""
 import asyncio
 from tasks.results.object_store import ObjectStore
