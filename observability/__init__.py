@@ -1,1 +1,4 @@
-"""Telemetry set-up and the configuration of what receives it. Imports nothing of the project."""
+"""Telemetry of the processes, and the configuration of collector, stores, dashboards and alerts.
+
+Imports nothing else of this project.
+"""

@@ -1,4 +1,4 @@
-"""The bounds of histograms: the same for all, so that they can be laid beside each other."""
+"""Bucket bounds shared by all histograms, so that durations of different metrics can be compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is logged, sent by OTLP too, with the trace in which it was said."""
+"""Export of log records by OTLP, with the ids of the trace in which they were logged."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
 
-class LogSender:
-    """Sends from now on until its shutdown; lines are written as ever beside that."""
+class LogExporter:
+    """Exports log records until its shutdown, in addition to the handlers that write them."""
 
     def __init__(self, resource: Resource, exporter: LogRecordExporter) -> None:
         self._provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
         self._handler = LoggingHandler(logger_provider=self._provider)
-        self._handler.addFilter(_is_about_something_else)
-        logs.add(self._handler)
+        self._handler.addFilter(_is_not_from_telemetry)
+        logs.add_handler(self._handler)
 
     def shutdown(self) -> None:
-        """Send what has gathered, and stop."""
-        logs.remove(self._handler)
+        """Export pending records and stop."""
+        logs.remove_handler(self._handler)
         self._provider.shutdown()
 
 
-def _is_about_something_else(record: logging.LogRecord) -> bool:
-    """Those who send have something to say of each failure: it would be what fails next."""
+def _is_not_from_telemetry(record: logging.LogRecord) -> bool:
+    """Drops records of OpenTelemetry itself: exporting the report of a failed export would fail again."""
     return not record.name.startswith("opentelemetry.")

@@ -1,7 +1,7 @@
-"""Log lines: text for a terminal, as the programs themselves write it, or one JSON object each for containers.
+"""Log format: plain text for a terminal, or one JSON object per line for log collectors.
 
-The JSON has `timestamp` (UTC), `level`, `logger`, `message`, inside a trace `trace_id` and `span_id`, of a defect
-`exc_info`, and what a line was given beside its text, such as `job_id`. Bodies, headers and keys are never logged.
+JSON fields: `timestamp` (UTC), `level`, `logger`, `message`, `trace_id` and `span_id` inside a trace, `exc_info` for an
+exception, and the `extra` fields of the call, such as `job_id`. Request bodies, headers and keys are never logged.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pythonjsonlogger.json import JsonFormatter
 
-# Those that bring handlers of their own.
+# Loggers of uvicorn and Celery that have handlers of their own.
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 _CELERY = ("celery.task",)
 
 
 class LogSettings(BaseSettings):
-    """How this process logs. Each field is an environment variable."""
+    """Log settings of one process. Each field is an environment variable."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    log_format: Literal["text", "json"] = Field("text", description="text for people, json for programs")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged at least")
+    log_format: Literal["text", "json"] = Field("text", description="Log format: text or one JSON object per line")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged")
 
 
 class TracedJsonFormatter(JsonFormatter):
-    """A line as a JSON object, with the trace in which it was written."""
+    """Formats a record as a JSON object with the ids of the current trace and span."""
 
     def __init__(self) -> None:
         super().__init__(
             "%(levelname)s %(name)s %(message)s",
             timestamp=True,
             rename_fields={"levelname": "level", "name": "logger"},
-            # Of uvicorn and Celery: the message again, coloured; and what the message says already.
+            # uvicorn's color_message and Celery's data only repeat the message.
             reserved_attrs=[*logging.makeLogRecord({}).__dict__, "message", "asctime", "color_message", "data"],
         )
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """The usual ones, and the ids of the span that is current."""
+        """Add the ids of the current span."""
         super().add_fields(log_data, record, message_dict)
         span = trace.get_current_span().get_span_context()
         if span.is_valid:
@@ -51,7 +51,7 @@ class TracedJsonFormatter(JsonFormatter):
 
 
 def configure(settings: LogSettings) -> None:
-    """Make this process log so, whoever has configured its loggers before."""
+    """Apply the settings to this process, after uvicorn or Celery has configured its loggers."""
     root = logging.getLogger()
     for name in _UVICORN:
         logging.getLogger(name).setLevel(settings.log_level)
@@ -67,23 +67,23 @@ def configure(settings: LogSettings) -> None:
         root.setLevel(settings.log_level)
 
 
-def add(handler: logging.Handler) -> None:
-    """Have all that this process logs go to one more handler, once each; to be called after `configure`."""
+def add_handler(handler: logging.Handler) -> None:
+    """Send every record of this process to one more handler, exactly once. Call after `configure`."""
     root = logging.getLogger()
     if not root.handlers:
-        # Python's own for a logger that has none: it would be silent from now on.
+        # Python uses lastResort only while there is no handler at all, so keep it explicitly.
         root.addHandler(logging.lastResort or logging.NullHandler())
-    for logger in _ends_of_the_way():
+    for logger in _outermost_loggers():
         logger.addHandler(handler)
 
 
-def remove(handler: logging.Handler) -> None:
-    """Undo `add`."""
-    for logger in _ends_of_the_way():
+def remove_handler(handler: logging.Handler) -> None:
+    """Undo `add_handler`."""
+    for logger in _outermost_loggers():
         logger.removeHandler(handler)
 
 
-def _ends_of_the_way() -> list[logging.Logger]:
-    """The loggers from which no line goes further up."""
+def _outermost_loggers() -> list[logging.Logger]:
+    """The loggers whose records propagate no further."""
     named = map(logging.getLogger, (*_UVICORN, *_CELERY))
     return [logging.getLogger(), *(logger for logger in named if not logger.propagate)]

@@ -1,12 +1,12 @@
-"""Telemetry of one process, by the standard OTEL_* variables; without an endpoint among them nothing is started.
+"""Telemetry of one process, configured by the standard OTEL_* variables. Nothing starts without an OTLP endpoint.
 
-Providers are threads and open connections, which a fork breaks: `start` belongs into the process that will do the
-work, after the last fork. A parent that forks later tells what it must by `briefly`.
+Providers hold threads and connections, which do not survive a fork: call `start` in the process that does the work,
+after the last fork. A parent that forks later uses `temporary_tracer`.
 
-Which signals go out: OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER (otlp or none).
-Logs go out only if that says so: most who run this have their lines collected from the programs' output already. Where
-to, and how: OTEL_EXPORTER_OTLP_ENDPOINT and _PROTOCOL (http/protobuf or grpc), or their _TRACES_, _METRICS_ and _LOGS_
-forms. Sampler, batches and intervals are read by the SDK itself.
+Exported signals: OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER (otlp or none).
+Logs are exported only on request, since most installations collect them from the processes' output. Destination:
+OTEL_EXPORTER_OTLP_ENDPOINT and _PROTOCOL (http/protobuf or grpc), or their _TRACES_, _METRICS_ and _LOGS_ forms. The
+SDK itself reads the variables of samplers, batches and intervals.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from observability.buckets import SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from observability.log_exporter import LogSender
+    from observability.log_exporter import LogExporter
 
-# What a process that ends waits for a collector that does not answer.
+# Seconds that a stopping process waits for a collector that does not respond.
 _EXPORT_SECONDS = 3
 
 _PREFIX = "OTEL_EXPORTER_OTLP_"
 
-# What is meant by a variable that is not there.
-_EXPORTERS = {"TRACES": "otlp", "METRICS": "otlp", "LOGS": "none"}
+# Used when OTEL_<signal>_EXPORTER is not set.
+_DEFAULT_EXPORTERS = {"TRACES": "otlp", "METRICS": "otlp", "LOGS": "none"}
 
-# Of what the instrumentation of FastAPI tells, the attributes with few values; it does not tell body sizes reliably.
+# Drops attributes of FastAPI's instrumentation that have many values, and body sizes, which it measures unreliably.
 _VIEWS = (
     View(
         instrument_name="http.server.request.duration",
@@ -55,36 +55,36 @@ _VIEWS = (
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """The providers of this process; None where a signal is not wanted."""
+    """The providers of this process; None for a signal that is not exported."""
 
     tracer_provider: TracerProvider | None
     meter_provider: MeterProvider | None
-    log_sender: LogSender | None
+    log_exporter: LogExporter | None
 
     def shutdown(self) -> None:
-        """Send what has gathered, and stop. Takes some seconds if the collector does not answer."""
+        """Export pending data and stop. Takes up to some seconds if the collector does not respond."""
         if self.tracer_provider is not None:
             self.tracer_provider.shutdown()
         if self.meter_provider is not None:
             self.meter_provider.shutdown(_EXPORT_SECONDS * 1000)
-        # The last one, since the others may have something to say.
-        if self.log_sender is not None:
-            self.log_sender.shutdown()
+        # Last, because shutting down the others may log.
+        if self.log_exporter is not None:
+            self.log_exporter.shutdown()
 
 
 def start(service: str, instance: str | None = None) -> Telemetry:
-    """Switch telemetry on for this process, if the environment asks for it. Call once, after the last fork.
+    """Start the telemetry of this process as the environment configures it. Call once, after the last fork.
 
     Args:
-        service: the service's name, where OTEL_SERVICE_NAME does not give another.
-        instance: what tells this process from others of its kind; the same again after a restart, so that there are
-            not ever more series. Default: host and process id.
+        service: the service name, unless OTEL_SERVICE_NAME is set.
+        instance: identifies this process among others of its service. Should be stable across restarts, which bounds
+            the number of series. Default: host and process id.
     """
     resource = _resource(service, instance or f"{socket.gethostname()}:{os.getpid()}")
     telemetry = Telemetry(
-        _tracer_provider(resource) if _wanted("TRACES") else None,
-        _meter_provider(resource) if _wanted("METRICS") else None,
-        _log_sender(resource) if _wanted("LOGS") else None,
+        _tracer_provider(resource) if _is_enabled("TRACES") else None,
+        _meter_provider(resource) if _is_enabled("METRICS") else None,
+        _log_exporter(resource) if _is_enabled("LOGS") else None,
     )
     if telemetry.tracer_provider is not None:
         trace.set_tracer_provider(telemetry.tracer_provider)
@@ -94,9 +94,9 @@ def start(service: str, instance: str | None = None) -> Telemetry:
 
 
 @contextmanager
-def briefly(service: str) -> Iterator[trace.Tracer | None]:
-    """A tracer for a few spans, all sent when the block ends; None where traces are not wanted."""
-    if not _wanted("TRACES"):
+def temporary_tracer(service: str) -> Iterator[trace.Tracer | None]:
+    """A tracer for a few spans, which are exported when the block ends; None when traces are not exported."""
+    if not _is_enabled("TRACES"):
         yield None
         return
     provider = _tracer_provider(_resource(service, f"{socket.gethostname()}:{os.getpid()}"))
@@ -106,16 +106,16 @@ def briefly(service: str) -> Iterator[trace.Tracer | None]:
         provider.shutdown()
 
 
-def _wanted(signal: str) -> bool:
+def _is_enabled(signal: str) -> bool:
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
-    if (os.environ.get(f"OTEL_{signal}_EXPORTER") or _EXPORTERS[signal]) != "otlp":
+    if (os.environ.get(f"OTEL_{signal}_EXPORTER") or _DEFAULT_EXPORTERS[signal]) != "otlp":
         return False
     return bool(os.environ.get(f"{_PREFIX}ENDPOINT") or os.environ.get(f"{_PREFIX}{signal}_ENDPOINT"))
 
 
 def _resource(service: str, instance: str) -> Resource:
-    # The environment's own attributes win, but for the instance: one value can't tell several processes apart.
+    # Attributes of the environment take precedence, except the instance, which must differ between processes.
     name = os.environ.get("OTEL_SERVICE_NAME") or service
     return Resource.create({"service.name": name, "service.namespace": "primes", "service.instance.id": instance})
 
@@ -128,22 +128,22 @@ def _tracer_provider(resource: Resource) -> TracerProvider:
 
 def _meter_provider(resource: Resource) -> MeterProvider:
     reader = PeriodicExportingMetricReader(_exporter("METRICS"))
-    # Exemplars cost time at each measurement, and the metrics store keeps none.
+    # Exemplars cost time at each measurement, and VictoriaMetrics does not store them.
     return MeterProvider(
         [reader], resource, views=_VIEWS, exemplar_filter=AlwaysOffExemplarFilter(), shutdown_on_exit=False
     )
 
 
-def _log_sender(resource: Resource) -> LogSender:
-    # Takes as long to load as all the rest of the SDK, and is seldom wanted.
-    from observability.log_exporter import LogSender  # noqa: PLC0415
+def _log_exporter(resource: Resource) -> LogExporter:
+    # Imported late: it takes as long as the rest of the SDK, and few processes export logs.
+    from observability.log_exporter import LogExporter  # noqa: PLC0415
 
-    return LogSender(resource, _exporter("LOGS"))
+    return LogExporter(resource, _exporter("LOGS"))
 
 
-def _exporter(signal: str) -> Any:  # noqa: ANN401 - of spans, of metrics or of log records
+def _exporter(signal: str) -> Any:  # noqa: ANN401 - an exporter of spans, metrics or log records
     protocol = os.environ.get(f"{_PREFIX}{signal}_PROTOCOL") or os.environ.get(f"{_PREFIX}PROTOCOL") or "http/protobuf"
-    # Found by name, as the SDK itself does: gRPC takes its time to load, and is seldom wanted.
+    # Found by entry point, as the SDK does: importing gRPC takes long, and few processes use it.
     name = "otlp_proto_grpc" if protocol == "grpc" else "otlp_proto_http"
-    [found] = entry_points(group=f"opentelemetry_{signal.lower()}_exporter", name=name)
-    return found.load()(timeout=_EXPORT_SECONDS)
+    [exporter] = entry_points(group=f"opentelemetry_{signal.lower()}_exporter", name=name)
+    return exporter.load()(timeout=_EXPORT_SECONDS)

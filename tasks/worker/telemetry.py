@@ -78,7 +78,7 @@ def export_reconciliation(done: Reconciliation) -> None:
 
 
 def _export(done: Reconciliation) -> None:
-    with telemetry.briefly(SERVICE) as tracer:
+    with telemetry.temporary_tracer(SERVICE) as tracer:
         if tracer is not None:
             for lost in done.lost_attempts:
                 tracing.emit_lost_attempt_span(lost, tracer)
