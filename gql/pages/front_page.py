@@ -1,4 +1,4 @@
-"""/: a small page that says what this is, shows a first mutation to copy, and links to everything else."""
+"""/: the front page, with example requests and links to the other pages and services."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).parent
 
-# What the page needs and no more.
+# The minimum that the page needs.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
 def add_routes(app: FastAPI, settings: ApiSettings) -> None:
-    """Serve the page and its style sheet."""
+    """Serve the page and the static files."""
     template = Template((PAGES / "index.html").read_text(encoding="utf-8"))
     links = {"grafana": settings.grafana_url, "metrics": settings.metrics_url, "locust": settings.locust_url}
     app.mount("/static", StaticFiles(directory=PAGES / "static"), name="static")

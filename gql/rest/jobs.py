@@ -89,7 +89,12 @@ def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
     async def status(
         request: Request,
         request_id: str,
-        prefer: Annotated[str | None, Header(description="`wait=n`: wait up to n seconds for a change")] = None,
+        prefer: Annotated[
+            str | None,
+            Header(
+                description="`wait=n`: wait up to n seconds for the final status or, with If-None-Match, for any change"
+            ),
+        ] = None,
         if_none_match: Annotated[str | None, Header(description="ETag of an earlier response")] = None,
     ) -> Response:
         known_versions = _versions(if_none_match)

@@ -18,7 +18,7 @@ from gql.explorer import build
 
 SOURCES = Path(explorer.__file__).parent
 needs_node = pytest.mark.skipif(
-    build._tools_of_machine() is None,  # noqa: SLF001 - without it the build first fetches a wheel of 60 MB
+    build._installed_tools() is None,  # noqa: SLF001 - without it the build first fetches a wheel of 60 MB
     reason="no Node 20.19 or newer on this machine",
 )
 
@@ -202,8 +202,8 @@ def run_build(root: Path, port: int, *arguments: str, path: str | None = None) -
 def test_packages_that_cannot_be_reached_are_one_clear_line(copy: Path, closed_port: int) -> None:
     done = run_build(copy, closed_port)
     assert done.stderr == (
-        "GraphiQL was not built: npm packages can't be reached (ECONNREFUSED): "
-        "/graphql shows a plain page until `make explorer` succeeds\n"
+        "GraphiQL was not built: the npm registry is unreachable (ECONNREFUSED). "
+        "Until `make explorer` succeeds, /graphql serves a fallback page.\n"
     )
     assert (done.stdout, done.returncode) == ("", 1)
     assert explorer.page(copy / "gql/explorer/dist") is None
@@ -220,13 +220,13 @@ def test_an_optional_page_that_cannot_be_built_is_no_failure(copy: Path, closed_
 def test_a_network_that_never_answers_is_given_up_within_half_a_minute(copy: Path, silent_port: int) -> None:
     started = time.monotonic()
     done = run_build(copy, silent_port)
-    assert "npm packages can't be reached" in done.stderr
+    assert "the npm registry is unreachable" in done.stderr
     assert time.monotonic() - started < 30
 
 
 def test_a_machine_without_node_or_its_wheel_is_told_so(copy: Path, closed_port: int) -> None:
     done = run_build(copy, closed_port, path="")
-    assert "Node 20.19 or newer is not on this machine, and its wheel can't be installed" in done.stderr
+    assert "Node 20.19 or newer is not installed, and installing its wheel failed" in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.returncode == 1
 
@@ -254,7 +254,7 @@ def test_an_earlier_page_stays_when_a_later_build_fails(copy: Path, closed_port:
     (dist / "index.html").write_text("earlier")
     (dist / "stamp").write_text("of other inputs")
     done = run_build(copy, closed_port, path="")
-    assert "/graphql shows the earlier page until" in done.stderr
+    assert "/graphql serves the previous build" in done.stderr
     assert explorer.page(dist) == "earlier"
 
 

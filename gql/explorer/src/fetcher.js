@@ -1,18 +1,18 @@
-// One operation from the editor to the server: queries and mutations by HTTP POST, subscriptions by subscribe.js.
-// The headers editor's content goes with every one of them.
+// Sends one operation to the server: queries and mutations by HTTP POST, subscriptions by subscribe.js.
+// All of them include the headers from the headers editor.
 import { getOperationAST, parse } from "graphql";
 
 import { rememberJob, withJob } from "./job.js";
 import { subscription } from "./subscribe.js";
 
-// This page is served by the endpoint itself, so its own address is the endpoint's, under any path prefix.
+// The endpoint serves this page, so the page's address is the endpoint's, with any path prefix.
 const ENDPOINT = `${location.origin}${location.pathname}`;
 
 export async function fetcher(params, { headers = {} } = {}) {
   try {
     return await send(params, headers);
   } catch (error) {
-    // GraphiQL would show it, and a stack of minified code tells nobody anything.
+    // GraphiQL would show the stack, which is useless for minified code.
     delete error.stack;
     throw error;
   }
@@ -27,8 +27,8 @@ async function send({ query, variables, operationName }, headers) {
   return result;
 }
 
-// For a moment after a change of tab GraphiQL still names the operation of the tab before: then the only one is meant.
-// Undefined for a document that does not parse, since the server's own message about it is the better one.
+// Right after a change of tabs, GraphiQL still passes the operation name of the previous tab: the only operation of the
+// document is used then. Undefined for a document that does not parse, since the server's error message is better.
 function operationIn(query, name) {
   try {
     const document = parse(query);
@@ -49,7 +49,7 @@ async function post(request, headers) {
     body: JSON.stringify(request),
   });
   if (!/\bjson\b/.test(response.headers.get("content-type"))) {
-    throw new Error(`The server answered ${response.status} ${response.statusText}: ${await response.text()}`);
+    throw new Error(`The server responded with ${response.status} ${response.statusText}: ${await response.text()}`);
   }
   return response.json();
 }

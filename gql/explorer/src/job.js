@@ -1,5 +1,5 @@
-// The one place that knows which job the tabs are about: the one submitted last. An empty `id` variable means it,
-// so nobody has to copy an id from tab to tab. Kept for the browser tab's life, so a reload does not lose it.
+// Remembers the last submitted job and uses it for an empty `id` variable: users need not copy ids between tabs.
+// Kept in the session storage, so that it survives a reload.
 import { Kind } from "graphql";
 
 const KEY = "explorer:job";

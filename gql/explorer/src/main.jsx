@@ -1,5 +1,4 @@
-// The page: GraphiQL with its explorer, our fetcher and our tabs. What a request does is fetcher.js,
-// what the tabs hold is tabs.js; theme, headers and editors are GraphiQL's own.
+// The page: GraphiQL with its explorer plugin, our fetcher (fetcher.js) and our default tabs (tabs.js).
 import "graphiql/setup-workers/vite";
 import "graphiql/graphiql.css";
 import "@graphiql/react/style.css";

@@ -1,11 +1,11 @@
-// A subscription as the observable GraphiQL expects: over a WebSocket (graphql-transport-ws), and where that cannot be
-// opened (a proxy that does not pass upgrades), as server-sent events over an ordinary POST. The headers editor's
-// content is the connection_init payload of the one and the request headers of the other.
+// A subscription as the observable that GraphiQL expects. Uses a WebSocket (graphql-transport-ws), and falls back to
+// Server-Sent Events over POST if the WebSocket does not open, for example behind a proxy without support for upgrades.
+// The headers editor sets the connection_init payload of the WebSocket and the request headers of the POST.
 import { createClient as createSseClient } from "graphql-sse";
 import { createClient as createWsClient } from "graphql-ws";
 
-// Loopback and ordinary networks answer within milliseconds; a proxy that swallows the upgrade never does.
-const OPENING_MS = 3000;
+// A server acknowledges within milliseconds. A proxy that drops the upgrade never does.
+const ACK_TIMEOUT_MS = 3000;
 
 export function subscription(endpoint, request, headers) {
   return {
@@ -18,19 +18,19 @@ export function subscription(endpoint, request, headers) {
   };
 }
 
-function overWebSocket(endpoint, request, headers, sink, unopened) {
+function overWebSocket(endpoint, request, headers, sink, onNotOpened) {
   let isOpen = false;
   const client = createWsClient({
     url: endpoint.replace(/^http/, "ws"),
     connectionParams: initPayload(headers),
-    connectionAckWaitTimeout: OPENING_MS,
-    // Once it was open, a lost connection is worth another try: the server begins with the current state again.
+    connectionAckWaitTimeout: ACK_TIMEOUT_MS,
+    // Reconnect only if the connection was open before. The server then sends the current state first.
     shouldRetry: () => isOpen,
     on: { connected: () => (isOpen = true) },
   });
   return client.subscribe(request, {
     ...sink,
-    error: (error) => (isOpen || isRefusal(error) ? sink.error(readable(error)) : unopened()),
+    error: (error) => (isOpen || isRefusal(error) ? sink.error(readable(error)) : onNotOpened()),
   });
 }
 
@@ -39,7 +39,7 @@ function overServerSentEvents(endpoint, request, headers, sink) {
   return client.subscribe(request, { ...sink, error: (error) => sink.error(readable(error)) });
 }
 
-// Header names have no case, JSON keys do: the server looks for one spelling.
+// Header names are case-insensitive, JSON keys are not.
 function initPayload(headers) {
   const { authorization, ...rest } = Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [/^authorization$/i.test(name) ? "authorization" : name, value]),
@@ -47,12 +47,12 @@ function initPayload(headers) {
   return authorization ? { ...rest, Authorization: authorization } : rest;
 }
 
-// The server spoke and said no (4400 to 4499): another transport would hear the same.
+// The server refused with an error or a close code of 4400 to 4499. Another transport would be refused as well.
 function isRefusal(error) {
   return Array.isArray(error) || (error?.code >= 4400 && error?.code < 4500);
 }
 
-// The clients report a list of GraphQL errors, a CloseEvent, or an Error; GraphiQL shows lists, and things with a message.
+// Clients report a list of GraphQL errors, a CloseEvent or an Error. GraphiQL shows lists and objects with a message.
 function readable(error) {
   if (Array.isArray(error)) return error;
   if (error instanceof CloseEvent) return { message: `Connection closed: ${error.code} ${error.reason}`.trim() };

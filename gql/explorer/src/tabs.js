@@ -1,9 +1,9 @@
-// The tabs of a first visit, one step of a job's life each. Their titles are the names of the operations.
-// An empty id is filled in with the job submitted last (job.js).
+// The tabs of a first visit, one for each step with a job. GraphiQL titles them by the operations' names.
+// An empty id is replaced by the last submitted job (job.js).
 
-const submit = `# 1. Submit a job. With waitMs, a small one comes
-#    back finished in the same answer. Expected
-#    failures are data: each is a UserError.
+const submit = `# 1. Submit a job. With waitMs, the response to a
+#    small job has its result. Expected failures
+#    are data: each is a UserError.
 mutation Submit($input: GeneratePrimesInput!, $waitMs: Int! = 0) {
   generatePrimes(input: $input, waitMs: $waitMs) {
     __typename
@@ -31,9 +31,9 @@ mutation Submit($input: GeneratePrimesInput!, $waitMs: Int! = 0) {
 }
 `;
 
-const follow = `# 2. Follow it: the state now, then every newer
-#    version, until it is final.
-#    Empty id: the job submitted last.
+const follow = `# 2. Follow it: the current state, then each newer
+#    version, until the status is final.
+#    Empty id: the last submitted job.
 subscription Follow($id: ID!) {
   jobUpdates(id: $id) {
     __typename
@@ -61,8 +61,8 @@ subscription Follow($id: ID!) {
 `;
 
 const page = `# 3. Page through the result. For the next page,
-#    pageInfo.endCursor goes into "after".
-#    Empty id: the job submitted last.
+#    set "after" to pageInfo.endCursor.
+#    Empty id: the last submitted job.
 query Page($id: ID!, $first: Int, $after: String) {
   job(id: $id) {
     id
@@ -81,9 +81,9 @@ query Page($id: ID!, $first: Int, $after: String) {
 }
 `;
 
-const cancel = `# 4. Cancel it. Final at once: whatever a worker
-#    still writes for it is refused.
-#    Empty id: the job submitted last.
+const cancel = `# 4. Cancel it. The status is final immediately:
+#    later writes of a worker are refused.
+#    Empty id: the last submitted job.
 mutation Cancel($id: ID!) {
   cancelJob(id: $id) {
     __typename
@@ -102,11 +102,11 @@ mutation Cancel($id: ID!) {
 }
 `;
 
-// Beside /graphql, under the same path prefix.
+// The root of the API, with the path prefix of /graphql.
 const root = new URL("./", location.href).href.replace(/\/$/, "");
 
-const rest = `# 5. The same without GraphQL, in a shell. Keys are
-#    headers here too: -H 'Authorization: Bearer ...'
+const rest = `# 5. The same over REST, in a shell. With an API key,
+#    add -H 'Authorization: Bearer ...'
 #
 #    API=${root}
 #
@@ -116,22 +116,22 @@ const rest = `# 5. The same without GraphQL, in a shell. Keys are
 #      -H 'Content-Type: application/json' \\
 #      -H 'Idempotency-Key: my-key'
 #
-# Follow, waiting up to 10 s for the end:
+# Follow, waiting up to 10 s for the final status:
 #    JOB=REQUEST_ID
 #    curl -H 'Prefer: wait=10' $API/status/$JOB
 #
-# Page, or fetch the whole result:
+# Download the whole result:
 #    curl $API/jobs/$JOB/primes.csv
 #    curl -O $API/jobs/$JOB/primes.parquet
 #
-# Cancel is a mutation, over plain HTTP:
+# Cancel (a GraphQL mutation over HTTP):
 #    curl $API/graphql \\
 #      -H 'Content-Type: application/json' \\
 #      -d '{"query": "mutation { cancelJob(id: \\"'$JOB'\\") { __typename } }"}'
 #
-# Manual: ${root}/docs
+# API documentation: ${root}/docs
 #
-# And what bounds all of it:
+# Limits of requests:
 query REST {
   limits {
     maxCount
@@ -152,8 +152,8 @@ export const defaultTabs = [
   { query: rest },
 ];
 
-// GraphiQL shows the first tab's variables only when they are given separately as well, and given on a later visit
-// they would replace what the reader had written.
+// GraphiQL shows the first tab's variables only if they are also passed separately. On a later visit they would replace
+// the user's own variables.
 export function firstVisitVariables() {
   return localStorage.getItem("graphiql:tabState") ? undefined : defaultTabs[0].variables;
 }

@@ -1,4 +1,4 @@
-// The manual of the REST doors. A file of its own: the page's policy allows no script within the page.
+// Swagger UI of the REST endpoints. A separate file, since the page's policy allows no inline scripts.
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
