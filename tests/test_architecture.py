@@ -1,4 +1,4 @@
-"""What the layout of the repository promises, where no linter looks. Arrows between packages are import-linter's."""
+"""Rules of the repository's layout that no linter checks. import-linter checks the imports between packages."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ PACKAGES = ("gql", "schema", "tasks", "observability", "loadtest", "tests")
 LOCKS = sorted(ROOT.glob("requirements*.lock"))
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 
-# What tells pip where to look, and all else but hashes.
+# Options of pip except hashes, such as the address of an index.
 OPTIONS = re.compile(r"^-.*|\s--(?!hash=)\S*", re.MULTILINE)
 
-# Tests of what several modules do together, and of files that are no modules.
+# Tests of several modules together, and of files that are not modules.
 WITHOUT_A_MODULE = {
-    "tests/gql/test_outage.py",  # every door, while the job store is down or frozen
-    "tests/observability/test_contract.py",  # the table of metrics, which all modules that tell any keep to
+    "tests/gql/test_outage.py",  # every endpoint, while the job store is down or frozen
+    "tests/observability/test_contract.py",  # the table of metrics, for all modules that record any
 }
 
 
 def ours(pattern: str) -> list[Path]:
-    """Files of the project: not those that were installed or built into its folders."""
+    """Files of the project, without those that are installed or built into its folders."""
     found = [path for package in PACKAGES for path in (ROOT / package).rglob(pattern)]
     return sorted(path for path in found if not {"node_modules", "dist"} & set(path.parts))
 
@@ -40,7 +40,7 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-# The packages are an application: run from the root, never installed
+# The project is an application: it runs from the root of the repository and is never installed
 
 
 def test_the_project_is_not_a_distribution() -> None:
@@ -50,27 +50,27 @@ def test_the_project_is_not_a_distribution() -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=name)
-def test_no_dependency_has_the_name_of_a_package_of_ours(lock: Path) -> None:
-    """`gql` and `schema` are on the package index too; installed, they would be a matter of the order of the path."""
+def test_no_dependency_has_the_name_of_a_project_package(lock: Path) -> None:
+    """`gql` and `schema` exist on the package index too; if they were installed, the import order would decide."""
     pinned = {found.lower() for found in PINNED.findall(lock.read_text(encoding="utf-8"))}
     assert pinned
     assert pinned.isdisjoint(PACKAGES)
 
 
-def test_no_installed_distribution_brings_a_package_of_our_name() -> None:
+def test_no_installed_distribution_provides_a_project_package() -> None:
     assert packages_distributions().keys().isdisjoint(PACKAGES)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_is_found_in_the_repository(package: str) -> None:
+def test_package_exists_in_the_repository(package: str) -> None:
     assert (ROOT / package / "__init__.py").is_file()
 
 
-# Locks hold wherever packages come from
+# Lock files are independent of the package index
 
 
 @pytest.mark.parametrize("lock", [*LOCKS, *ours("requirements*.lock")], ids=name)
-def test_a_python_lock_names_no_index_and_hashes_everything(lock: Path) -> None:
+def test_python_lock_has_hashes_and_no_index_address(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     assert "://" not in text
     assert OPTIONS.findall(text) == []
@@ -84,12 +84,12 @@ def test_a_python_lock_names_no_index_and_hashes_everything(lock: Path) -> None:
     [path for path in [*ours("package-lock.json"), *(ROOT / "examples").glob("*/package-lock.json")] if path.is_file()],
     ids=name,
 )
-def test_a_node_lock_names_no_registry(lock: Path) -> None:
+def test_node_lock_has_no_registry_address(lock: Path) -> None:
     assert re.findall(r'"resolved": "[^"]*"', lock.read_text(encoding="utf-8")) == []
 
 
-def test_the_lock_of_development_has_all_of_the_other_one() -> None:
-    """It is installed in its place."""
+def test_development_lock_contains_the_runtime_lock() -> None:
+    """`make test` installs the development lock only."""
     run, development = (
         set(re.findall(r"^\S+==\S+", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE))
         for lock in ("requirements.lock", "requirements-dev.lock")
@@ -97,10 +97,10 @@ def test_the_lock_of_development_has_all_of_the_other_one() -> None:
     assert run <= development
 
 
-# No circles of modules. Which package may import which is import-linter's.
+# import-linter checks the imports between packages, not cycles of modules
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_there_are_no_import_cycles() -> None:
     graph = grimp.build_graph("gql", "schema", "tasks", "observability", "loadtest", cache_dir=None)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     TopologicalSorter(imports).prepare()
@@ -109,7 +109,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 # Tests mirror the tree
 
 
-def test_test_packages_are_packages_from_the_top_down() -> None:
+def test_test_folders_are_packages() -> None:
     """Without tests/__init__.py, tests/gql would be imported as `gql`."""
     folders = {folder for path in ours("test_*.py") for folder in path.parents if folder.is_relative_to(ROOT / "tests")}
     assert folders
@@ -125,10 +125,10 @@ def test_test_packages_are_packages_from_the_top_down() -> None:
     ],
     ids=name,
 )
-def test_a_test_file_stands_where_what_it_tests_does(test: Path) -> None:
-    """tests/tasks/api/test_feed.py tests tasks/api/feed.py, and so may tests/tasks/api/test_feed_outages.py.
+def test_test_file_mirrors_the_module_it_tests(test: Path) -> None:
+    """tests/tasks/api/test_feed.py tests tasks/api/feed.py, as does tests/tasks/api/test_feed_outages.py.
 
-    The Lua scripts are tested together, since what one leaves behind is read by another.
+    The Lua scripts are tested together, because each reads what another has written.
     """
     folder = ROOT / test.parent.relative_to(ROOT / "tests")
     assert folder.is_dir()
@@ -139,5 +139,5 @@ def test_a_test_file_stands_where_what_it_tests_does(test: Path) -> None:
     assert [subject for subject in subjects if list(folder.glob(f"{subject}.*")) or (folder / subject).is_dir()]
 
 
-def test_exceptions_still_exist() -> None:
+def test_files_excepted_from_the_mirror_exist() -> None:
     assert [path for path in WITHOUT_A_MODULE if not (ROOT / path).is_file()] == []

@@ -1,4 +1,4 @@
-"""docker-compose.yml: what is started, who talks to whom, and what is told of telemetry."""
+"""docker-compose.yml: services, networks, secrets and telemetry settings."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-# What is started where nothing is to be measured.
+# Services that start with the profile "core".
 CORE = {"api", "celery-worker", "valkey", "secrets"}
-# They do one thing and end.
+# Services that run once and exit.
 ONCE = {"secrets"}
-ANYWHERE = "0.0.0.0"  # noqa: S104 - what is refused here
+ANYWHERE = "0.0.0.0"  # noqa: S104 - an address that is refused
 TELEMETRY = {
     "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
     "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
@@ -39,7 +39,7 @@ DOCKER_COMPOSE = ["docker", "compose"]
 
 
 def interpolated(value: str, environment: dict[str, str]) -> str:
-    """A value as Compose reads it: ${NAME}, ${NAME-default}, ${NAME:-default} and ${NAME:+replacement}, nested."""
+    """Interpolates a value as Compose does: nested ${NAME}, ${NAME-default}, ${NAME:-default}, ${NAME:+replacement}."""
     innermost = re.compile(r"\$\{(\w+)(?:(:?[-+])([^{}]*))?\}")
 
     def replace(match: re.Match[str]) -> str:
@@ -65,12 +65,12 @@ def networks_of(name: str) -> set[str]:
 
 
 def services_named(text: str) -> set[str]:
-    """Those that a configuration talks to: in http://grafana:3000, or in jaeger:4317."""
+    """Services in the addresses of a configuration, such as http://grafana:3000 or jaeger:4317."""
     return set(re.findall(rf"(?<![\w-])({'|'.join(SERVICES)}):\d+(?!\.)", text))
 
 
 def endpoint_of(name: str, environment: dict[str, str]) -> str:
-    """Where a service sends its telemetry to."""
+    """The telemetry endpoint of a service."""
     [file] = SERVICES[name]["env_file"]
     lines = (ROOT / interpolated(file, environment)).read_text(encoding="utf-8").splitlines()
     values = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
@@ -79,14 +79,14 @@ def endpoint_of(name: str, environment: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(TELEMETRY))
-def test_what_the_environment_says_of_telemetry_is_passed_on(name: str) -> None:
+def test_telemetry_variables_are_passed_to_services(name: str) -> None:
     value = SERVICES["api"]["environment"][name]
     for other in ("celery-worker", "locust", "locust-worker"):
         assert SERVICES[other]["environment"][name] == value
     assert interpolated(value, {name: "mine"}) == "mine"
 
 
-def test_all_is_started_unless_no_profile_is_asked_for_and_then_nothing_is_sent() -> None:
+def test_default_profile_starts_everything_and_core_exports_no_telemetry() -> None:
     dotenv = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env").read_text(encoding="utf-8"), re.MULTILINE))
     assert {profile for service in SERVICES.values() for profile in service.get("profiles", [])} == {
         dotenv["COMPOSE_PROFILES"]
@@ -97,35 +97,35 @@ def test_all_is_started_unless_no_profile_is_asked_for_and_then_nothing_is_sent(
         assert endpoint_of(name, {"COMPOSE_PROFILES": "core"}) == endpoint_of(name, {}) == ""
         assert endpoint_of(name, dotenv | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://mine:4318"}) == "http://mine:4318"
         assert endpoint_of(name, dotenv | {"OTEL_EXPORTER_OTLP_ENDPOINT": ""}) == ""
-    # Who measures nothing waits for nobody who would measure it.
+    # Core services do not wait for observability services.
     assert {other for name in CORE for other in SERVICES[name].get("depends_on", {})} <= CORE
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_who_is_waited_for_can_say_that_it_is_ready(name: str) -> None:
+def test_services_wait_only_for_services_with_a_health_check(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():
         if other in ONCE:
             assert how == {"condition": "service_completed_successfully"}
             continue
         assert how == {"condition": "service_healthy"}
-        # The API's is in its image.
+        # The API's health check is in its image.
         assert "healthcheck" in SERVICES[other] or other == "api"
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_is_mounted_is_there_and_can_only_be_read(name: str) -> None:
+def test_bind_mounts_exist_and_are_read_only(name: str) -> None:
     for volume in SERVICES[name].get("volumes", []):
         outside, _, *how = volume.split(":")
         if outside.startswith("."):
             assert how == ["ro"]
-            # Else the engine would make an empty folder of that name.
+            # Otherwise the engine would create an empty folder with that name.
             assert (ROOT / outside).is_file() or list((ROOT / outside).iterdir()), outside
         else:
             assert outside in COMPOSE["volumes"]
 
 
-def test_what_the_stores_keep_is_on_volumes() -> None:
-    """Anywhere else their file systems can't be written to."""
+def test_stores_write_to_volumes() -> None:
+    """Their root file systems are read-only."""
     [of_traces] = re.findall(r"JAEGER_DATA:-(\S+?)\}/keys", mounts("jaeger")["/etc/jaeger/config.yaml"].read_text())
     assert of_traces.split("/")[:2] == ["", "tmp"]
     assert "traces:/tmp" in SERVICES["jaeger"]["volumes"]
@@ -134,20 +134,20 @@ def test_what_the_stores_keep_is_on_volumes() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_whoever_is_named_is_on_a_network_of_those_who_name_it(name: str) -> None:
-    """In a service's command and environment, and in the configuration that it is given."""
+def test_service_shares_a_network_with_services_it_refers_to(name: str) -> None:
+    """In its command, its environment, and the configuration files that are mounted."""
     files = [path for path in mounts(name).values() if path.is_file()]
     files += [path for folder in mounts(name).values() if folder.is_dir() for path in folder.glob("*.yml")]
-    said = "\n".join([yaml.safe_dump(SERVICES[name]), *(path.read_text(encoding="utf-8") for path in files)])
-    others = services_named(said) - {name}
+    text = "\n".join([yaml.safe_dump(SERVICES[name]), *(path.read_text(encoding="utf-8") for path in files)])
+    others = services_named(text) - {name}
     for other in others:
         assert networks_of(name) & networks_of(other), other
     if name in {"victoria-metrics", "grafana", "vmalert", "otel-collector"}:
         assert others
 
 
-def test_grafana_is_told_how_often_the_programs_send() -> None:
-    """With less, its $__rate_interval would hold no two points; and what is scraped comes as often."""
+def test_grafana_interval_equals_the_export_interval() -> None:
+    """With a shorter one, $__rate_interval would contain fewer than two points. Scrapes have the same interval."""
     [stores] = (ROOT / "observability/grafana/provisioning/datasources").iterdir()
     sources = {source["uid"]: source for source in yaml.safe_load(stores.read_text(encoding="utf-8"))["datasources"]}
     assert sources.keys() == {"victoriametrics", "jaeger"}
@@ -157,8 +157,8 @@ def test_grafana_is_told_how_often_the_programs_send() -> None:
     assert scrape["global"]["scrape_interval"] == f"{int(interval) // 1000}s"
 
 
-def test_secrets_are_files_that_are_there_and_nobody_s_environment() -> None:
-    """Files, as a secret that comes from the environment can't be written into a container whose root is read-only."""
+def test_secrets_are_existing_files_and_never_environment_variables() -> None:
+    """Compose can't write a secret from the environment into a container with a read-only root file system."""
     for secret in COMPOSE["secrets"].values():
         assert (ROOT / interpolated(secret["file"], {})).is_file()
     for service in SERVICES.values():
@@ -168,14 +168,14 @@ def test_secrets_are_files_that_are_there_and_nobody_s_environment() -> None:
             "GF_SECURITY_ADMIN_PASSWORD__FILE",
             "REDIS_PASSWORD_FILE",
         }
-    [where] = [SERVICES["grafana"]["environment"][name] for name in ["GF_SECURITY_ADMIN_PASSWORD__FILE"]]
-    assert where.removeprefix("/run/secrets/") in SERVICES["grafana"]["secrets"]
+    [path] = [SERVICES["grafana"]["environment"][name] for name in ["GF_SECURITY_ADMIN_PASSWORD__FILE"]]
+    assert path.removeprefix("/run/secrets/") in SERVICES["grafana"]["secrets"]
 
 
-def test_each_role_sees_its_own_password_alone() -> None:
-    """Made up by one service, in volumes of which each is given to one role."""
-    made = dict(volume.split(":")[:2] for volume in SERVICES["secrets"]["volumes"])
-    assert made == {f"{role}-secret": f"/secrets/{role}" for role in ("store", "api", "worker")}
+def test_each_role_can_read_only_its_own_password() -> None:
+    """One service generates them in volumes, each of which is mounted by one role."""
+    volumes = dict(volume.split(":")[:2] for volume in SERVICES["secrets"]["volumes"])
+    assert volumes == {f"{role}-secret": f"/secrets/{role}" for role in ("store", "api", "worker")}
     roles = {"valkey": "store", "api": "api", "celery-worker": "worker"}
     for name, service in SERVICES.items():
         secret = {volume for volume in service.get("volumes", []) if "-secret:" in volume}
@@ -199,7 +199,7 @@ def test_each_role_sees_its_own_password_alone() -> None:
         (ANYWHERE, "mine", True),
     ],
 )
-def test_grafana_is_not_published_with_a_password_that_all_know(
+def test_grafana_is_not_published_with_the_default_password(
     tmp_path: Path, host: str, password: str, *, starts: bool
 ) -> None:
     service = SERVICES["grafana"]
@@ -217,24 +217,24 @@ def test_grafana_is_not_published_with_a_password_that_all_know(
     assert starts or ended.stderr.startswith(f"error: Grafana would be published on {host} with password admin: ")
 
 
-def test_load_is_made_of_the_api_that_the_compose_file_starts() -> None:
+def test_load_test_targets_the_api_of_the_compose_file() -> None:
     assert "--host=http://api:8000" in SERVICES["locust"]["command"]
     assert "--master-host=locust" in SERVICES["locust-worker"]["command"]
-    # Only then can there be any number of it.
+    # A published port would prevent scaling.
     assert "ports" not in SERVICES["locust-worker"]
 
 
-def test_grafana_finds_its_first_page() -> None:
+def test_home_dashboard_of_grafana_exists() -> None:
     page = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     [(inside, outside)] = [item for item in mounts("grafana").items() if page.startswith(f"{item[0]}/")]
     assert (outside / page.removeprefix(f"{inside}/")).is_file()
 
 
 def composed(*arguments: str, **environment: str) -> str:
-    """What Docker Compose says, where it is installed."""
+    """The output of Docker Compose; skips the test if it is not installed."""
     version = [*DOCKER_COMPOSE, "version"]
     if not shutil.which("docker") or subprocess.run(version, capture_output=True, check=False).returncode:
-        pytest.skip("Docker Compose is not on this machine")
+        pytest.skip("Docker Compose is not installed")
     whole = {name: value for name, value in os.environ.items() if name != "COMPOSE_PROFILES"} | environment
     answer = subprocess.run(
         [*DOCKER_COMPOSE, *arguments], cwd=ROOT, env=whole, capture_output=True, text=True, check=False
@@ -252,12 +252,12 @@ def test_compose_accepts_the_file() -> None:
 
 
 @pytest.mark.parametrize("profile", ["core", ""])
-def test_compose_leaves_telemetry_out_where_no_profile_is_asked_for(profile: str) -> None:
+def test_compose_omits_telemetry_without_the_full_profile(profile: str) -> None:
     assert set(composed("config", "--services", COMPOSE_PROFILES=profile).split()) == CORE
     assert "otel-collector" not in composed("config", COMPOSE_PROFILES=profile)
 
 
-def test_compose_takes_a_port_for_each_of_many_apis() -> None:
+def test_compose_accepts_a_range_of_ports_for_several_apis() -> None:
     config = json.loads(composed("config", "--format", "json", PORT="8000-8002"))
     [port] = config["services"]["api"]["ports"]
     assert (port["published"], port["target"]) == ("8000-8002", 8000)

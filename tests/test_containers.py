@@ -1,7 +1,7 @@
-"""Dockerfile and docker-compose.yml, as far as they can be tried without a container engine.
+"""Dockerfile and docker-compose.yml, as far as they can be tested without a container engine.
 
-What the image holds is laid out in a folder, and the very commands of image and services are run from there. That it
-can be built, and what the engine makes of its limits, is left to who has an engine.
+The content of the image is laid out in a folder, and the commands of image and services run from there. Building the
+image and enforcing its limits need an engine and are not tested.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ DOCKERIGNORE = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
 LOADTEST = (ROOT / "loadtest/Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-# Of what obstore reads from the environment, what a bucket is reached by.
+# Variables of obstore for access to a bucket.
 BUCKET = {
     f"AWS_{name}"
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "REGION", "ENDPOINT_URL", "ALLOW_HTTP")
@@ -54,12 +54,12 @@ def instructions(name: str) -> list[str]:
 
 
 def built() -> list[str]:
-    """Services whose image is the project's own."""
+    """Services whose image the project builds."""
     return [name for name, service in SERVICES.items() if "build" in service]
 
 
 def ours() -> list[str]:
-    """Those of them that are made of the product."""
+    """Services that run the image of API and workers."""
     return [name for name in built() if SERVICES[name]["build"] == "."]
 
 
@@ -67,7 +67,7 @@ def settings_named(*classes: type[JobSettings | ApiSettings | LogSettings]) -> s
     return {field.upper() for settings in classes for field in settings.model_fields}
 
 
-# What the files say
+# Content of the files
 
 
 def test_ports_are_published_on_the_loopback_address_only() -> None:
@@ -77,7 +77,7 @@ def test_ports_are_published_on_the_loopback_address_only() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
+def test_services_are_hardened(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -87,26 +87,26 @@ def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_comes_back_and_is_given_time_to_end(name: str) -> None:
+def test_services_restart_and_have_time_to_stop(name: str) -> None:
     assert SERVICES[name]["restart"] == ("no" if name in ONCE else "unless-stopped")
     assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > 10
 
 
-def test_nobody_is_root() -> None:
+def test_containers_do_not_run_as_root() -> None:
     assert instructions("USER") == ["10001:10001"]
     assert re.findall(r"^USER +(.*)$", LOADTEST, re.MULTILINE) == ["10001:10001"]
     assert not [name for name in built() if "user" in SERVICES[name]]
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", SERVICES["valkey"]["user"])
 
 
-def test_programs_wait_for_a_store_that_answers() -> None:
+def test_api_and_workers_wait_for_a_healthy_store() -> None:
     assert "healthcheck" in SERVICES["valkey"]
     for name in ours():
         if name not in ONCE:
             assert SERVICES[name]["depends_on"] == {"valkey": {"condition": "service_healthy"}}
 
 
-def test_every_image_has_a_whole_version() -> None:
+def test_images_are_pinned_by_exact_version() -> None:
     images = dict(argument.split("=", 1) for argument in instructions("ARG") if "=" in argument)
     assert {re.sub(r" AS .*", "", stage).strip("${}") for stage in instructions("FROM")} == images.keys()
     images |= {
@@ -117,27 +117,27 @@ def test_every_image_has_a_whole_version() -> None:
     assert [name for name, image in images.items() if not VERSION.search(image)] == []
 
 
-def test_the_images_of_product_and_load_test_have_the_same_base() -> None:
+def test_both_images_have_the_same_base() -> None:
     [argument] = re.findall(r"^ARG (PYTHON_IMAGE=.*)$", LOADTEST, re.MULTILINE)
     assert argument in instructions("ARG")
 
 
-def test_every_setting_can_be_given_to_the_containers() -> None:
-    """One that is missing in the file would be silently without effect."""
+def test_every_setting_is_passed_to_the_containers() -> None:
+    """A variable that is missing in the file would have no effect, without a message."""
     shared = settings_named(JobSettings, LogSettings) | TELEMETRY | BUCKET
     assert SERVICES["api"]["environment"].keys() == shared | settings_named(ApiSettings)
-    # Of Celery itself: how it ends.
+    # Read by Celery: how it shuts down.
     assert SERVICES["celery-worker"]["environment"].keys() == shared | {"REMAP_SIGTERM"}
 
 
 @pytest.mark.parametrize("file", ["Dockerfile", "loadtest/Dockerfile"])
-def test_the_linter_of_dockerfiles_finds_nothing(file: str) -> None:
+def test_hadolint_reports_nothing(file: str) -> None:
     linter = Path(sys.executable).with_name("hadolint")
     done = subprocess.run([linter, "--no-color", file], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_the_builder_is_sent_all_that_is_copied() -> None:
+def test_dockerignore_admits_everything_that_is_copied() -> None:
     admitted = [line[1:] for line in DOCKERIGNORE if line.startswith("!")]
     sources = [part for copy in instructions("COPY") if "--from" not in copy for part in copy.split()[:-1]]
     assert sources
@@ -146,12 +146,12 @@ def test_the_builder_is_sent_all_that_is_copied() -> None:
         assert any(Path(source).is_relative_to(path) for path in admitted), source
 
 
-# What they start
+# Programs that they start
 
 
 @contextmanager
 def store(folder: Path, secrets: Path) -> Iterator[programs.Valkey]:
-    """The job store with its own options, and the users whose passwords are in a folder."""
+    """The job store with the options of the compose file, and users with passwords from a folder."""
     server = programs.Valkey(free_port(), folder)
     options = [
         option.replace("/secrets", str(secrets / "store"))
@@ -161,7 +161,7 @@ def store(folder: Path, secrets: Path) -> Iterator[programs.Valkey]:
         yield server
 
 
-def test_the_store_s_options_are_what_it_runs_with(tmp_path: Path) -> None:
+def test_store_runs_with_the_options_of_the_compose_file(tmp_path: Path) -> None:
     acl.write(tmp_path, "primegen:")
     password = (tmp_path / "store/admin").read_text(encoding="utf-8")
     with (
@@ -179,29 +179,29 @@ def test_the_store_s_options_are_what_it_runs_with(tmp_path: Path) -> None:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """A folder with the source that the image has in its working directory, and nothing else."""
+    """A folder with the source files that the image has in its working directory."""
     root = tmp_path / "app"
     for copy in instructions("COPY"):
         source, target = copy.split()[-2:]
         if source == target and not source.startswith("/"):
-            shutil.copytree(ROOT / source, root / target, ignore=not_sent)
+            shutil.copytree(ROOT / source, root / target, ignore=ignored)
     return root
 
 
-def not_sent(folder: str, names: list[str]) -> set[str]:
-    """What .dockerignore keeps from the builder, of a folder of the project."""
-    refused = [line for line in DOCKERIGNORE if line != "*" and not line.startswith("!")]
+def ignored(folder: str, names: list[str]) -> set[str]:
+    """Names in a folder of the project that .dockerignore excludes."""
+    patterns = [line for line in DOCKERIGNORE if line != "*" and not line.startswith("!")]
     paths = {name: (Path(folder) / name).relative_to(ROOT).as_posix() for name in names}
-    return {name for name, path in paths.items() if any(fnmatch(path, pattern) for pattern in refused)}
+    return {name for name, path in paths.items() if any(fnmatch(path, pattern) for pattern in patterns)}
 
 
-def test_the_image_s_own_commands_make_a_system_that_works(image: Path, tmp_path: Path) -> None:
-    """Together with the store's users, whose passwords are made up first."""
+def test_commands_of_the_image_make_a_working_system(image: Path, tmp_path: Path) -> None:
+    """With the store's users, whose passwords are generated first."""
     port = free_port()
     secrets = tmp_path / "secrets"
     worker = [part.replace("${WORKERS:-2}", "2") for part in SERVICES["celery-worker"]["command"]]
-    alive = SERVICES["celery-worker"]["healthcheck"]["test"][1:]
-    api, healthy = command_of("CMD", port), command_of("HEALTHCHECK .*", port)
+    worker_check = SERVICES["celery-worker"]["healthcheck"]["test"][1:]
+    api, api_check = command_of("CMD", port), command_of("HEALTHCHECK .*", port)
     log = log_of(image)
 
     def succeeds(command: list[str], environment: dict[str, str]) -> bool:
@@ -219,8 +219,8 @@ def test_the_image_s_own_commands_make_a_system_that_works(image: Path, tmp_path
         started(worker, image, environment("celery-worker")),
         started(api, image, environment("api")),
     ):
-        wait_until(lambda: succeeds(healthy, environment("api")), 30, log.read_text)
-        wait_until(lambda: succeeds(alive, environment("celery-worker")), 30, log.read_text)
+        wait_until(lambda: succeeds(api_check, environment("api")), 30, log.read_text)
+        wait_until(lambda: succeeds(worker_check, environment("celery-worker")), 30, log.read_text)
         request_id = httpx.post(f"http://127.0.0.1:{port}/generate?n=3").json()["request_id"]
         status = f"http://127.0.0.1:{port}/status/{request_id}"
         found = httpx.get(status, headers={"Prefer": "wait=20"}, timeout=30).json()
@@ -229,23 +229,23 @@ def test_the_image_s_own_commands_make_a_system_that_works(image: Path, tmp_path
 
 @pytest.fixture
 def load_image(tmp_path: Path) -> Path:
-    """A folder with the load test as its image has it, and nothing else of the project."""
-    refused = shutil.ignore_patterns(*(ROOT / "loadtest/.dockerignore").read_text().replace("**/", "").split())
-    shutil.copytree(ROOT / "loadtest", tmp_path / "app/loadtest", ignore=refused)
+    """A folder with the files of the load test that its image has."""
+    excluded = shutil.ignore_patterns(*(ROOT / "loadtest/.dockerignore").read_text().replace("**/", "").split())
+    shutil.copytree(ROOT / "loadtest", tmp_path / "app/loadtest", ignore=excluded)
     return tmp_path / "app"
 
 
-def test_the_load_test_s_commands_make_load_and_show_it(load_image: Path, system: System) -> None:
-    """As a person does: open the page, choose a scenario, start it, see that it runs, stop it."""
+def test_commands_of_the_load_test_generate_and_report_load(load_image: Path, system: System) -> None:
+    """Like a user: open the page, choose a scenario, start it, check that it runs, stop it."""
     web, reports = free_port(), str(free_port())
-    elsewhere = {"http://api:8000": system.url, "locust": "127.0.0.1"}
+    replacements = {"http://api:8000": system.url, "locust": "127.0.0.1"}
     [entry] = [json.loads(words) for words in re.findall(r"^ENTRYPOINT +(.*)$", LOADTEST, re.MULTILINE)]
     [file] = re.findall(r"LOCUST_LOCUSTFILE=(\S+)", LOADTEST)
     environment = {"LOCUST_LOCUSTFILE": file}
 
     def command(service: str, *more: str) -> list[str]:
         flags = (option.partition("=") for option in SERVICES[service]["command"])
-        return [*entry, *(name + equals + elsewhere.get(value, value) for name, equals, value in flags), *more]
+        return [*entry, *(name + equals + replacements.get(value, value) for name, equals, value in flags), *more]
 
     master = command("locust", f"--web-port={web}", f"--master-bind-port={reports}", "--web-host=127.0.0.1")
     worker = command("locust-worker", f"--master-port={reports}")
@@ -258,9 +258,9 @@ def test_the_load_test_s_commands_make_load_and_show_it(load_image: Path, system
         except httpx.TransportError:
             return None
 
-    def seen() -> dict[str, Any]:
-        statistics: dict[str, Any] = answer("/stats/requests").json()
-        return statistics
+    def statistics() -> dict[str, Any]:
+        found: dict[str, Any] = answer("/stats/requests").json()
+        return found
 
     with started(master, load_image, environment), started(worker, load_image, environment):
         wait_until(lambda: answer("/") is not None, 30, log.read_text)
@@ -270,23 +270,27 @@ def test_the_load_test_s_commands_make_load_and_show_it(load_image: Path, system
         page = answer("/").text
         assert f'"host": "{system.url}"' in page
         assert all(f'"{scenario}"' in page for scenario in ("Light", "Medium", "Stress", "Soak", "Spike"))
-        wait_until(lambda: [who["state"] for who in seen()["workers"]] == ["ready"], 30, log.read_text)
+        wait_until(lambda: [worker["state"] for worker in statistics()["workers"]] == ["ready"], 30, log.read_text)
         answer("/swarm", user_count="3", spawn_rate="3", shape_class="Light", host=system.url)
-        # As many as the scenario has, whatever the form says.
-        wait_until(lambda: seen()["user_count"] == 10 and seen()["stats"][-1]["num_requests"] > 20, 40, log.read_text)
-        assert seen()["errors"] == []
+        # The scenario sets the number of users, not the form.
+        wait_until(
+            lambda: statistics()["user_count"] == 10 and statistics()["stats"][-1]["num_requests"] > 20,
+            40,
+            log.read_text,
+        )
+        assert statistics()["errors"] == []
         answer("/stop", now="yes")
 
 
 def command_of(instruction: str, port: int) -> list[str]:
-    """The words of a command in the Dockerfile, but on a free port of the loopback address."""
+    """The words of a command in the Dockerfile, on a port of the loopback address."""
     (words,) = re.findall(rf"^(?:{instruction}) +(?:CMD +)?(\[.*\])$", DOCKERFILE, re.MULTILINE)
     return [word.replace("0.0.0.0", "127.0.0.1").replace("8000", str(port)) for word in json.loads(words)]  # noqa: S104
 
 
 @contextmanager
 def started(command: list[str], image: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program in the image's folder, with this environment's packages, until the block ends."""
+    """Run a program in the image's folder, with the installed packages, until the block ends."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     whole = {**os.environ, **environment, "PATH": path, "PYTHONPATH": str(image)}
     with log_of(image).open("ab") as log:

@@ -1,6 +1,6 @@
-"""deploy/: what `kubectl apply --kustomize` would send, held against the schemas of Kubernetes and the programs.
+"""deploy/: the resources of `kubectl apply --kustomize`, validated against the schemas of Kubernetes and the code.
 
-There is no cluster here: tests/e2e/test_deploy.py runs the store's programs, and holds KEDA's part against its schema.
+Without a cluster: tests/e2e/test_deploy.py runs the programs of the store, and validates KEDA's resources.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import subprocess
 from functools import cache
 from typing import Any
 
-import kubernetes_validate  # type: ignore[import-untyped] # it has annotations, and does not say so
+import kubernetes_validate  # type: ignore[import-untyped] # it has annotations but no py.typed
 import pytest
 import yaml
 
@@ -25,10 +25,10 @@ from tests.test_containers import BUCKET, settings_named
 DEPLOY = ROOT / "deploy"
 SYSTEMS = ["sentinel", "managed"]
 ALL = [*SYSTEMS, "loadtest"]
-# From when containers may sleep before they are stopped to the newest that there are schemas of.
+# From the first version with sleep actions in preStop to the newest with a schema.
 VERSIONS = ["1.32", kubernetes_validate.latest_version()]
 WORKLOADS = {"Deployment", "StatefulSet"}
-# What KEDA defines.
+# Resources of KEDA.
 KEDA = "keda.sh/v1alpha1"
 
 Resource = dict[str, Any]
@@ -36,13 +36,13 @@ Resource = dict[str, Any]
 
 @cache
 def built(name: str) -> list[Resource]:
-    """The resources of a folder, put together by kubectl as a cluster would get them."""
+    """The resources of a folder, composed by kubectl."""
     if shutil.which("kubectl") is None:
-        pytest.skip("there is no kubectl on this machine, which would put the manifests together")
+        pytest.skip("kubectl is not installed")
     done = subprocess.run(
         ["kubectl", "kustomize", str(DEPLOY / name)], capture_output=True, text=True, check=False, timeout=60
     )
-    # What is out of date is warned of.
+    # kubectl prints warnings about deprecated fields.
     assert (done.returncode, done.stderr) == (0, "")
     return list(yaml.safe_load_all(done.stdout))
 
@@ -52,7 +52,7 @@ def of_kind(name: str, *kinds: str) -> dict[str, Resource]:
 
 
 def containers(name: str) -> dict[str, Resource]:
-    """All containers, by their pod's name and their own."""
+    """All containers, by workload and container name."""
     return {
         f"{workload}/{container['name']}": container
         for workload, found in of_kind(name, *WORKLOADS).items()
@@ -62,20 +62,20 @@ def containers(name: str) -> dict[str, Resource]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", ALL)
-def test_kubernetes_knows_every_field(name: str, version: str) -> None:
+def test_fields_are_valid_for_kubernetes(name: str, version: str) -> None:
     for resource in built(name):
         if resource["apiVersion"] != KEDA:
             kubernetes_validate.validate(resource, version, strict=True)
 
 
-def test_a_field_that_kubernetes_does_not_know_is_found() -> None:
+def test_validation_detects_an_unknown_field() -> None:
     service = of_kind("managed", "Service")["api"]
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(service | {"spec": service["spec"] | {"port": 1}}, VERSIONS[-1], strict=True)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_pods_are_what_a_restricted_namespace_takes(name: str) -> None:
+def test_pods_satisfy_the_restricted_security_standard(name: str) -> None:
     for found in of_kind(name, *WORKLOADS).values():
         pod = found["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -89,8 +89,8 @@ def test_pods_are_what_a_restricted_namespace_takes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_whatever_is_named_is_there(name: str) -> None:
-    """Selectors find pods, references find config maps and secrets; the load test finds those of the system."""
+def test_selectors_and_references_have_targets(name: str) -> None:
+    """Pods for selectors, config maps and secrets for references; those of the load test may be in the system."""
     known = [*built(name), *([] if name in SYSTEMS else built("managed"))]
     labels = [found["spec"]["template"]["metadata"]["labels"] for found in known if found["kind"] in WORKLOADS]
 
@@ -99,20 +99,21 @@ def test_whatever_is_named_is_there(name: str) -> None:
 
     for found in built(name):
         for selector in re.findall(r"'(?:matchLabels|selector)': (\{'[^{}]*\})", str(found.get("spec"))):
-            wanted = yaml.safe_load(selector)
-            assert finds(wanted) or set(wanted) == {"kubernetes.io/metadata.name"}, (found["metadata"]["name"], wanted)
-    there = {(found["kind"], found["metadata"]["name"]) for found in known}
+            expected = yaml.safe_load(selector)
+            is_namespace = set(expected) == {"kubernetes.io/metadata.name"}
+            assert finds(expected) or is_namespace, (found["metadata"]["name"], expected)
+    existing = {(found["kind"], found["metadata"]["name"]) for found in known}
     named = re.findall(r"'(configMap|secret|configMapRef|secretRef|secretKeyRef)': (\{[^}]*\})", str(built(name)))
     for how, text in named:
         kind = "Secret" if how.startswith("secret") else "ConfigMap"
         reference = yaml.safe_load(text)
-        assert (kind, reference["name"]) in there or reference.get("optional") is True
+        assert (kind, reference["name"]) in existing or reference.get("optional") is True
     for _, secret in re.findall(r"'key': '(\w+)', 'name': '([\w-]+)', 'parameter'", str(built(name))):
-        assert ("Secret", secret) in there
+        assert ("Secret", secret) in existing
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_programs_are_given_settings_that_they_have(name: str) -> None:
+def test_configured_settings_exist(name: str) -> None:
     known = (
         settings_named(JobSettings, ApiSettings) | TELEMETRY | BUCKET | {"LOG_FORMAT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
     )
@@ -123,21 +124,21 @@ def test_programs_are_given_settings_that_they_have(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_programs_are_those_of_the_compose_file(name: str) -> None:
+def test_commands_are_those_of_the_compose_file(name: str) -> None:
     worker = containers(name)["worker/worker"]
     assert worker["args"] == [part.replace("${WORKERS:-2}", "2") for part in SERVICES["celery-worker"]["command"]]
     assert worker["livenessProbe"]["exec"]["command"] == SERVICES["celery-worker"]["healthcheck"]["test"][1:]
-    # The image's own command.
+    # The API runs the default command of the image.
     assert containers(name)["api/api"].keys().isdisjoint({"command", "args"})
 
 
-def test_the_load_test_is_that_of_the_compose_file() -> None:
+def test_load_test_runs_the_commands_of_the_compose_file() -> None:
     for service in ("locust", "locust-worker"):
         assert containers("loadtest")[f"{service}/locust"]["args"] == SERVICES[service]["command"]
 
 
-def test_the_store_is_that_of_the_compose_file() -> None:
-    """Its version, and its options but for users, the password and the replicas."""
+def test_store_has_version_and_options_of_the_compose_file() -> None:
+    """Except for the options about users, the password and replicas."""
     image = SERVICES["valkey"]["image"].removeprefix("${VALKEY_IMAGE:-").removesuffix("}")
     assert {containers("sentinel")[f"valkey/{name}"]["image"] for name in ("valkey", "sentinel")} == {image}
     script = (DEPLOY / "sentinel/start-valkey.sh").read_text(encoding="utf-8").replace("''", "")
@@ -147,21 +148,21 @@ def test_the_store_is_that_of_the_compose_file() -> None:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_workers_are_as_many_as_the_queues_ask_for(name: str) -> None:
+def test_workers_scale_by_the_queues(name: str) -> None:
     scaled = of_kind(name, "ScaledObject")["worker"]["spec"]
     assert scaled["scaleTargetRef"]["name"] in of_kind(name, "Deployment")
     prefix = of_kind(name, "ConfigMap")["settings"]["data"]["KEY_PREFIX"]
     lists = {trigger["metadata"]["listName"] for trigger in scaled["triggers"]}
     assert lists == {f"{prefix}{queue}" for queue in messages.QUEUES}
-    # Somebody must look for what others have lost.
+    # A worker must run to recover lost segments.
     assert scaled["minReplicaCount"] >= 1
-    # Two who scale the same would quarrel with a number that is written down.
+    # A number of replicas in the manifest would reset the autoscalers' at each deployment.
     assert "replicas" not in of_kind(name, "Deployment")["worker"]["spec"]
     assert "replicas" not in of_kind(name, "Deployment")["api"]["spec"]
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_keda_and_programs_are_sent_to_the_same_store(name: str) -> None:
+def test_keda_and_programs_use_the_same_store(name: str) -> None:
     secrets = of_kind(name, "Secret")
     url, keda = secrets["store"]["stringData"]["REDIS_URL"], secrets["store-for-keda"]["stringData"]
     scheme, password, host, port = re.fullmatch(r"(rediss?)://:([^@]+)@([\w.]+):(\d+)/0", url).groups()  # type: ignore[union-attr]
@@ -175,5 +176,5 @@ def test_keda_and_programs_are_sent_to_the_same_store(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_results_are_kept_where_all_can_reach_them(name: str) -> None:
+def test_results_are_stored_in_a_bucket(name: str) -> None:
     assert of_kind(name, "ConfigMap")["settings"]["data"]["RESULTS_URL"].startswith("s3://")
