@@ -39,8 +39,8 @@ MAX_CONNECTIONS = 16
 class FifoConnectionPool(redis.asyncio.ConnectionPool):
     """A bounded pool that serves waiting callers in order of arrival, each within RESPONSE_TIMEOUT.
 
-    The client's BlockingConnectionPool gives a connection that becomes free to whoever asks next, ahead of all who
-    wait: with a hundred concurrent callers, some were never served.
+    The client's BlockingConnectionPool gives a released connection to the next caller that asks, ahead of all those
+    that wait: with a hundred concurrent callers, some were never served.
     """
 
     def __init__(self, *, max_connections: int, **options: Any) -> None:  # noqa: ANN401 - the client's own

@@ -26,7 +26,7 @@ def connect(app: Celery, settings: JobSettings) -> None:
 
 
 class ReleaseSegmentsStep(bootsteps.StartStopStep):
-    """Releases a worker's segments when it is terminated before its tasks finish, so nobody waits for their leases."""
+    """Releases a worker's segments when it is terminated before its tasks finish, so that no lease has to expire."""
 
     requires = ("celery.worker.components:Pool",)
     settings: ClassVar[JobSettings]

@@ -38,9 +38,9 @@ async def a_zombie_writes(harness: Harness, launcher: str = "celery") -> list[st
         healthy = harness.add_worker(launcher, processes=1)
         await person.follow(held)
         zombie.send(signal.SIGCONT)
-        await eventually(lambda: said(zombie, f"job {held} segment 0"))
+        await eventually(lambda: said(zombie, f"Job {held} segment 0"))
         wrong = await judge(harness, expected_jobs)
-        assert f"job {held} segment 0: done" in healthy.output()
+        assert f"Job {held} segment 0: done" in healthy.output()
     return wrong
 
 

@@ -1,4 +1,4 @@
-"""Connections are shared by more callers than there are of them, in turn."""
+"""Callers share fewer connections, in order of arrival, each within a fixed time."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
 
 CALLERS = 20
 TURNS = 20
-# So many turns are under way at a time, and end in any order.
-AT_ONCE = 2
+CONNECTIONS = 2
 
 
-async def test_whoever_asks_again_and_again_passes_nobody_who_waits(settings: JobSettings) -> None:
-    shared = connection_pool(settings, AT_ONCE)
-    # Whose connection is still to be opened would come a bit later to his turn.
-    for opened in [await shared.get_connection() for _ in range(AT_ONCE)]:
+async def test_waiting_callers_are_served_in_order_of_arrival(settings: JobSettings) -> None:
+    shared = connection_pool(settings, CONNECTIONS)
+    # Open all connections first: opening one delays its caller.
+    for opened in [await shared.get_connection() for _ in range(CONNECTIONS)]:
         await shared.release(opened)
     turns = [0] * CALLERS
-    ahead: list[int] = []
+    leads: list[int] = []
 
-    async def ask_again_and_again(caller: int) -> None:
+    async def take_turns(caller: int) -> None:
         for _ in range(TURNS):
             connection = await shared.get_connection()
             turns[caller] += 1
-            ahead.append(max(turns) - min(turns))
+            leads.append(max(turns) - min(turns))
             await connection.send_command("PING")
             await connection.read_response()
             await shared.release(connection)
 
-    await asyncio.gather(*map(ask_again_and_again, range(CALLERS)))
+    await asyncio.gather(*map(take_turns, range(CALLERS)))
     await shared.aclose()
-    assert max(ahead) <= AT_ONCE, ahead
+    # Turns that use different connections end in any order.
+    assert max(leads) <= CONNECTIONS, leads
 
 
-async def test_nobody_waits_longer_for_a_turn_than_for_an_answer(settings: JobSettings) -> None:
+async def test_waiting_for_a_connection_times_out(settings: JobSettings) -> None:
     shared = connection_pool(settings, 1)
     connection = await shared.get_connection()
     async with asyncio.timeout(20):
@@ -51,7 +51,7 @@ async def test_nobody_waits_longer_for_a_turn_than_for_an_answer(settings: JobSe
     await shared.aclose()
 
 
-async def test_a_caller_that_gave_up_waiting_takes_no_turn(settings: JobSettings) -> None:
+async def test_caller_that_stopped_waiting_does_not_take_a_connection(settings: JobSettings) -> None:
     shared = connection_pool(settings, 1)
     connection = await shared.get_connection()
     for _ in range(3):
@@ -66,8 +66,8 @@ async def test_a_caller_that_gave_up_waiting_takes_no_turn(settings: JobSettings
     await shared.aclose()
 
 
-async def test_a_caller_whose_time_is_up_is_not_answered_all_the_same(settings: JobSettings) -> None:
-    """Whenever that is: while connecting, sending, or waiting for the answer."""
+async def test_timeout_of_the_caller_is_never_lost(settings: JobSettings) -> None:
+    """At any moment: while connecting, sending, or waiting for the response."""
     for microseconds in range(0, 4_000, 10):
         store = JobStore.connect(settings)
         try:

@@ -1,11 +1,11 @@
-"""The pages that a worker's processes got by the fork stay shared, whatever the garbage collector does."""
+"""Memory that a worker's processes inherit by the fork stays shared after a garbage collection."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tests import programs
-from tests.tasks.worker.collecting import FOLDER
+from tests.tasks.worker.gc_cost import FOLDER_VARIABLE
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -18,16 +18,16 @@ PROCESSES = 2
 MEBIBYTE = 2**20
 
 
-def test_a_round_of_the_collector_copies_nothing_that_was_forked(valkey: Valkey, tmp_path: Path) -> None:
-    def received() -> list[Path]:
+def test_garbage_collection_copies_no_inherited_memory(valkey: Valkey, tmp_path: Path) -> None:
+    def measurements() -> list[Path]:
         return sorted(tmp_path.glob("*.cost"))
 
-    more = ["--include", "tests.tasks.worker.collecting"]
-    environment = {FOLDER: str(tmp_path)}
+    more = ["--include", "tests.tasks.worker.gc_cost"]
+    environment = {FOLDER_VARIABLE: str(tmp_path)}
     with programs.worker(tmp_path, valkey.url, "forking:", PROCESSES, more, **environment):
-        wait_until(lambda: len(received()) == PROCESSES, 15, lambda: str(received()))
-    for file in received():
+        wait_until(lambda: len(measurements()) == PROCESSES, 15, lambda: str(measurements()))
+    for file in measurements():
         frozen, unfrozen = (int(cost) for cost in file.read_text(encoding="utf-8").split())
         assert frozen < 2 * MEBIBYTE, (frozen, unfrozen)
-        # Without it, a process would pay several times as much.
+        # Without the freeze, a process would pay several times as much.
         assert unfrozen > 3 * max(frozen, MEBIBYTE), (frozen, unfrozen)

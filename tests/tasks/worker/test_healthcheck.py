@@ -1,4 +1,4 @@
-"""The worker's health check, as the container engine runs it: a program with an exit code."""
+"""The worker's health check as a container engine runs it: a command with an exit code and a line on stderr."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tasks.settings import JobSettings
 
-HERE = f"celery@{socket.gethostname()}"
+LOCAL_WORKER = f"celery@{socket.gethostname()}"
 
 
 def check(redis_url: object, prefix: str) -> subprocess.CompletedProcess[str]:
@@ -34,40 +34,38 @@ def check(redis_url: object, prefix: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_worker_of_this_machine_that_was_seen_is_alive(settings: JobSettings) -> None:
-    JobRecorder.connect(settings).heartbeat(HERE, 2)
-    answer = check(settings.redis_url, settings.key_prefix)
-    assert (answer.returncode, answer.stderr) == (0, "")
+def test_recent_heartbeat_on_this_host_is_healthy(settings: JobSettings) -> None:
+    JobRecorder.connect(settings).heartbeat(LOCAL_WORKER, 2)
+    result = check(settings.redis_url, settings.key_prefix)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_worker_of_another_machine_does_not_count(settings: JobSettings) -> None:
+def test_heartbeat_from_another_host_is_ignored(settings: JobSettings) -> None:
     JobRecorder.connect(settings).heartbeat("celery@another", 2)
-    answer = check(settings.redis_url, settings.key_prefix)
-    assert answer.returncode == 1
-    assert answer.stderr == f"No heartbeat from a worker on {socket.gethostname()} within 15 s\n"
+    result = check(settings.redis_url, settings.key_prefix)
+    assert result.returncode == 1
+    assert result.stderr == f"No heartbeat from a worker on {socket.gethostname()} within 15 s\n"
 
 
-def test_a_worker_that_has_been_silent_for_long_does_not_count(
-    settings: JobSettings, redis_client: redis.Redis
-) -> None:
-    """Others on the same store keep the list alive, and with it the entry of one that is gone."""
+def test_expired_heartbeat_is_ignored(settings: JobSettings, redis_client: redis.Redis) -> None:
+    """Workers on other hosts renew the time-to-live of the list, so it still contains the entry of a dead one."""
     JobRecorder.connect(settings).heartbeat("celery@another", 2)
     seconds, _ = redis_client.time()
-    redis_client.zadd(f"{settings.key_prefix}workers", {f"{HERE} 2": (seconds - 16) * 1000})
+    redis_client.zadd(f"{settings.key_prefix}workers", {f"{LOCAL_WORKER} 2": (seconds - 16) * 1000})
     assert check(settings.redis_url, settings.key_prefix).returncode == 1
 
 
-def test_a_store_that_is_down_is_one_line_and_not_a_traceback() -> None:
-    answer = check(f"redis://127.0.0.1:{free_port()}/0", "x:")
-    assert answer.returncode == 1
-    assert answer.stderr.startswith("Job store unavailable: ")
-    assert answer.stderr.count("\n") == 1
+def test_unreachable_store_is_reported_in_one_line() -> None:
+    result = check(f"redis://127.0.0.1:{free_port()}/0", "x:")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Job store unavailable: ")
+    assert result.stderr.count("\n") == 1
 
 
-def test_a_store_that_is_frozen_is_told_of_too(tmp_path: Path) -> None:
+def test_frozen_store_is_reported(tmp_path: Path) -> None:
     with programs.valkey(tmp_path) as server:
         server.freeze()
-        answer = check(server.url, "x:")
+        result = check(server.url, "x:")
         server.thaw()
-    assert answer.returncode == 1
-    assert answer.stderr.startswith("Job store unavailable: ")
+    assert result.returncode == 1
+    assert result.stderr.startswith("Job store unavailable: ")

@@ -1,4 +1,4 @@
-"""What workers write: claims, heartbeats and ends, and the fence that refuses what comes too late."""
+"""Transitions that workers make: claims, lease extensions, completions, failures; late writes are fenced."""
 
 from __future__ import annotations
 
@@ -32,60 +32,60 @@ async def job(store: JobStore) -> Job:
     return (await store.submit_job(PrimesRequest(10))).job
 
 
-async def now(store: JobStore, job: Job) -> Job:
+async def current(store: JobStore, job: Job) -> Job:
     [found] = await store.get_jobs([job.id])
     assert found is not None
     return found
 
 
-async def test_a_claim_carries_all_that_the_work_needs(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
+async def test_claim_contains_what_the_computation_needs(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     job = (await store.submit_job(PrimesRequest(10, 100))).job
     claim = grant_claim(recorder, job)
     assert (claim.start, claim.length, claim.index, claim.token, claim.attempt) == (100, 10, 0, 1, 1)
-    running = await now(store, job)
+    running = await current(store, job)
     assert (running.status, running.version, running.queue_position) == (JobStatus.RUNNING, 2, None)
     assert running.started_at is not None
     assert keys.sent_at_ms() == {}
 
 
-def test_a_second_claim_is_held_back(recorder: JobRecorder, settings: JobSettings, job: Job) -> None:
+def test_leased_segment_cannot_be_claimed_again(recorder: JobRecorder, settings: JobSettings, job: Job) -> None:
     grant_claim(recorder, job)
     assert recorder.claim_segment(job.id, 0) is None
     assert JobRecorder.connect(settings).claim_segment(job.id, 0) is None
 
 
-def test_of_many_claims_at_once_one_is_granted(settings: JobSettings, job: Job) -> None:
+def test_one_of_many_concurrent_claims_is_granted(settings: JobSettings, job: Job) -> None:
     recorders = [JobRecorder.connect(settings) for _ in range(20)]
     with ThreadPoolExecutor(20) as pool:
-        claims = list(pool.map(lambda one: one.claim_segment(job.id, 0), recorders))
+        claims = list(pool.map(lambda recorder: recorder.claim_segment(job.id, 0), recorders))
     assert sum(claim is not None for claim in claims) == 1
 
 
-def test_asking_again_after_a_lost_reply_gets_the_same_answer(
+def test_claim_repeated_after_a_lost_reply_gets_the_same_reply(
     redis_client: redis.Redis, settings: JobSettings, keys: Keys, job: Job
 ) -> None:
-    """As the client does by itself when the connection breaks before the reply came."""
+    """The client repeats a command when the connection breaks before the reply."""
     script = redis_client.register_script(scripts.load_script("claim_segment"))
-    asked = {"job": job.id, "index": 0, "claim": "a nonce", "lease_ms": 5000, "time_limit_ms": 60_000}
-    arguments = scripts.encode_arguments(settings, asked)
+    request = {"job": job.id, "index": 0, "claim": "a nonce", "lease_ms": 5000, "time_limit_ms": 60_000}
+    arguments = scripts.encode_arguments(settings, request)
     first = script(keys=[settings.key_prefix], args=[arguments, b""])
     again = script(keys=[settings.key_prefix], args=[arguments, b""])
     other = script(
-        keys=[settings.key_prefix], args=[scripts.encode_arguments(settings, asked | {"claim": "another"}), b""]
+        keys=[settings.key_prefix], args=[scripts.encode_arguments(settings, request | {"claim": "another"}), b""]
     )
-    # Only the first answer tells how long the job had waited.
+    # Only the first reply contains how long the job was queued.
     assert again[0][:4] == first[0][:4]
     assert (first[0][4] >= 0, again[0][4], other[0]) == (True, -1, None)
     assert (keys.record(job.id)["leased"], keys.record(job.id)["version"]) == ("1", "2")
 
 
-def test_an_unknown_job_and_a_done_segment_are_not_claimed(recorder: JobRecorder, job: Job) -> None:
+def test_unknown_job_and_completed_segment_cannot_be_claimed(recorder: JobRecorder, job: Job) -> None:
     assert recorder.claim_segment("01945b7e-1c2d-7abc-8def-0123456789ab", 0) is None
     recorder.complete_segment(grant_claim(recorder, job), fake_result())
     assert recorder.claim_segment(job.id, 0) is None
 
 
-def test_a_record_of_a_later_format_is_left_to_others(recorder: JobRecorder, keys: Keys, job: Job) -> None:
+def test_record_of_a_newer_format_is_left_to_other_workers(recorder: JobRecorder, keys: Keys, job: Job) -> None:
     keys.client.hset(f"{keys.prefix}job:{job.id}", "format", "2")
     before = keys.record(job.id)
     assert recorder.claim_segment(job.id, 0) is None
@@ -93,7 +93,7 @@ def test_a_record_of_a_later_format_is_left_to_others(recorder: JobRecorder, key
     assert list(keys.sent_at_ms()) == [f"{job.id}:0"]
 
 
-async def test_an_expired_lease_is_claimed_by_another_and_the_late_one_is_refused(
+async def test_expired_lease_can_be_claimed_and_its_former_worker_is_fenced(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     late = grant_claim(recorder, job)
@@ -109,13 +109,13 @@ async def test_an_expired_lease_is_claimed_by_another_and_the_late_one_is_refuse
     ended = keys.record(job.id)
     assert recorder.complete_segment(late, fake_result(5)) is CompletionOutcome.FENCED
     assert keys.record(job.id) == ended
-    found = await now(store, job)
+    found = await current(store, job)
     assert (found.status, found.last, found.attempt) == (JobStatus.SUCCEEDED, 7, 2)
     assert await store.get_packed_result(job.id) == fake_result(7).deltas
 
 
-def test_a_lease_that_ran_out_unnoticed_is_still_the_workers(recorder: JobRecorder, keys: Keys, job: Job) -> None:
-    """A worker that was only slow keeps its work while nobody else has begun it."""
+def test_expired_lease_is_still_valid_until_another_worker_claims(recorder: JobRecorder, keys: Keys, job: Job) -> None:
+    """A worker that was only slow keeps its segment as long as no other attempt has started."""
     claim = grant_claim(recorder, job)
     keys.expire_leases()
     assert recorder.extend_lease(claim)
@@ -123,7 +123,9 @@ def test_a_lease_that_ran_out_unnoticed_is_still_the_workers(recorder: JobRecord
     assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED
 
 
-def test_a_heartbeat_extends_the_lease(recorder: JobRecorder, keys: Keys, settings: JobSettings, job: Job) -> None:
+def test_extending_moves_the_expiry_of_the_lease(
+    recorder: JobRecorder, keys: Keys, settings: JobSettings, job: Job
+) -> None:
     claim = grant_claim(recorder, job)
     keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": keys.now_ms() + 1})
     before = keys.now_ms()
@@ -132,50 +134,50 @@ def test_a_heartbeat_extends_the_lease(recorder: JobRecorder, keys: Keys, settin
     assert before + lease_ms <= keys.leases()[f"{job.id}:0"] <= keys.now_ms() + lease_ms
 
 
-def test_a_lease_whose_worker_falls_silent_runs_out_by_itself(settings: JobSettings, job: Job) -> None:
+def test_lease_that_is_not_extended_expires(settings: JobSettings, job: Job) -> None:
     recorder = JobRecorder.connect(settings.model_copy(update={"lease_seconds": 0.2}))
     claim = grant_claim(recorder, job)
     wait_until(lambda: reconcile(recorder) == (1, 1))
     assert not recorder.extend_lease(claim)
 
 
-async def test_a_lost_attempt_puts_the_job_back_in_the_queue(
+async def test_lost_attempt_returns_the_job_to_the_queue(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     grant_claim(recorder, job)
-    began = (await now(store, job)).started_at
+    started_at = (await current(store, job)).started_at
     keys.expire_leases()
     assert reconcile(recorder) == (1, 1)
-    lost = await now(store, job)
+    lost = await current(store, job)
     assert (lost.status, lost.version, lost.attempt, lost.queue_position) == (JobStatus.QUEUED, 3, 2, 0)
     grant_claim(recorder, job)
-    again = await now(store, job)
-    assert (again.status, again.version, again.started_at) == (JobStatus.RUNNING, 4, began)
+    again = await current(store, job)
+    assert (again.status, again.version, again.started_at) == (JobStatus.RUNNING, 4, started_at)
 
 
-@pytest.mark.parametrize("noticed_by", ["reconciler", "another message"])
-async def test_the_last_attempt_lost_fails_the_job(
-    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job, noticed_by: str
+@pytest.mark.parametrize("detected_by", ["reconciler", "another message"])
+async def test_losing_the_last_attempt_fails_the_job(
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job, detected_by: str
 ) -> None:
     for attempt in (1, 2, 3):
         assert grant_claim(recorder, job).attempt == attempt
         keys.expire_leases()
-        if attempt < 3 or noticed_by == "reconciler":
+        if attempt < 3 or detected_by == "reconciler":
             reconcile(recorder)
     assert recorder.claim_segment(job.id, 0) is None
-    failed = await now(store, job)
+    failed = await current(store, job)
     assert failed.status is JobStatus.FAILED
     assert failed.failure == Failure(FailureReason.WORKER_LOST, "segment 0 lost its worker in 3 of 3 attempts")
     assert (failed.attempt, failed.finished_at is not None) == (3, True)
     assert keys.leases() == keys.sent_at_ms() == {}
 
 
-async def test_a_segment_that_cannot_be_computed_fails_the_job(
+async def test_segment_that_cannot_be_computed_fails_the_job(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     claim = grant_claim(recorder, job)
     assert recorder.fail_job(claim, FailureReason.INTERNAL, "segment 0 could not be computed")
-    failed = await now(store, job)
+    failed = await current(store, job)
     assert (failed.status, failed.version) == (JobStatus.FAILED, 3)
     assert failed.failure == Failure(FailureReason.INTERNAL, "segment 0 could not be computed")
     assert keys.leases() == {}
@@ -183,12 +185,12 @@ async def test_a_segment_that_cannot_be_computed_fails_the_job(
     assert not recorder.fail_job(claim, FailureReason.TIMEOUT, "again")
 
 
-async def test_the_result_is_kept_with_what_readers_ask_for_first(
+async def test_completion_stores_the_result_and_its_summary(
     store: JobStore, recorder: JobRecorder, keys: Keys, settings: JobSettings, job: Job
 ) -> None:
     claim = grant_claim(recorder, job)
     assert recorder.complete_segment(claim, compute_result(claim)) is CompletionOutcome.COMPLETED
-    done = await now(store, job)
+    done = await current(store, job)
     primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
     digest = hashlib.sha256(b"".join(prime.to_bytes(8, "little") for prime in primes)).hexdigest()
     assert (done.status, done.version, done.done, done.available) == (JobStatus.SUCCEEDED, 3, 10, 10)
@@ -199,19 +201,19 @@ async def test_the_result_is_kept_with_what_readers_ask_for_first(
     ttl = timedelta(seconds=settings.result_ttl_seconds)
     assert done.finished_at is not None
     assert done.result_expires_at == done.finished_at + ttl
-    left = keys.ttl_ms(f"job:{job.id}:result")
-    assert ttl / timedelta(milliseconds=1) - 10_000 < left <= ttl / timedelta(milliseconds=1)
+    remaining = keys.ttl_ms(f"job:{job.id}:result")
+    assert ttl / timedelta(milliseconds=1) - 10_000 < remaining <= ttl / timedelta(milliseconds=1)
 
 
-async def test_the_largest_prime_is_kept_to_the_last_digit(store: JobStore, recorder: JobRecorder) -> None:
+async def test_largest_prime_is_stored_without_loss_of_digits(store: JobStore, recorder: JobRecorder) -> None:
     job = (await store.submit_job(PrimesRequest(1, 9007199254740881))).job
     claim = grant_claim(recorder, job)
     recorder.complete_segment(claim, compute_result(claim))
-    done = await now(store, job)
+    done = await current(store, job)
     assert (done.first, done.last) == (9007199254740881, 9007199254740881)
 
 
-async def test_each_version_is_told_exactly_once_and_in_order(
+async def test_each_version_is_published_exactly_once_and_in_order(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     with keys.client.pubsub() as events:  # type: ignore[no-untyped-call]
@@ -227,11 +229,11 @@ async def test_each_version_is_told_exactly_once_and_in_order(
         recorder.complete_segment(claim, fake_result())
         recorder.complete_segment(claim, fake_result())
         assert [event.rpartition(" ")[0] for event in received(events)] == [f"{job.id} {n}" for n in (1, 2, 3, 4, 5)]
-    assert (await now(store, job)).version == 5
+    assert (await current(store, job)).version == 5
 
 
-def test_a_store_that_is_back_soon_is_waited_for(settings: JobSettings, job: Job, keys: Keys) -> None:
-    """The connection of a worker is cut while it works, as when the store restarts."""
+def test_short_outage_of_the_store_is_retried(settings: JobSettings, job: Job, keys: Keys) -> None:
+    """The connection of a worker breaks while it computes, as when the store restarts."""
     recorder = JobRecorder.connect(settings)
     claim = grant_claim(recorder, job)
     keys.client.client_kill_filter(_type="normal", skipme=True)

@@ -1,4 +1,4 @@
-"""A worker's counts are exact whatever way its processes end, and a job is one trace."""
+"""A worker's metrics are exact however its processes end, and a job is one trace."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 JOBS = 40
 TASKS = "prime.task.duration"
 
-# Of two processes in turn that count to five each, the totals 5 and 5 look as if the second had done nothing.
+# With cumulative totals, a process that continues the series of another with the same total would look idle.
 DELTAS: dict[str, Any] = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
 
 
-def test_a_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) -> None:
+def test_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) -> None:
     trace_id = finished_trace(traced, 20_000)
     received = traced.received
     names = {
@@ -72,7 +72,7 @@ def finished_trace(traced: TracedSystem, count: int) -> str:
     return found
 
 
-def test_durations_have_their_buckets_and_units(traced: TracedSystem) -> None:
+def test_durations_have_the_documented_buckets_and_units(traced: TracedSystem) -> None:
     finished_job(traced.system, 100)
     received = traced.received
     wait_until(lambda: received.total(TASKS, prime_size_class="1e2") >= 1)
@@ -82,7 +82,7 @@ def test_durations_have_their_buckets_and_units(traced: TracedSystem) -> None:
         assert received.total(name) >= 1
 
 
-# However a process ends
+# Every way in which a process can end
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGQUIT], ids=["warm", "cold"])
@@ -101,10 +101,10 @@ async def test_counts_are_exact_after_a_shutdown(
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGQUIT], ids=["warm", "cold"])
-async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
+async def test_counts_are_exact_after_a_shutdown_under_load(
     valkey: Valkey, settings: JobSettings, tmp_path: Path, ending: signal.Signals
 ) -> None:
-    """What it was at is done and told; what was still waiting is neither."""
+    """Running tasks are completed and counted, queued ones are neither."""
     store = JobStore.connect(settings)
 
     async def done() -> int:
@@ -116,7 +116,7 @@ async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
-            # Up there each takes a while.
+            # At this start each takes a while.
             ids = [(await store.submit_job(PrimesRequest(100_000, 10**15))).job.id for _ in range(JOBS)]
             await eventually(some_are_done, 30)
             worker.send(ending)
@@ -127,10 +127,10 @@ async def test_counts_are_exact_of_a_worker_that_is_ended_at_its_work(
     await store.close()
 
 
-async def test_counts_are_exact_with_children_that_live_for_a_few_tasks(
+async def test_counts_are_exact_when_pool_processes_are_replaced(
     valkey: Valkey, settings: JobSettings, recorder: JobRecorder, tmp_path: Path
 ) -> None:
-    """And a child continues the series of the one it replaces, so that there are no ever more of them."""
+    """A replacement also continues the series of the process before, so the number of series stays the same."""
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, **DELTAS}
         short = ["--max-tasks-per-child", "5"]
@@ -139,11 +139,11 @@ async def test_counts_are_exact_with_children_that_live_for_a_few_tasks(
         assert received.total(TASKS) == JOBS
         assert received.total("job.duration") == JOBS
         assert len(received.instances("primes-worker")) == 2
-    # A message that was sent twice, for want of children to take it, is put back by the worker that ends.
+    # The worker may have put back a message that was sent twice, while no process was free to take it.
     recorder.reconcile()
 
 
-async def test_a_pool_that_does_not_fork_counts_too(valkey: Valkey, settings: JobSettings, tmp_path: Path) -> None:
+async def test_pool_without_forks_counts_too(valkey: Valkey, settings: JobSettings, tmp_path: Path) -> None:
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, more=["--pool", "threads"], **options):
@@ -151,10 +151,10 @@ async def test_a_pool_that_does_not_fork_counts_too(valkey: Valkey, settings: Jo
         assert received.total(TASKS) == JOBS
 
 
-# What killed workers could not tell
+# Spans of killed workers
 
 
-async def test_attempts_that_were_lost_are_in_the_trace(
+async def test_lost_attempts_are_in_the_trace(
     valkey: Valkey, settings: JobSettings, keys: Keys, tmp_path: Path
 ) -> None:
     quick = settings.model_copy(update={"lease_seconds": 0.5, "max_attempts": 2})
@@ -167,7 +167,7 @@ async def test_attempts_that_were_lost_are_in_the_trace(
         trace_id = "0af7651916cd43dd8448eb211c80319c"
         job = (await store.submit_job(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
         recorder = JobRecorder.connect(quick)
-        # As a worker that is killed at its work: it takes the message, claims, and is never heard of again.
+        # Like a killed worker: it takes the message, claims the segment, and never extends the lease.
         keys.drop_messages()
         assert recorder.claim_segment(job.id, 0) is not None
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
@@ -178,7 +178,7 @@ async def test_attempts_that_were_lost_are_in_the_trace(
         )
 
 
-async def test_a_job_without_attempts_left_ends_its_trace(
+async def test_job_without_attempts_left_ends_its_trace(
     valkey: Valkey, settings: JobSettings, keys: Keys, tmp_path: Path
 ) -> None:
     quick = settings.model_copy(update={"lease_seconds": 0.5, "max_attempts": 1})
@@ -198,7 +198,7 @@ async def test_a_job_without_attempts_left_ends_its_trace(
 
 
 async def run_jobs(settings: JobSettings, count: int) -> None:
-    """Submit so many jobs of ten primes, and wait for all of them."""
+    """Submit `count` jobs of ten primes and wait for all of them."""
     store = JobStore.connect(settings)
     jobs = [(await store.submit_job(PrimesRequest(10))).job for _ in range(count)]
     await ended(store, jobs)

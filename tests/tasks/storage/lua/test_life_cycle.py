@@ -1,4 +1,4 @@
-"""No sequence of steps, by any number of workers, brings a job where its life cycle does not allow it."""
+"""No sequence of steps by any number of workers makes a transition that the life cycle does not allow."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 @dataclass
 class Model:
-    """What is known of a job of one segment."""
+    """Expected state of a job of one segment."""
 
     status: JobStatus = JobStatus.QUEUED
     version: int = 1
@@ -49,7 +49,7 @@ class Model:
             self.holder, self.sent, self.expired = None, False, False
 
     def lose(self) -> None:
-        """The lease ran out, and somebody has noticed. Raises the version with the step that follows."""
+        """An expired lease was detected. The step that follows raises the version."""
         self.lost += 1
         self.holder, self.expired = None, False
         if self.lost == ATTEMPTS:
@@ -59,7 +59,7 @@ class Model:
 
 
 class LifeCycle(RuleBasedStateMachine):
-    """Callers, workers and reconcilers take turns as hypothesis likes."""
+    """Callers, workers and reconcilers act in an order that Hypothesis chooses."""
 
     valkey: Valkey
     jobs = Bundle("jobs")
@@ -81,7 +81,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            self._nothing_is_left_of_final_jobs()
+            self._assert_final_jobs_leave_nothing()
         finally:
             self._close()
 
@@ -123,8 +123,8 @@ class LifeCycle(RuleBasedStateMachine):
             self.models[job].moved(JobStatus.CANCELLED)
 
     @rule(job=jobs)
-    def a_message_comes(self, job: str) -> None:
-        """The first, or a repeated one."""
+    def deliver_message(self, job: str) -> None:
+        """The first or a repeated one."""
         model = self.models[job]
         claim = self.recorder.claim_segment(job, 0)
         if model.status.is_final or (model.holder and not model.expired):
@@ -142,42 +142,42 @@ class LifeCycle(RuleBasedStateMachine):
         model.holder, model.sent, model.overdue = claim, False, False
         model.claims.append(claim)
 
-    @rule(job=jobs, data=st.data(), step=st.sampled_from(["extend", "finish", "fail"]))
-    def a_worker_writes(self, job: str, data: st.DataObject, step: str) -> None:
-        """The one that holds the segment, or one that has lost it."""
+    @rule(job=jobs, data=st.data(), step=st.sampled_from(["extend", "complete", "fail"]))
+    def write_as_worker(self, job: str, data: st.DataObject, step: str) -> None:
+        """As the worker that holds the segment, or as one that has lost it."""
         model = self.models[job]
         if not model.claims:
             return
         claim = data.draw(st.sampled_from(model.claims))
-        held = claim is model.holder
+        is_holder = claim is model.holder
         if step == "extend":
-            assert self.recorder.extend_lease(claim) == held
-            model.expired = model.expired and not held
-        elif step == "finish":
-            assert (self.recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED) == held
-            if held:
+            assert self.recorder.extend_lease(claim) == is_holder
+            model.expired = model.expired and not is_holder
+        elif step == "complete":
+            assert (self.recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED) == is_holder
+            if is_holder:
                 model.moved(JobStatus.SUCCEEDED)
         else:
-            assert self.recorder.fail_job(claim, FailureReason.INTERNAL, "text") == held
-            if held:
+            assert self.recorder.fail_job(claim, FailureReason.INTERNAL, "text") == is_holder
+            if is_holder:
                 model.moved(JobStatus.FAILED)
 
     @rule(job=jobs)
-    def a_worker_falls_silent(self, job: str) -> None:
+    def let_lease_expire(self, job: str) -> None:
         model = self.models[job]
         if model.holder:
             self.client.zadd(f"{self.keys.prefix}leases", {f"{job}:0": 1}, xx=True)
             model.expired = True
 
-    @rule(messages_lost=st.booleans(), long_after=st.booleans())
-    def a_reconciler_looks(self, messages_lost: bool, long_after: bool) -> None:
+    @rule(messages_lost=st.booleans(), grace_passed=st.booleans())
+    def run_reconciler(self, messages_lost: bool, grace_passed: bool) -> None:
         if messages_lost:
             self.keys.drop_messages()
-        if long_after:
+        if grace_passed:
             self.keys.age_sent_messages(1_000_000)
             for model in self.models.values():
                 model.overdue = model.sent
-        none_wait = not self.keys.messages()
+        queue_is_empty = not self.keys.messages()
         expired, resent = reconcile(self.recorder)
         lost = [model for model in self.models.values() if model.expired]
         assert expired == len(lost)
@@ -189,22 +189,22 @@ class LifeCycle(RuleBasedStateMachine):
                 model.moved(JobStatus.QUEUED)
                 model.sent, model.overdue = True, False
                 again += 1
-        # What is sent again for a lost worker fills the queue, so the rest waits for the next look.
-        if none_wait and not again:
+        # Segments sent again for a lost worker are in the queue, so lost messages wait for the next run.
+        if queue_is_empty and not again:
             again = len(overdue)
             for model in overdue:
                 model.overdue = False
         assert resent == again
 
     @invariant()
-    def records_are_as_the_model_says(self) -> None:
+    def records_match_the_model(self) -> None:
         found = self.runner.run(self.store.get_jobs(list(self.models)))
         assert [(job.status, job.version) for job in found if job] == [
             (model.status, model.version) for model in self.models.values()
         ]
 
     @invariant()
-    def indices_agree_with_the_records(self) -> None:
+    def indexes_match_the_records(self) -> None:
         assert self.keys.statuses_by_job() == {job: [model.status] for job, model in self.models.items()}
         assert set(self.keys.leases()) == {f"{job}:0" for job, model in self.models.items() if model.holder}
         assert set(self.keys.sent_at_ms()) == {f"{job}:0" for job, model in self.models.items() if model.sent}
@@ -219,7 +219,7 @@ class LifeCycle(RuleBasedStateMachine):
     def _open(self) -> int:
         return sum(model.status in OPEN for model in self.models.values())
 
-    def _nothing_is_left_of_final_jobs(self) -> None:
+    def _assert_final_jobs_leave_nothing(self) -> None:
         for model in self.models.values():
             model.expired = False
         for job, model in self.models.items():
@@ -228,10 +228,10 @@ class LifeCycle(RuleBasedStateMachine):
         assert self.keys.leases() == self.keys.sent_at_ms() == {}
         assert reconcile(self.recorder) == (0, 0)
         self.keys.client.delete(f"{self.keys.prefix}expiry")
-        lasting = [key for key in self.client.scan_iter(f"{self.keys.prefix}*") if self.client.ttl(key) == -1]
-        assert not lasting
+        permanent = [key for key in self.client.scan_iter(f"{self.keys.prefix}*") if self.client.ttl(key) == -1]
+        assert not permanent
 
 
-def test_no_sequence_of_steps_breaks_the_life_cycle(valkey: Valkey) -> None:
+def test_no_sequence_of_steps_violates_the_life_cycle(valkey: Valkey) -> None:
     here = type("LifeCycle", (LifeCycle,), {"valkey": valkey})
     run_state_machine_as_test(here, settings=examples(max_examples=25, stateful_step_count=30, deadline=None))

@@ -1,4 +1,4 @@
-"""What was lost is sent again: soon, once, and never while it may still be on its way."""
+"""Lost segments are sent again: soon, once, and never while their message may still be queued."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def submitted(store: JobStore) -> Job:
     return (await store.submit_job(PrimesRequest(10))).job
 
 
-async def test_a_lost_message_is_sent_again_once_its_grace_is_over(
+async def test_lost_message_is_sent_again_after_its_grace_period(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     job = await submitted(store)
@@ -36,7 +36,7 @@ async def test_a_lost_message_is_sent_again_once_its_grace_is_over(
     recorder.complete_segment(grant_claim(recorder, job), fake_result())
 
 
-async def test_a_message_waits_its_turn_while_its_queue_has_any(
+async def test_nothing_is_sent_again_while_the_queue_has_messages(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     jobs = [await submitted(store) for _ in range(2)]
@@ -47,7 +47,7 @@ async def test_a_message_waits_its_turn_while_its_queue_has_any(
     assert keys.queued_segments() == [f"{jobs[1].id}:0"]
 
 
-async def test_messages_in_another_queue_hold_nothing_up(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
+async def test_messages_in_another_queue_do_not_matter(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     await submitted(store)
     await store.submit_job(PrimesRequest(20_000))
     keys.drop_messages("small")
@@ -56,7 +56,7 @@ async def test_messages_in_another_queue_hold_nothing_up(store: JobStore, record
     assert (len(keys.queued_segments("small")), len(keys.queued_segments("large"))) == (1, 1)
 
 
-async def test_the_grace_doubles_with_each_sending_up_to_a_limit(
+async def test_grace_period_doubles_with_each_send_up_to_a_limit(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     job = await submitted(store)
@@ -72,7 +72,9 @@ async def test_the_grace_doubles_with_each_sending_up_to_a_limit(
     assert keys.segments(job.id)[0]["sends"] == 11
 
 
-async def test_what_a_lost_worker_had_is_sent_at_once(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
+async def test_segment_of_a_lost_worker_is_sent_again_at_once(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
     job = await submitted(store)
     keys.drop_messages()
     grant_claim(recorder, job)
@@ -83,7 +85,9 @@ async def test_what_a_lost_worker_had_is_sent_at_once(store: JobStore, recorder:
     assert keys.queued_segments() == [f"{job.id}:0"]
 
 
-async def test_a_message_sent_again_can_be_taken_back(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
+async def test_cancelling_removes_a_message_that_was_sent_again(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
     job = await submitted(store)
     keys.drop_messages()
     keys.age_sent_messages(GRACE_MS)
@@ -93,7 +97,9 @@ async def test_a_message_sent_again_can_be_taken_back(store: JobStore, recorder:
     assert keys.sent_at_ms() == {}
 
 
-async def test_many_reconcilers_at_once_send_once(store: JobStore, settings: JobSettings, keys: Keys) -> None:
+async def test_concurrent_reconcilers_send_each_segment_once(
+    store: JobStore, settings: JobSettings, keys: Keys
+) -> None:
     jobs = [await submitted(store) for _ in range(30)]
     lost = [grant_claim(JobRecorder.connect(settings), job) for job in jobs[:10]]
     keys.expire_leases()
@@ -101,13 +107,13 @@ async def test_many_reconcilers_at_once_send_once(store: JobStore, settings: Job
     keys.age_sent_messages(GRACE_MS)
     recorders = [JobRecorder.connect(settings) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        looks = list(pool.map(reconcile, recorders))
-    assert sum(expired for expired, _ in looks) == len(lost)
+        runs = list(pool.map(reconcile, recorders))
+    assert sum(expired for expired, _ in runs) == len(lost)
     waiting = keys.queued_segments()
-    assert len(waiting) == len(set(waiting)) == sum(resent for _, resent in looks)
+    assert len(waiting) == len(set(waiting)) == sum(resent for _, resent in runs)
 
 
-async def test_one_look_sends_a_hundred_at_most(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
+async def test_one_run_sends_at_most_a_hundred_segments(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(130)]
     for job in jobs:
         grant_claim(recorder, job)
@@ -119,7 +125,9 @@ async def test_one_look_sends_a_hundred_at_most(store: JobStore, recorder: JobRe
     assert sorted(keys.queued_segments()) == sorted(f"{job.id}:0" for job in jobs)
 
 
-async def test_a_job_that_has_expired_is_not_sent_again(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
+async def test_segments_of_an_expired_job_are_not_sent_again(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
     running, waiting = await submitted(store), await submitted(store)
     grant_claim(recorder, running)
     keys.client.delete(f"{keys.prefix}job:{running.id}", f"{keys.prefix}job:{waiting.id}", f"{keys.prefix}small")
@@ -130,7 +138,7 @@ async def test_a_job_that_has_expired_is_not_sent_again(store: JobStore, recorde
     assert not keys.client.exists(f"{keys.prefix}job:{running.id}")
 
 
-async def test_final_jobs_are_left_alone(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
+async def test_final_jobs_are_not_changed(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(2)]
     recorder.complete_segment(grant_claim(recorder, jobs[0]), fake_result())
     await store.cancel_job(jobs[1].id)
@@ -141,10 +149,10 @@ async def test_final_jobs_are_left_alone(store: JobStore, recorder: JobRecorder,
     } == {job.id for job in jobs}
 
 
-async def test_what_a_failed_job_had_elsewhere_is_left_alone(
+async def test_other_segments_of_a_failed_job_are_not_sent_again(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
-    """One look finds two segments of a job, the first on its last attempt: the end of the job is the end of both."""
+    """One run finds two expired segments of a job. The first was in its last attempt, which ends the job and both."""
     job = (await store.submit_job(PrimesRequest(3 * SEGMENT_PRIMES))).job
     for _ in range(2):
         grant_claim(recorder, job)
@@ -163,11 +171,11 @@ async def test_what_a_failed_job_had_elsewhere_is_left_alone(
     assert reconcile(recorder) == (0, 0)
 
 
-async def test_a_job_whose_time_is_up_fails_and_its_worker_is_refused(
+async def test_job_that_exceeds_its_time_limit_fails_and_its_worker_is_fenced(
     store: JobStore, recorder: JobRecorder, keys: Keys, settings: JobSettings
 ) -> None:
     job, other = await submitted(store), await submitted(store)
-    claim, others = grant_claim(recorder, job), grant_claim(recorder, other)
+    claim, other_claim = grant_claim(recorder, job), grant_claim(recorder, other)
     assert recorder.reconcile().ended_jobs == ()
     assert abs(keys.deadline(job.id) - keys.now_ms() - settings.job_time_limit_seconds * 1000) < 10_000
     keys.expire_deadline(job.id)
@@ -175,14 +183,14 @@ async def test_a_job_whose_time_is_up_fails_and_its_worker_is_refused(
     assert (ended.id, ended.status) == (job.id, JobStatus.FAILED)
     assert ended.failure == Failure(FailureReason.TIMEOUT, "job exceeded its time limit of 3600 s")
     assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.FENCED
-    assert recorder.complete_segment(others, fake_result()) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(other_claim, fake_result()) is CompletionOutcome.COMPLETED
     assert (keys.leases(), keys.deadlines()) == ({}, {})
 
 
-async def test_a_job_whose_time_is_up_while_it_waits_again_fails_when_it_runs(
+async def test_time_limit_that_passes_between_attempts_fails_the_job_when_it_runs(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
-    """QUEUED never becomes FAILED; and each second is soon enough to look again."""
+    """QUEUED cannot become FAILED, so the limit is checked again every second."""
     job = await submitted(store)
     grant_claim(recorder, job)
     keys.expire_leases()
@@ -195,7 +203,7 @@ async def test_a_job_whose_time_is_up_while_it_waits_again_fails_when_it_runs(
     assert [ended.status for ended in recorder.reconcile().ended_jobs] == [JobStatus.FAILED]
 
 
-async def test_what_a_worker_has_put_back_gets_a_time_to_live(
+async def test_messages_that_a_worker_put_back_get_a_time_to_live(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     await submitted(store)

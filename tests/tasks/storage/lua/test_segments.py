@@ -1,4 +1,4 @@
-"""Jobs of many segments: sent a few at a time, computed in any order, ended by whichever comes last."""
+"""Jobs of many segments: sent a few at a time, completed in any order, ended by the last one to complete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def job(store: JobStore) -> Job:
     return (await store.submit_job(PrimesRequest(COUNT))).job
 
 
-async def now(store: JobStore, job: Job) -> Job:
+async def current(store: JobStore, job: Job) -> Job:
     [found] = await store.get_jobs([job.id])
     assert found is not None
     return found
@@ -40,12 +40,12 @@ def indices_of(job: Job, keys: Keys) -> list[int]:
     return [int(member.rpartition(":")[2]) for member in keys.queued_segments("large") if member.startswith(job.id)]
 
 
-def test_a_few_segments_are_sent_at_first(keys: Keys, job: Job) -> None:
+def test_only_a_few_segments_are_sent_at_submission(keys: Keys, job: Job) -> None:
     assert indices(keys) == [0, 1, 2, 3]
     assert sorted(keys.sent_at_ms("large")) == [f"{job.id}:{index}" for index in range(4)]
 
 
-def test_each_one_done_sends_the_next(recorder: JobRecorder, keys: Keys, job: Job) -> None:
+def test_each_completed_segment_sends_the_next(recorder: JobRecorder, keys: Keys, job: Job) -> None:
     recorder.complete_segment(grant_claim(recorder, job, 2), fake_result())
     assert indices(keys) == [0, 1, 2, 3, 4]
     recorder.complete_segment(grant_claim(recorder, job, 0), fake_result())
@@ -54,76 +54,76 @@ def test_each_one_done_sends_the_next(recorder: JobRecorder, keys: Keys, job: Jo
     assert indices(keys) == [0, 1, 2, 3, 4, 5]
 
 
-async def test_progress_counts_all_that_is_done_and_only_the_prefix_can_be_read(
+async def test_all_completed_segments_count_but_only_the_prefix_is_available(
     store: JobStore, recorder: JobRecorder, job: Job
 ) -> None:
     progress = []
     for index in (1, 3, 5, 0, 2):
         recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
-        found = await now(store, job)
+        found = await current(store, job)
         assert found.status is JobStatus.RUNNING
         progress.append((found.done - found.done // SEGMENT_PRIMES * SEGMENT_PRIMES, found.available // SEGMENT_PRIMES))
     assert progress == [(0, 0), (0, 0), (7, 0), (7, 2), (7, 4)]
     recorder.complete_segment(grant_claim(recorder, job, 4), fake_result())
-    ended = await now(store, job)
+    ended = await current(store, job)
     assert (ended.status, ended.done, ended.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
 
 
-def test_the_last_segment_is_as_short_as_what_is_left(recorder: JobRecorder, job: Job) -> None:
+def test_last_segment_has_the_remaining_length(recorder: JobRecorder, job: Job) -> None:
     assert [grant_claim(recorder, job, index).length for index in (0, 5)] == [SEGMENT_PRIMES, 7]
 
 
-def test_a_claim_counts_from_the_nearest_segment_that_is_done(recorder: JobRecorder, job: Job) -> None:
-    """From the start of the job where there is none: far from a large start, that is what takes the time."""
+def test_claim_counts_from_the_nearest_completed_segment(recorder: JobRecorder, job: Job) -> None:
+    """Or from the start of the job if there is none: counting far from a large start takes most of the time."""
 
-    def counted_from(index: int) -> tuple[int, int]:
+    def base_of(index: int) -> tuple[int, int]:
         claim = grant_claim(recorder, job, index)
         recorder.complete_segment(claim, replace(fake_result(), last=1000 + index))
         return claim.base, claim.rank_from_base // SEGMENT_PRIMES
 
-    assert [counted_from(index) for index in (1, 3, 0, 4, 2)] == [(2, 1), (1002, 1), (2, 0), (1004, 0), (1002, 0)]
+    assert [base_of(index) for index in (1, 3, 0, 4, 2)] == [(2, 1), (1002, 1), (2, 0), (1004, 0), (1002, 0)]
 
 
-async def test_every_visible_change_raises_the_version_once(store: JobStore, recorder: JobRecorder, job: Job) -> None:
+async def test_every_visible_change_raises_the_version_by_one(store: JobStore, recorder: JobRecorder, job: Job) -> None:
     claims = [grant_claim(recorder, job, index) for index in range(4)]
-    assert (await now(store, job)).version == 2
+    assert (await current(store, job)).version == 2
     for version, claim in enumerate(claims, 3):
         recorder.complete_segment(claim, fake_result())
-        assert (await now(store, job)).version == version
+        assert (await current(store, job)).version == version
 
 
-async def test_a_lost_segment_does_not_stop_the_others(
+async def test_lost_segment_does_not_affect_the_others(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     grant_claim(recorder, job, 0)
     other = grant_claim(recorder, job, 1)
     keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": 1})
-    before = await now(store, job)
+    before = await current(store, job)
     again = grant_claim(recorder, job, 0)
-    after = await now(store, job)
+    after = await current(store, job)
     assert (again.attempt, after.attempt, after.status) == (2, 2, JobStatus.RUNNING)
     assert after.version == before.version + 1
     assert recorder.complete_segment(other, fake_result()) is CompletionOutcome.COMPLETED
     assert keys.record(job.id)["leased"] == "1"
 
 
-@pytest.mark.parametrize("end", ["fail", "cancel", "lost"])
-async def test_the_end_of_a_job_withdraws_all_its_segments(
-    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job, end: str
+@pytest.mark.parametrize("ended_by", ["failure", "cancellation", "lost attempts"])
+async def test_end_of_a_job_withdraws_all_its_segments(
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job, ended_by: str
 ) -> None:
     other = (await store.submit_job(PrimesRequest(20_000))).job
     claims = [grant_claim(recorder, job, index) for index in (0, 1)]
     for _ in claims:
         keys.client.rpop(f"{keys.prefix}large")
-    if end == "fail":
+    if ended_by == "failure":
         assert recorder.fail_job(claims[0], FailureReason.INTERNAL, "text")
-    elif end == "cancel":
+    elif ended_by == "cancellation":
         await store.cancel_job(job.id)
     else:
         for _ in range(3):
             keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": 1})
             recorder.claim_segment(job.id, 0)
-    assert (await now(store, job)).status.is_final
+    assert (await current(store, job)).status.is_final
     assert keys.leases() == {}
     assert set(keys.sent_at_ms("large")) == {f"{other.id}:0"}
     assert keys.queued_segments("large") == [f"{other.id}:0"]
@@ -132,7 +132,7 @@ async def test_the_end_of_a_job_withdraws_all_its_segments(
     assert recorder.claim_segment(job.id, 3) is None
 
 
-async def test_what_was_done_before_a_cancel_can_still_be_read(
+async def test_segments_completed_before_a_cancellation_stay_available(
     store: JobStore, recorder: JobRecorder, job: Job
 ) -> None:
     recorder.complete_segment(grant_claim(recorder, job, 0), fake_result())
@@ -140,7 +140,7 @@ async def test_what_was_done_before_a_cancel_can_still_be_read(
     assert (cancelled.done, cancelled.available) == (SEGMENT_PRIMES, SEGMENT_PRIMES)
 
 
-async def test_big_jobs_take_turns(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
+async def test_large_jobs_take_turns(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     first = (await store.submit_job(PrimesRequest(COUNT))).job
     second = (await store.submit_job(PrimesRequest(COUNT))).job
     recorder.complete_segment(grant_claim(recorder, first, 0), fake_result())
@@ -148,26 +148,31 @@ async def test_big_jobs_take_turns(store: JobStore, recorder: JobRecorder, keys:
     assert order == [first.id] * 4 + [second.id] * 4 + [first.id]
 
 
-# The end, and what is left of it
+# The end of a job, and its result
 
 
-async def test_the_last_segment_must_bring_the_checksum_of_all(
+async def test_last_segment_must_bring_the_checksum_of_the_job(
     store: JobStore, recorder: JobRecorder, job: Job
 ) -> None:
-    unsealed = replace(fake_result(), sha256=None)
+    without_checksum = replace(fake_result(), sha256=None)
     for index in (0, 5, 3, 1, 4):
-        assert recorder.complete_segment(grant_claim(recorder, job, index), unsealed) is CompletionOutcome.COMPLETED
+        claim = grant_claim(recorder, job, index)
+        assert recorder.complete_segment(claim, without_checksum) is CompletionOutcome.COMPLETED
     last = grant_claim(recorder, job, 2)
-    before = await now(store, job)
-    assert recorder.complete_segment(last, unsealed) is CompletionOutcome.CHECKSUM_REQUIRED
-    assert (await now(store, job)).version == before.version
+    before = await current(store, job)
+    assert recorder.complete_segment(last, without_checksum) is CompletionOutcome.CHECKSUM_REQUIRED
+    assert (await current(store, job)).version == before.version
     assert recorder.extend_lease(last)
     assert recorder.complete_segment(last, fake_result()) is CompletionOutcome.COMPLETED
-    sealed = await now(store, job)
-    assert (sealed.status, sealed.sha256, sealed.available) == (JobStatus.SUCCEEDED, fake_result().sha256, COUNT)
+    completed = await current(store, job)
+    assert (completed.status, completed.sha256, completed.available) == (
+        JobStatus.SUCCEEDED,
+        fake_result().sha256,
+        COUNT,
+    )
 
 
-async def test_a_retried_job_keeps_the_finished_segments(
+async def test_retried_job_keeps_the_completed_segments(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     for index in (0, 1, 3):
@@ -180,11 +185,11 @@ async def test_a_retried_job_keeps_the_finished_segments(
     for index in (5, 2):
         recorder.complete_segment(grant_claim(recorder, again, index), replace(fake_result(), sha256=None))
     recorder.complete_segment(grant_claim(recorder, again, 4), fake_result())
-    found = await now(store, again)
+    found = await current(store, again)
     assert (found.status, found.done, found.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
 
 
-async def test_a_retry_after_the_files_were_let_go_begins_anew(
+async def test_retry_after_the_files_expired_starts_from_the_beginning(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     recorder.complete_segment(grant_claim(recorder, job, 0), fake_result())
@@ -195,22 +200,22 @@ async def test_a_retry_after_the_files_were_let_go_begins_anew(
     assert indices_of(again, keys) == [0, 1, 2, 3]
 
 
-async def test_the_prefix_of_a_cancelled_job_can_be_read_until_it_expires(
+async def test_prefix_of_a_cancelled_job_is_readable_until_it_expires(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     for index in (0, 1, 3):
         recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
     await store.cancel_job(job.id)
-    found = await now(store, job)
+    found = await current(store, job)
     assert (found.result_state, found.readable) == (ResultState.PARTIAL, 2 * SEGMENT_PRIMES)
     keys.client.hset(f"{keys.prefix}job:{job.id}", "result_expires_at", keys.now_ms() - 1)
-    assert (await now(store, job)).result_state is ResultState.EXPIRED
+    assert (await current(store, job)).result_state is ResultState.EXPIRED
 
 
 # Files
 
 
-async def test_files_are_kept_for_as_long_as_a_job_may_read_or_write_them(
+async def test_files_are_kept_while_a_job_may_read_or_write_them(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     small = (await store.submit_job(PrimesRequest(10))).job
@@ -218,16 +223,16 @@ async def test_files_are_kept_for_as_long_as_a_job_may_read_or_write_them(
     done = (await store.submit_job(PrimesRequest(20_000))).job
     await store.cancel_job(cancelled.id)
     recorder.complete_segment(grant_claim(recorder, done), fake_result())
-    all_of_them = [job.id, small.id, cancelled.id, done.id, "none of ours"]
+    all_of_them = [job.id, small.id, cancelled.id, done.id, "unknown"]
     assert await store.live_result_ids(all_of_them) == {job.id, cancelled.id, done.id}
     kept = {member.decode(): score for member, score in keys.client.zscan_iter(f"{keys.prefix}folders")}
     assert kept[cancelled.id] - keys.now_ms() < 61_000 < kept[done.id] - keys.now_ms() < kept[job.id] - keys.now_ms()
-    # Past that moment by more than the minute of grace.
+    # Expired by more and by less than the grace period of a minute.
     keys.client.zadd(f"{keys.prefix}folders", {cancelled.id: keys.now_ms() - 61_000, done.id: keys.now_ms() - 59_000})
     assert await store.live_result_ids(all_of_them) == {job.id, done.id}
 
 
-async def test_files_that_a_retry_shares_are_not_let_go_with_it(
+async def test_files_shared_by_retries_are_kept_when_one_of_them_ends(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     recorder.complete_segment(grant_claim(recorder, job, 1), fake_result())
