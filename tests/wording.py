@@ -18,9 +18,24 @@ WORDS = {
     "told": "reported, emitted, returned, sent, described",
     "tells": "reports, emits, returns, sends, describes",
     "doorkeeper": "authenticator",
+    "keeper": "authenticator, store",
+    "door": "endpoint",
     "doors": "endpoints",
+    "entrance": "middleware, entry point",
     "whoever": "a subject that acts: client, caller, worker",
     "whomever": "a subject that acts: client, caller, worker",
+    "somebody": "a subject that acts: client, caller, worker",
+    "anybody": "any client, any caller",
+    "everybody": "all users, all callers",
+    "nobody": "no client, no caller, no worker",
+    "people": "users",
+    "person": "user",
+    "mend": "fix",
+    "mends": "fixes",
+    "mended": "fixed",
+    "wished": "requested",
+    "politely": "gracefully",
+    "so often": "every N seconds",
     "anew": "again",
     "likewise": "also, or leave it out",
     "of itself": "own, or leave it out",
@@ -40,7 +55,10 @@ WORDS = {
     "of a sudden": "at once",
     "good will": "well-behaved clients",
 }
-PATTERN = re.compile("|".join(rf"(?<![a-z]){phrase.replace(' ', r'[ _]')}(?![a-z])" for phrase in WORDS), re.IGNORECASE)
+# An attribute of a metric that dashboards of others may use.
+PATTERN = re.compile(
+    "|".join(rf"(?<![a-z])(?<!prime[._]){phrase.replace(' ', r'[ _]')}(?![a-z])" for phrase in WORDS), re.IGNORECASE
+)
 
 # Texts that others wrote, packages' names, and this list.
 EXCLUDED = re.compile(
