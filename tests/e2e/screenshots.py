@@ -1,4 +1,4 @@
-"""The pictures of the README, taken from a system that runs: `python -m tests.e2e.screenshots` writes docs/images anew.
+"""The pictures in docs/images: `python -m tests.e2e.screenshots` takes them from a running system.
 
 `make run` with the telemetry programs behind it, and Locust with people in the system, each on a free port; a browser
 looks at their pages as a person does. To find what is broken is the tests' work: this only shows.
