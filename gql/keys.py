@@ -1,6 +1,6 @@
 """API keys from the command line: `python -m gql.keys create NAME`, `list`, `revoke ID`.
 
-On the job store that REDIS_URL and KEY_PREFIX name. API processes see a change within seconds.
+Uses the job store at REDIS_URL with KEY_PREFIX. Running API processes apply changes within seconds.
 """
 
 from __future__ import annotations
@@ -11,61 +11,62 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gql.auth.api_keys import KeyStore
+from gql.auth.api_keys import KEY_PREFIX, KeyStore
 from tasks.errors import BackendUnavailable
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gql.auth.api_keys import KeyRecord
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when it was done, 1 with one line when not."""
-    chosen = read(arguments)
+
+def main(command_line: Sequence[str] | None = None) -> int:
+    """Exit status 0 on success, 1 with one line on stderr on errors."""
+    arguments = parse_arguments(command_line)
     try:
-        return asyncio.run(run(chosen))
+        return asyncio.run(run(arguments))
     except (BackendUnavailable, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
 
 
-def read(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What is to be done; ends the program where that is not clear."""
+def parse_arguments(command_line: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line. Exits with an error when it is invalid."""
     parser = argparse.ArgumentParser(prog="python -m gql.keys", description="Create, list and revoke API keys.")
     commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", help="a new key, printed once and never again")
-    create.add_argument("name", help="the caller's: all keys of one name reach the same jobs")
-    create.add_argument("--days", type=float, help="it expires after so many (default: it is to be revoked)")
-    commands.add_parser("list", help="ids, names and dates, but no secrets")
-    revoke = commands.add_parser("revoke", help="let a key hold no longer, and end its streams")
-    revoke.add_argument("id", help="as list has it, or the key itself")
-    return parser.parse_args(arguments)
+    create = commands.add_parser("create", help="create a key and print it; it can't be printed again")
+    create.add_argument("name", help="name of the caller; all keys with the same name have access to the same jobs")
+    create.add_argument("--days", type=float, help="days until the key expires (default: valid until revoked)")
+    commands.add_parser("list", help="print id, name, creation and expiry of each key, without secrets")
+    revoke = commands.add_parser("revoke", help="revoke a key and end its open requests, streams and WebSockets")
+    revoke.add_argument("id", help="id of the key as printed by list, or the key itself")
+    return parser.parse_args(command_line)
 
 
-async def run(chosen: argparse.Namespace) -> int:
-    """Do it."""
+async def run(arguments: argparse.Namespace) -> int:
+    """Execute the command and return the exit status."""
     store = KeyStore.connect(JobSettings())
     try:
-        match chosen.command:
+        match arguments.command:
             case "create":
-                lasts = None if chosen.days is None else timedelta(days=chosen.days)
-                sys.stdout.write(f"{await store.create(chosen.name, lasts)}\n")
+                lifetime = None if arguments.days is None else timedelta(days=arguments.days)
+                sys.stdout.write(f"{await store.create(arguments.name, lifetime)}\n")
             case "list":
-                for record in await store.list_all():
-                    until = (
-                        "until revoked" if record.expires_at is None else f"until {record.expires_at:%Y-%m-%d %H:%M}Z"
-                    )
-                    sys.stdout.write(
-                        f"{record.id}  {record.name}  since {record.created_at:%Y-%m-%d %H:%M}Z, {until}\n"
-                    )
+                sys.stdout.writelines(f"{_line(record)}\n" for record in await store.list_all())
             case _:
-                key_id = chosen.id.removeprefix("primes_").partition("_")[0]
+                key_id = arguments.id.removeprefix(KEY_PREFIX).partition("_")[0]
                 if not await store.revoke(key_id):
-                    sys.stderr.write(f"error: there is no key {key_id}\n")
+                    sys.stderr.write(f"error: no API key has the id {key_id}\n")
                     return 1
     finally:
         await store.close()
     return 0
+
+
+def _line(record: KeyRecord) -> str:
+    expiry = "valid until revoked" if record.expires_at is None else f"expires {record.expires_at:%Y-%m-%d %H:%M}Z"
+    return f"{record.id}  {record.name}  created {record.created_at:%Y-%m-%d %H:%M}Z, {expiry}"
 
 
 if __name__ == "__main__":

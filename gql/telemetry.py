@@ -1,6 +1,6 @@
-"""The API's telemetry: requests are measured by FastAPI itself, the job store by the figures it keeps.
+"""Telemetry of the API process: FastAPI's own request instrumentation, and metrics of the job store.
 
-Nothing of it runs while the OTEL_* variables ask for none.
+Disabled unless the OTEL_* environment variables enable it.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 SERVICE = "primes-api"
 
-# Asked every few seconds by those who only want to know whether there is an answer.
+# Health checks every few seconds would only add noise.
 _PROBES = frozenset({"/livez", "/readyz"})
 
-# For the application's own instrumentation: one span and one measurement a request, by the released conventions.
+# For FastAPI: one span and one measurement per request, by the stable semantic conventions.
 REQUESTS: TelemetryConfig = {
     "exclude": lambda scope: scope["path"] in _PROBES,
-    # Of the parts of a request, GraphQL's and the job store's tell more.
+    # Spans of GraphQL and the job store describe the parts of a request better.
     "operation_spans": False,
     "auto_configure": False,
 }
 
 
 class ApiTelemetry:
-    """What this process tells of itself, from its start to its end."""
+    """Starts telemetry at construction, and exports the rest at stop."""
 
     def __init__(self, settings: JobSettings) -> None:
         self._telemetry = telemetry.start(SERVICE)
-        self._gauges: StoreMetrics | None = None
+        self._store_metrics: StoreMetrics | None = None
         if self._telemetry.meter_provider is not None:
-            self._gauges = StoreMetrics.connect(settings)
-            self._gauges.create_instruments()
+            self._store_metrics = StoreMetrics.connect(settings)
+            self._store_metrics.create_instruments()
 
     async def stop(self) -> None:
-        """Send what has gathered."""
-        # Not on the loop: a collector that does not answer takes its time, and connections are still being closed.
+        """Export pending spans, metrics and logs."""
+        # In a thread: an unreachable collector blocks until its timeout, while connections are still being closed.
         await asyncio.to_thread(self._telemetry.shutdown)
-        if self._gauges is not None:
-            self._gauges.close()
+        if self._store_metrics is not None:
+            self._store_metrics.close()

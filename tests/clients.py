@@ -1,4 +1,4 @@
-"""A GraphQL client as small as can be: the query, the variables, the answer."""
+"""A minimal GraphQL client: sends an operation, returns the response, its data or its error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACCEPTED = "__typename ... on GeneratePrimesAccepted { outcome job { id status v
 
 
 def post(system: System, query: str, **variables: Any) -> dict[str, Any]:
-    """The whole answer to an operation; fails when it is a server error."""
+    """The response to an operation. Fails on a server error."""
     response = httpx.post(system.graphql, json={"query": query, "variables": variables}, timeout=40)
     assert response.status_code < 500, response.text
     answer: dict[str, Any] = response.json()
@@ -21,7 +21,7 @@ def post(system: System, query: str, **variables: Any) -> dict[str, Any]:
 
 
 def data(system: System, query: str, **variables: Any) -> dict[str, Any]:
-    """The data of an operation that has no errors."""
+    """The data of an operation without errors."""
     answer = post(system, query, **variables)
     assert "errors" not in answer, answer
     found: dict[str, Any] = answer["data"]
@@ -29,7 +29,7 @@ def data(system: System, query: str, **variables: Any) -> dict[str, Any]:
 
 
 def error(system: System, query: str, **variables: Any) -> dict[str, Any]:
-    """The one error of an operation."""
+    """The error of an operation that has exactly one."""
     answer = post(system, query, **variables)
     assert len(answer["errors"]) == 1, answer
     found: dict[str, Any] = answer["errors"][0]
@@ -37,7 +37,7 @@ def error(system: System, query: str, **variables: Any) -> dict[str, Any]:
 
 
 def finished_job(system: System, count: int, start: int = 2) -> str:
-    """The id of a job that has succeeded."""
+    """Run a job to success and return its id."""
     query = """mutation ($input: GeneratePrimesInput!) {
         generatePrimes(input: $input, waitMs: 30000) { ... on GeneratePrimesAccepted { job { id status } } }
     }"""

@@ -1,4 +1,4 @@
-"""Keys from the command line, as a person uses it."""
+"""API keys from the command line."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def run(valkey: Valkey, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(valkey: Valkey, prefix: str, monkeypatch: pytest.MonkeyPatch) -> KeysCommand:
     monkeypatch.setenv("REDIS_URL", valkey.url)
     monkeypatch.setenv("KEY_PREFIX", prefix)
-    return Run()
+    return KeysCommand()
 
 
-class Run:
+class KeysCommand:
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "gql.keys", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_key_is_created_listed_and_revoked(run: Run) -> None:
+def test_key_is_created_listed_and_revoked(run: KeysCommand) -> None:
     created = run("create", "alice", "--days", "30")
     key = PresentedKey.parse(created.stdout.strip())
     assert key is not None
     listed = run("list").stdout
-    assert listed.startswith(f"{key.id}  alice  since ")
+    assert listed.startswith(f"{key.id}  alice  created ")
     assert key.secret not in listed
     assert run("revoke", created.stdout.strip()).returncode == 0
     assert run("list").stdout == ""
     again = run("revoke", key.id)
-    assert (again.returncode, again.stderr) == (1, f"error: there is no key {key.id}\n")
+    assert (again.returncode, again.stderr) == (1, f"error: no API key has the id {key.id}\n")
 
 
-def test_what_can_t_be_done_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_one_line(run: KeysCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = run("create", "a b")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-    assert refused.stderr.startswith("error: the name is 'a b'")
+    assert refused.stderr.startswith("error: name is 'a b', must be 1 to 64 letters")
     monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
     refused = run("list")
     assert (refused.returncode, refused.stderr) == (1, "error: the job store does not answer\n")

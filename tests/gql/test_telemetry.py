@@ -1,4 +1,4 @@
-"""What the API tells: requests by route, events to subscribers, and the figures of the job store."""
+"""Telemetry of the API: requests by route, primes served, deliveries to subscribers, traces, and switches."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ FOLLOW = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
 
 
 def by_event_stream(traced: TracedSystem, job_id: str) -> int:
-    """Follow a job to its end. Returns how many states came."""
+    """Follow a job to its end by event stream. Returns the number of updates."""
     body = {"query": FOLLOW, "variables": {"id": job_id}}
     return httpx.post(traced.system.graphql, json=body, headers={"Accept": "text/event-stream"}).text.count("JobUpdate")
 
 
 def by_websocket(traced: TracedSystem, job_id: str) -> int:
-    """Likewise."""
+    """Follow a job to its end by WebSocket. Returns the number of updates."""
     payload = {"query": FOLLOW, "variables": {"id": job_id}}
     protocols = [Subprotocol("graphql-transport-ws")]
     with connect(traced.system.websocket, subprotocols=protocols) as socket:
@@ -65,7 +65,7 @@ def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
     for path in (f"/status/{job_id}", "/status/unknown", "/nowhere", "/livez"):
         httpx.get(url + path)
 
-    def counted() -> bool:
+    def is_counted() -> bool:
         status = {"http_route": "/status/{request_id}"}
         return (
             received.total(HTTP, **status, http_response_status_code="200") == before + 1
@@ -73,7 +73,7 @@ def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
             and received.total(HTTP, http_route="/graphql", http_response_status_code="200") >= 1
         )
 
-    wait_until(counted)
+    wait_until(is_counted)
     assert (received.bounds[HTTP], received.units[HTTP]) == (SECONDS, "s")
     assert received.total(HTTP, http_route="/livez") == 0
     assert {key for labels in received.series_of(HTTP) for key, _ in labels} <= {
@@ -84,8 +84,8 @@ def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
     }
 
 
-def test_one_way_to_answer_is_one_series(traced: TracedSystem) -> None:
-    """A status that is 200 to a person must not be two values to the SDK."""
+def test_each_status_is_one_series(traced: TracedSystem) -> None:
+    """The SDK must not export 200 and HTTPStatus.OK as two values."""
     received, url = traced.received, traced.system.url
     job_id = finished_job(traced.system, 10)
     stream = {"query": "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }", "variables": {"id": job_id}}
@@ -98,11 +98,11 @@ def test_one_way_to_answer_is_one_series(traced: TracedSystem) -> None:
     assert received.ambiguous == set()
 
 
-def test_primes_are_counted_by_the_door_they_leave_by(traced: TracedSystem) -> None:
+def test_primes_served_are_counted_by_endpoint(traced: TracedSystem) -> None:
     received, url = traced.received, traced.system.url
     received.catch_up()
-    doors = ("graphql", "rest", "download")
-    before = {door: received.total("prime.served", prime_door=door) for door in doors}
+    endpoints = ("graphql", "rest", "download")
+    before = {endpoint: received.total("prime.served", prime_door=endpoint) for endpoint in endpoints}
     job_id = finished_job(traced.system, 50)
     data(
         traced.system,
@@ -111,8 +111,10 @@ def test_primes_are_counted_by_the_door_they_leave_by(traced: TracedSystem) -> N
     )
     httpx.get(f"{url}/status/{job_id}")
     httpx.get(f"{url}/jobs/{job_id}/primes.csv")
-    expected = {door: before[door] + count for door, count in zip(doors, (8, 50, 50), strict=True)}
-    wait_until(lambda: {door: received.total("prime.served", prime_door=door) for door in doors} == expected)
+    expected = {endpoint: before[endpoint] + count for endpoint, count in zip(endpoints, (8, 50, 50), strict=True)}
+    wait_until(
+        lambda: {endpoint: received.total("prime.served", prime_door=endpoint) for endpoint in endpoints} == expected
+    )
 
 
 @pytest.mark.parametrize("follow", [by_event_stream, by_websocket])
@@ -128,15 +130,15 @@ def test_deliveries_are_counted_with_their_lag_and_link_to_the_job(
     wait_until(lambda: received.total("job.events.delivered") == delivered + sent)
     assert received.total("job.event.lag") <= lagging + sent
 
-    def linked() -> bool:
+    def are_linked() -> bool:
         deliveries = [span for span in received.spans if span.name == "deliver" and span.links == (job["traceId"],)]
         return len([span for span in deliveries if span.trace_id != job["traceId"]]) == sent
 
-    wait_until(linked)
+    wait_until(are_linked)
 
 
-def test_jobs_of_one_websocket_are_traces_apart(traced: TracedSystem) -> None:
-    """Each linked to the connection, which is a trace too, and lasts."""
+def test_each_operation_on_a_websocket_has_its_own_trace(traced: TracedSystem) -> None:
+    """Linked to the long trace of the connection."""
     ids = []
     with connect(traced.system.websocket, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
         socket.send(json.dumps({"type": "connection_init"}))
@@ -147,24 +149,24 @@ def test_jobs_of_one_websocket_are_traces_apart(traced: TracedSystem) -> None:
             ids.append(data["generatePrimes"]["job"]["traceId"])
     assert len(set(ids)) == 2
 
-    def whole() -> bool:
+    def are_complete() -> bool:
         spans = [span for span in traced.received.spans if span.trace_id in ids and not span.parent_id]
         connections = {link for span in spans for link in span.links}
         return [span.name for span in spans] == ["mutation generatePrimes"] * 2 and len(connections) == 1
 
-    wait_until(whole)
+    wait_until(are_complete)
 
 
-def test_a_delivery_after_the_subscriber_came_has_its_lag(traced: TracedSystem) -> None:
-    """A wait for the end is a subscription too, and a short job ends during it; on a busy machine, not each does."""
+def test_lag_is_recorded_for_events_after_the_subscription(traced: TracedSystem) -> None:
+    """waitMs subscribes too. A short job usually ends during the wait, but not always on a busy machine."""
     traced.received.catch_up()
     before = traced.received.total("job.event.lag")
 
-    def lagged() -> bool:
+    def lag_is_recorded() -> bool:
         finished_job(traced.system, 10)
         return traced.received.total("job.event.lag") > before
 
-    wait_until(lagged)
+    wait_until(lag_is_recorded)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_a_delivery_after_the_subscriber_came_has_its_lag(traced: TracedSystem) 
     ],
     ids=["no endpoint", "disabled", "no exporters"],
 )
-def test_nothing_is_told_unless_it_is_asked_for(
+def test_nothing_is_exported_when_telemetry_is_disabled(
     valkey: Valkey, prefix: str, tmp_path: Path, switch: dict[str, Any]
 ) -> None:
     with receiver() as received:
@@ -188,7 +190,7 @@ def test_nothing_is_told_unless_it_is_asked_for(
 
 
 def test_counts_are_exact_over_several_processes_and_a_hot_restart(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
-    """Each process of uvicorn's tells for itself, to its end; what replaces it begins anew."""
+    """Each uvicorn process exports its own metrics until it exits, and its replacement starts from zero."""
     requests, operation = 20, {"graphql_root_field": "generatePrimes"}
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
@@ -208,20 +210,20 @@ def test_counts_are_exact_over_several_processes_and_a_hot_restart(valkey: Valke
 
 
 def started(api: Program) -> int:
-    """How many processes that answer requests there have been until now."""
+    """The number of server processes started so far."""
     return api.output().count("Application startup complete")
 
 
-def test_a_request_continues_the_trace_of_its_caller(traced: TracedSystem) -> None:
-    ours = "0af7651916cd43dd8448eb211c80319c"
+def test_request_continues_the_trace_of_its_caller(traced: TracedSystem) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
     answer = httpx.post(
-        traced.system.graphql, json={"query": SUBMIT}, headers={"traceparent": f"00-{ours}-b7ad6b7169203331-01"}
+        traced.system.graphql, json={"query": SUBMIT}, headers={"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
     ).json()
-    assert answer["data"]["generatePrimes"]["job"]["traceId"] == ours
+    assert answer["data"]["generatePrimes"]["job"]["traceId"] == trace_id
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_a_collector_that_is_away_holds_up_neither_requests_nor_the_end(
+def test_unreachable_collector_delays_neither_requests_nor_shutdown(
     valkey: Valkey, prefix: str, tmp_path: Path, protocol: str
 ) -> None:
     nowhere = f"http://127.0.0.1:{programs.free_port()}"

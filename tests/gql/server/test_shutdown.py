@@ -1,4 +1,4 @@
-"""A polite end: streams are told, requests are answered, the process exits in time."""
+"""Graceful shutdown: streams complete with an error that is retryable, and the process exits in time."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 
     from tests.programs import Valkey
 
-END_SECONDS = 6
+MAX_SHUTDOWN_SECONDS = 6
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_open_streams_are_told_and_complete_before_the_process_ends(
+async def test_open_streams_complete_with_an_error_before_the_process_exits(
     valkey: Valkey, prefix: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     with programs.api(tmp_path, valkey.url, prefix) as (url, api):
         async with httpx.AsyncClient() as client:
             job_id = (await client.post(f"{url}/generate?n=10")).json()["request_id"]
-        begun = asyncio.Semaphore(0)
+        received = asyncio.Semaphore(0)
         streams = [
-            asyncio.create_task(by_websocket(url, job_id, begun)),
-            asyncio.create_task(by_http(url, job_id, begun, "text/event-stream", "event: complete")),
-            asyncio.create_task(by_http(url, job_id, begun, "multipart/mixed;subscriptionSpec=1.0", "--graphql--")),
+            asyncio.create_task(by_websocket(url, job_id, received)),
+            asyncio.create_task(by_http(url, job_id, received, "text/event-stream", "event: complete")),
+            asyncio.create_task(by_http(url, job_id, received, "multipart/mixed;subscriptionSpec=1.0", "--graphql--")),
         ]
         for _ in streams:
-            await asyncio.wait_for(begun.acquire(), 10)
-        began = time.monotonic()
+            await asyncio.wait_for(received.acquire(), 10)
+        signalled_at = time.monotonic()
         api.send(number)
-        endings = await asyncio.wait_for(asyncio.gather(*streams), END_SECONDS)
-        code = await asyncio.to_thread(api.process.wait, END_SECONDS)
-    assert endings == [("BACKEND_UNAVAILABLE", True)] * 3
-    # As uvicorn does: it ends by the signal that it was sent, after everything was closed.
+        results = await asyncio.wait_for(asyncio.gather(*streams), MAX_SHUTDOWN_SECONDS)
+        code = await asyncio.to_thread(api.process.wait, MAX_SHUTDOWN_SECONDS)
+    assert results == [("BACKEND_UNAVAILABLE", True)] * 3
+    # uvicorn raises the signal again after closing everything.
     assert code in {0, -number}
-    assert time.monotonic() - began < END_SECONDS
+    assert time.monotonic() - signalled_at < MAX_SHUTDOWN_SECONDS
     assert "Traceback" not in api.output()
 
 
@@ -54,8 +54,8 @@ def code_of(answer: dict[str, Any]) -> str | None:
     return code
 
 
-async def by_websocket(url: str, job_id: str, begun: asyncio.Semaphore) -> tuple[str | None, bool]:
-    """The last code that a stream told, and whether it completed."""
+async def by_websocket(url: str, job_id: str, received: asyncio.Semaphore) -> tuple[str | None, bool]:
+    """The last error code of the stream, and whether it completed."""
     protocols = [websockets.Subprotocol("graphql-transport-ws")]
     code = None
     async with websockets.connect(f"{url.replace('http', 'ws', 1)}/graphql", subprotocols=protocols) as socket:
@@ -68,11 +68,11 @@ async def by_websocket(url: str, job_id: str, begun: asyncio.Semaphore) -> tuple
             if message["type"] == "complete":
                 return code, True
             code = code_of(message["payload"])
-            begun.release()
+            received.release()
     return code, False
 
 
-async def by_http(url: str, job_id: str, begun: asyncio.Semaphore, accept: str, end: str) -> tuple[str | None, bool]:
+async def by_http(url: str, job_id: str, received: asyncio.Semaphore, accept: str, end: str) -> tuple[str | None, bool]:
     code, complete = None, False
     body = {"query": SUBSCRIPTION, "variables": {"id": job_id}}
     async with (
@@ -84,6 +84,6 @@ async def by_http(url: str, job_id: str, begun: asyncio.Semaphore, accept: str, 
             if '"jobUpdates"' in text:
                 found = json.loads(text)
                 code = code_of(found.get("payload", found))
-                begun.release()
+                received.release()
             complete |= line == end
     return code, complete
