@@ -1,1 +1,1 @@
-"""The product: jobs, their record, their queue, the workers and the engine. Has never heard of GraphQL or HTTP."""
+"""The domain: jobs, their records and queues, the workers and the prime engine. Knows neither GraphQL nor HTTP."""

@@ -1,16 +1,16 @@
-"""A user of the job store for each role, with what it needs and no more: `python -m tasks.acl FOLDER`.
+"""Access control for the job store, one user per role with minimal permissions: `python -m tasks.acl FOLDER`.
 
-Writes, where they are missing, a password for each user that somebody made up who can't be asked, and the file by which
-Valkey (or Redis from 6.2 on) knows the users, with hashes of the passwords:
+Creates the passwords that are missing, random and unguessable, and writes the ACL file of Valkey or Redis >= 6.2, which
+contains only their hashes:
 
     FOLDER/store/users.acl    for the server: --aclfile
-    FOLDER/store/admin        the password of `admin`, who may do all
-    FOLDER/api/password       REDIS_PASSWORD_FILE of the API, whose user is `api`
-    FOLDER/worker/password    and of workers, whose user is `worker`
+    FOLDER/store/admin        password of `admin`, which has all permissions
+    FOLDER/api/password       password of `api`: REDIS_PASSWORD_FILE of API processes
+    FOLDER/worker/password    password of `worker`: REDIS_PASSWORD_FILE of worker processes
 
-The API reaches all keys under the prefix; a worker those of jobs and queues, but no API keys and none of the callers'
-counters. Neither may change the server, see its other keys, or empty it. Whoever has no password may ask whether the
-server is there.
+The API can access all keys under the prefix. Workers can access jobs and queues, but neither API keys nor rate limit
+counters. Neither can change the server's configuration, access other keys or flush the database. Unauthenticated
+clients can only PING.
 """
 
 from __future__ import annotations
@@ -22,53 +22,53 @@ from pathlib import Path
 
 from tasks.settings import JobSettings
 
-# Scripts and transactions, and within them what records and messages are made of. CLIENT, CONFIG, KEYS and the like are
-# in none of these groups, or are dangerous by the server's own word.
+# Scripts and transactions, and the data types they use. CLIENT, CONFIG, KEYS and similar commands are in none of these
+# groups, or belong to the server's group @dangerous.
 _COMMANDS = (
-    "-@all +@connection +@scripting +@transaction +@hash +@sortedset +@string +@list +@set +@keyspace +time -@dangerous"
+    "-@all +@connection +@scripting +@transaction +@hash +@sortedset +@string +@list +@set +@keyspace time -@dangerous"
 )
 
-# Under the prefix, all but the API's own, whose names begin with this sign. The prefix alone is what scripts are told.
-_WORKERS_KEYS = ("", "[^@]*")
+# Key patterns under the prefix: all keys but the API's own, which begin with @. Scripts receive the bare prefix as key.
+_WORKER_KEY_PATTERNS = ("", "[^@]*")
 
-# The server looks at them as another user, and programs as their own one.
-_FOR_THEIR_OWNER = 0o400
-_FOR_THE_SERVER = 0o444
+# The server runs as another user than the one that owns the files; API and workers run as their owner.
+_READABLE_BY_OWNER = 0o400
+_READABLE_BY_ALL = 0o444
 
 
-def write(folder: Path, key_prefix: str) -> None:
-    """Write what is missing. The file of users is always written, with the passwords that are there."""
+def write_credentials(folder: Path, key_prefix: str) -> None:
+    """Create missing passwords and write the ACL file for all passwords."""
     passwords = {
-        "admin": _password(folder / "store" / "admin", _FOR_THE_SERVER),
-        "api": _password(folder / "api" / "password", _FOR_THEIR_OWNER),
-        "worker": _password(folder / "worker" / "password", _FOR_THEIR_OWNER),
+        "admin": _read_or_create_password(folder / "store" / "admin", _READABLE_BY_ALL),
+        "api": _read_or_create_password(folder / "api" / "password", _READABLE_BY_OWNER),
+        "worker": _read_or_create_password(folder / "worker" / "password", _READABLE_BY_OWNER),
     }
     users = folder / "store" / "users.acl"
     users.unlink(missing_ok=True)
-    users.write_text(users_file(passwords, key_prefix), encoding="utf-8")
-    users.chmod(_FOR_THE_SERVER)
+    users.write_text(acl_file(passwords, key_prefix), encoding="utf-8")
+    users.chmod(_READABLE_BY_ALL)
 
 
-def users_file(passwords: dict[str, str], key_prefix: str) -> str:
-    """The users as the server reads them."""
+def acl_file(passwords: dict[str, str], key_prefix: str) -> str:
+    """The users in the server's ACL file format."""
     hashed = {user: hashlib.sha256(password.encode()).hexdigest() for user, password in passwords.items()}
-    workers_keys = " ".join(f"~{key_prefix}{pattern}" for pattern in _WORKERS_KEYS)
+    worker_keys = " ".join(f"~{key_prefix}{pattern}" for pattern in _WORKER_KEY_PATTERNS)
     events = f"&{key_prefix}events"
-    # Celery's workers tell each other when they come and go, whether anybody listens or not.
-    presence = f"&{key_prefix}/*.celeryev/*"
+    # Celery workers announce online and offline to each other, even when remote control is disabled.
+    celery_events = f"&{key_prefix}/*.celeryev/*"
     return (
         "user default on nopass sanitize-payload resetkeys resetchannels -@all +ping\n"
         f"user admin on #{hashed['admin']} ~* &* +@all\n"
         f"user api on #{hashed['api']} ~{key_prefix}* resetchannels {events} {_COMMANDS} +@pubsub +info\n"
-        f"user worker on #{hashed['worker']} {workers_keys} resetchannels {events} {presence} {_COMMANDS} "
+        f"user worker on #{hashed['worker']} {worker_keys} resetchannels {events} {celery_events} {_COMMANDS} "
         "+publish +brpop\n"
     )
 
 
-def _password(path: Path, mode: int) -> str:
+def _read_or_create_password(path: Path, mode: int) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        # Whole, or not there: half a password would be kept for ever.
+        # Renamed when complete: a partly written password would be kept.
         unfinished = path.with_suffix(".unfinished")
         unfinished.unlink(missing_ok=True)
         unfinished.touch(0o600)
@@ -79,4 +79,4 @@ def _password(path: Path, mode: int) -> str:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), JobSettings().key_prefix)
+    write_credentials(Path(sys.argv[1]), JobSettings().key_prefix)

@@ -1,22 +1,22 @@
-"""Whom jobs belong to. Who a caller is, and how that was found out, is the edges' business."""
+"""Callers own jobs. Authenticating them is left to gql."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-# Part of keys and of members of sorted sets, which are told apart by blanks: neither may be in it, nor anything long.
+# An owner is part of key names and of sorted set members, where a blank separates it from a job id.
 _OWNER = re.compile(r"[a-z]{1,16}:[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class CallerLimits:
-    """How much of the system one caller may have.
+    """Limits of one caller.
 
     Args:
-        submissions_per_minute: accepted or not, retries too.
-        open_jobs: queued and running at a time.
-        open_count: primes that these were asked for, together.
+        submissions_per_minute: including refused ones and retries.
+        open_jobs: maximum number of queued and running jobs.
+        open_count: maximum number of primes requested by these jobs together.
     """
 
     submissions_per_minute: int
@@ -26,19 +26,19 @@ class CallerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody whose jobs are nobody else's: others' requests for them are answered as for jobs that never were.
+    """The authenticated owner of jobs. Jobs of other callers do not exist for it.
 
     Args:
-        owner: a kind of caller and a name that is the same for ever, as `key:alice`; empty: nobody in particular, to
-            whom all jobs belong that were submitted while nobody asked who was there.
-        limits: None: those of the whole system alone.
+        owner: kind of credential and a name that never changes, such as `key:alice`. Empty: the anonymous caller, which
+            owns all jobs that were submitted while authentication was disabled.
+        limits: None: only the limits of the whole system apply.
     """
 
     owner: str = ""
     limits: CallerLimits | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse an owner that could be taken for another part of a key."""
+        """Refuse an owner that would be ambiguous as part of a key."""
         if self.owner and not _OWNER.fullmatch(self.owner):
             raise ValueError(f"owner is {self.owner!r}, must be like key:alice")
 

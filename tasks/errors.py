@@ -1,19 +1,19 @@
-"""Every failure a caller of the job service can expect.
+"""All failures that callers of the job service must expect.
 
 JobError
-├── InvalidRequest       start or count out of limits; carries one issue per field
-├── JobNotFound          never existed, or its record expired
-├── TransitionRefused    the life cycle forbids it (cancel a finished job)
-├── IdempotencyConflict  same key, other arguments
-├── QueueFull            back-pressure; carries retry_after
-├── RateLimited          this caller's share is used up; carries retry_after
-└── BackendUnavailable   broker or store did not answer; carries retry_after
-    └── ResultStoreUnavailable  likewise the store of large results: gone, full, closed to us, or damaged
-        ├── SegmentMissing      a part of a result is not there: it has expired, or was lost
-        └── SegmentDamaged      what is there is not what was put
+├── InvalidRequest       a field is out of bounds; carries one issue per field
+├── JobNotFound          the job never existed, or its record has expired
+├── TransitionRefused    the job's status does not allow this step, such as cancelling a finished job
+├── IdempotencyConflict  the idempotency key was used with other arguments
+├── QueueFull            the system has reached its capacity; carries retry_after
+├── RateLimited          the caller has reached one of its limits; carries retry_after
+└── BackendUnavailable   the job store is down or refuses writes; carries retry_after
+    └── ResultStoreUnavailable  the result store is down, full, not accessible or damaged
+        ├── SegmentMissing      a segment of the result has expired or was lost
+        └── SegmentDamaged      a segment's file cannot be decoded
 
-schema.errors turns these into union members, gql.http.problem_details into problem responses. An exception that is not
-in this tree is a bug, and is masked at the edge.
+schema.errors.convert turns these into union members, gql.http.problem_details into problem responses. Any other
+exception is a bug, and is masked at the edge.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from tasks.jobs import Job, QueueStats
 
-# How long an outage of the store usually takes to be worth another try: a restart with a small log is done in a second.
+# A restart of the store with a small log takes about a second.
 OUTAGE_RETRY_AFTER = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldIssue:
-    """What is wrong with one field: where, in which words, and the bounds that would have been right."""
+    """What is wrong with one field of a request: its path, a message, and the bounds where there are any."""
 
     path: tuple[str, ...]
     message: str
@@ -42,11 +42,11 @@ class FieldIssue:
 
 
 class JobError(Exception):
-    """An expected failure; its text is safe to show."""
+    """An expected failure. Its message may be sent to clients."""
 
 
 class InvalidRequest(JobError):
-    """The request itself is out of bounds; asking again unchanged will not help."""
+    """The request is out of bounds: sending it again unchanged fails again."""
 
     def __init__(self, issues: Sequence[FieldIssue]) -> None:
         super().__init__("; ".join(issue.message for issue in issues))
@@ -54,15 +54,16 @@ class InvalidRequest(JobError):
 
 
 class JobNotFound(JobError):
-    """No such job: it never existed, or its record expired."""
+    """The job never existed, or its record has expired."""
 
-    # An id can be as long as a request: enough of it comes back to recognise it, and no more.
-    SHOWN_CHARACTERS = 64
+    # Clients choose the text they send as an id: enough of it is repeated to recognise it.
+    MAX_ID_CHARACTERS = 64
 
     def __init__(self, job_id: str) -> None:
-        shown = job_id if len(job_id) <= self.SHOWN_CHARACTERS else f"{job_id[: self.SHOWN_CHARACTERS]}..."
-        super().__init__(f"there is no job {shown!r}: it never existed or has expired")
-        self.job_id = shown
+        if len(job_id) > self.MAX_ID_CHARACTERS:
+            job_id = f"{job_id[: self.MAX_ID_CHARACTERS]}..."
+        super().__init__(f"job {job_id!r} does not exist or has expired")
+        self.job_id = job_id
 
 
 class TransitionRefused(JobError):
@@ -74,18 +75,18 @@ class TransitionRefused(JobError):
 
 
 class IdempotencyConflict(JobError):
-    """The idempotency key already stands for a job with other arguments."""
+    """The idempotency key was used for a job with other arguments."""
 
     def __init__(self, existing: Job) -> None:
         super().__init__(
-            f"the idempotency key was used for count {existing.count} and start {existing.start}: "
+            f"the idempotency key was already used with count {existing.count} and start {existing.start}: "
             "use another key for other arguments"
         )
         self.existing = existing
 
 
 class QueueFull(JobError):
-    """As many jobs are open as the system takes."""
+    """The number of open jobs has reached the system's capacity."""
 
     def __init__(self, queue: QueueStats, retry_after: timedelta) -> None:
         super().__init__(f"the queue is full: {queue.queued + queue.running} of {queue.capacity} jobs are open")
@@ -94,7 +95,7 @@ class QueueFull(JobError):
 
 
 class RateLimited(JobError):
-    """This caller has as much as one may have at a time, or asks more often than one may."""
+    """The caller has reached one of its limits: submissions per minute, open jobs, or open streams."""
 
     def __init__(self, message: str, retry_after: timedelta) -> None:
         super().__init__(message)
@@ -102,29 +103,29 @@ class RateLimited(JobError):
 
 
 class BackendUnavailable(JobError):
-    """The store did not answer, or refused to write; nothing was acknowledged."""
+    """The job store did not respond, or refused to write. Nothing was acknowledged."""
 
-    def __init__(self, message: str = "the job store does not answer", retry_after: timedelta | None = None) -> None:
+    def __init__(self, message: str = "the job store is unavailable", retry_after: timedelta | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after if retry_after is not None else OUTAGE_RETRY_AFTER
 
 
 class ResultStoreUnavailable(BackendUnavailable):
-    """The store of large results did not answer, or refused. Its own words, which may name hosts, are in the cause."""
+    """The result store did not respond, or refused the request. Its own message may name hosts: see the cause."""
 
-    def __init__(self, message: str = "the result store does not answer") -> None:
+    def __init__(self, message: str = "the result store is unavailable") -> None:
         super().__init__(message)
 
 
 class SegmentMissing(ResultStoreUnavailable):
-    """A part of a result is not where it was put. Whoever knows that the result has expired takes it for empty."""
+    """A segment's file does not exist. Callers that know that the result has expired treat the result as empty."""
 
     def __init__(self) -> None:
-        super().__init__("a part of the result is missing: it has expired or was lost")
+        super().__init__("a segment of the result is missing: it has expired or was lost")
 
 
 class SegmentDamaged(ResultStoreUnavailable):
-    """A part of a result is not what was put there."""
+    """A segment's file cannot be decoded."""
 
     def __init__(self) -> None:
-        super().__init__("a part of the result is damaged")
+        super().__init__("a segment of the result is damaged")

@@ -1,12 +1,12 @@
-"""The words of the domain: a job, its statuses, its segments and its limits. Imports nothing of the project.
+"""The domain types: jobs, their statuses, segments and limits. Imports nothing of the project.
 
-             ┌────────────── an attempt is lost ──────────────┐
+             ┌─────────────── attempt is lost ────────────────┐
              ▼                                                │
-submit ──► QUEUED ──── a worker claims a segment ────► RUNNING ──► SUCCEEDED   every segment is kept
-             │                                            ├──────► FAILED      no attempt is left, or none would help
+submit ──► QUEUED ──── worker claims a segment ──────► RUNNING ──► SUCCEEDED   all segments are stored
+             │                                            ├──────► FAILED      no attempts left, or not retryable
              └──────────── cancel ──────► CANCELLED ◄─────┘
 
-The last three are final: nothing moves a job out of them.
+SUCCEEDED, FAILED and CANCELLED are final: no transition leaves them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-# Primes in one segment: computed by one task. About 10 ms of sieving near zero, a second or less near 2^53; small
-# enough to lose, large enough that a billion primes are a thousand messages.
+# Primes in one segment, computed by one task: about 10 ms of sieving near zero, at most a second near 2^53. Losing an
+# attempt costs little, and a billion primes need only a thousand messages.
 SEGMENT_PRIMES = 2**20
 
-# Up to so many primes a job is small: it runs on a queue of its own, which workers look at first.
+# Maximum number of primes of a small job. Small jobs have their own queue, which workers serve first.
 SMALL_JOB_PRIMES = 10_000
 
 FIRST_PRIME = 2
@@ -31,8 +31,8 @@ FIRST_PRIME = 2
 # The largest prime that a JSON number holds exactly (below 2^53).
 LARGEST_PRIME = 2**53 - 111
 
-# Whatever its count, a job must end at LARGEST_PRIME or before. Up there primes are 36.7 apart on average and at most
-# 1,132, so count primes fit into count * 40 + 1200 numbers; the test of this constant counts them.
+# Below 2^53 the mean gap between primes is 36.7 and the largest is 1,132, so `count` primes always fit into an interval
+# of count * 40 + 1200 numbers. The tests verify it by counting.
 MAX_MEAN_GAP = 40
 GAP_MARGIN = 1200
 
@@ -40,7 +40,7 @@ _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0
 
 
 class JobStatus(StrEnum):
-    """Where a job is in its life; see the picture above for who moves it."""
+    """The status of a job. The diagram above shows the transitions."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -50,7 +50,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Nothing moves the job any more."""
+        """Whether the status can never change again."""
         return self in {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED}
 
 
@@ -64,7 +64,7 @@ class FailureReason(StrEnum):
 
 
 class ResultState(StrEnum):
-    """How much of a job's result can be read."""
+    """Which part of a job's result can be read."""
 
     EMPTY = "EMPTY"
     PARTIAL = "PARTIAL"
@@ -74,20 +74,26 @@ class ResultState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed, in words that are safe to show."""
+    """Why a job failed. The message may be sent to clients."""
 
     reason: FailureReason
     message: str
 
     @property
     def retryable(self) -> bool:
-        """A new try may succeed: nothing is wrong with the arguments, which were checked when they came."""
+        """Whether a retry may succeed. Only the time limit depends on the job's arguments."""
         return self.reason is not FailureReason.TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as its record was at one moment of the store's clock, `read_at`."""
+    """A snapshot of a job's record, taken at `read_at` by the store's clock.
+
+    Args:
+        done: number of primes computed so far, in any segments.
+        available: number of primes in the completed prefix of the result.
+        result_id: key of the result in the result store; None: the result is stored beside the record.
+    """
 
     id: str
     status: JobStatus
@@ -116,7 +122,7 @@ class Job:
 
     @property
     def result_state(self) -> ResultState:
-        """How much of the result can be read now."""
+        """Which part of the result can be read now."""
         if self.result_expires_at is not None and self.read_at >= self.result_expires_at:
             return ResultState.EXPIRED
         if self.status is JobStatus.SUCCEEDED:
@@ -125,22 +131,22 @@ class Job:
 
     @property
     def readable(self) -> int:
-        """How many primes can be read now: the completed prefix, until its time-to-live has passed."""
+        """Number of primes that can be read now: the completed prefix, or 0 once the result has expired."""
         return 0 if self.result_state is ResultState.EXPIRED else self.available
 
     @property
     def queued_for(self) -> timedelta:
-        """From submission to the first claim; still growing while nobody has claimed it."""
+        """Time from submission to the first claim, or to now while the job is queued."""
         return (self.started_at or self.finished_at or self.read_at) - self.created_at
 
     @property
     def ran_for(self) -> timedelta | None:
-        """From the first claim to the end, or to now; None before the first claim."""
+        """Time from the first claim to the end, or to now while the job is running; None before the first claim."""
         return (self.finished_at or self.read_at) - self.started_at if self.started_at else None
 
     @property
     def remaining(self) -> timedelta | None:
-        """An estimate from the pace so far; None while there is none to tell from."""
+        """Estimated time to completion at the average rate so far; None unless running with progress."""
         if self.status is not JobStatus.RUNNING or not self.done or self.ran_for is None:
             return None
         return self.ran_for * ((self.count - self.done) / self.done)
@@ -148,7 +154,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class LostAttempt:
-    """An attempt whose worker fell silent; moments in milliseconds of the server's clock."""
+    """An attempt whose lease expired. Times are milliseconds of the store's clock."""
 
     job_id: str
     index: int
@@ -160,7 +166,7 @@ class LostAttempt:
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """How full the system is. `capacity` counts queued and running jobs together."""
+    """The load of the system. `capacity` is the maximum number of queued and running jobs together."""
 
     queued: int
     running: int
@@ -171,7 +177,7 @@ class QueueStats:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker process that was seen consuming."""
+    """A worker with a recent heartbeat."""
 
     name: str
     concurrency: int
@@ -197,7 +203,7 @@ class SystemState:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Jobs, newest first, and how many more the filter admits on either side and in all."""
+    """Jobs, newest first, and the number of filtered jobs that are newer, older, and in total."""
 
     jobs: tuple[Job, ...]
     newer: int
@@ -206,20 +212,20 @@ class JobPage:
 
 
 def is_job_id(text: str) -> bool:
-    """Whether a job could have this id at all: a UUID version 7 in its usual form."""
+    """Whether the text is a UUID version 7 in canonical form, as all job ids are."""
     return _JOB_ID.fullmatch(text) is not None
 
 
 def segment_count(count: int) -> int:
-    """How many segments a job of `count` primes is cut into."""
+    """Number of segments of a job with `count` primes."""
     return -(-count // SEGMENT_PRIMES)
 
 
 def segment_length(count: int, index: int) -> int:
-    """How many primes the segment at this zero-based index has: all are full but the last."""
+    """Number of primes in the segment at this zero-based index: SEGMENT_PRIMES, or fewer in the last one."""
     return min(SEGMENT_PRIMES, count - index * SEGMENT_PRIMES)
 
 
 def max_start_for(count: int) -> int:
-    """The largest start at which `count` primes are sure to fit below 2^53."""
+    """The largest start for which `count` primes are guaranteed to fit below 2^53."""
     return LARGEST_PRIME if count == 1 else LARGEST_PRIME - count * MAX_MEAN_GAP - GAP_MARGIN

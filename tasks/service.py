@@ -1,4 +1,4 @@
-"""What a job system does, in the words of its callers. Both edges, GraphQL and REST, call this and nothing below it."""
+"""The job service: the interface of this package for GraphQL and REST. Neither calls anything below it."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from tasks.requests import JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
 
-# What callers need beside the service: what it returns, and where the API keys are stored.
+# Also the types that the service returns or offers: gql and schema import nothing below this module.
 __all__ = ["NO_WAIT", "HashStore", "JobService", "ServerInfo"]
 
 NO_WAIT = timedelta(0)
 
 
 class JobService:
-    """Submit, read, follow, cancel and retry jobs: those of one caller, as no others exist. See `for_caller`.
+    """Submits, reads, watches, cancels and retries the jobs of one caller: see `for_caller`.
 
-    Every method raises BackendUnavailable when the store does not answer.
+    Every method raises BackendUnavailable when the store does not respond.
     """
 
     def __init__(self, store: JobStore, feed: JobFeed, files: SegmentStore, settings: JobSettings) -> None:
@@ -52,89 +52,89 @@ class JobService:
         self._feed = feed
         self._files = files
         self._results = ResultReader(store, files)
-        self._rates = SubmissionRateLimiter.connect(settings)
+        self._rate_limiter = SubmissionRateLimiter.connect(settings)
         self._janitor = ResultJanitor(store, files)
         self._caller = ANYONE
         self.settings = settings
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
-        """A service with connections of its own."""
+        """A service with its own connections."""
         store = JobStore.connect(settings)
         return cls(store, JobFeed(store), SegmentStore.connect(settings.result_store_url), settings)
 
     def for_caller(self, caller: Caller) -> Self:
-        """This service as the caller sees it. Started and stopped is the first one, which is nobody's in particular."""
+        """A view of this service that is restricted to the caller's jobs. Only the original is started and stopped."""
         if caller == self._caller:
             return self
-        theirs = copy(self)
-        theirs._caller = caller  # noqa: SLF001 - its own class
-        return theirs
+        view = copy(self)
+        view._caller = caller  # noqa: SLF001 - its own class
+        return view
 
     def start(self) -> None:
-        """Begin to follow the jobs' events, and to sweep the result store."""
+        """Start the event feed and the deletion of old results."""
         self._feed.start()
         self._janitor.start()
 
     async def complete_streams(self, seconds: float) -> None:
-        """End every stream politely, this process being stopped, and wait so long at most until all have ended."""
+        """Graceful shutdown: end all streams, and wait up to `seconds` until they have ended."""
         self._feed.begin_shutdown()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._feed.drained.wait()
 
     async def stop(self) -> None:
-        """End every stream and close all connections."""
+        """End all streams, stop background loops and close all connections."""
         await self._janitor.stop()
         await self._feed.stop()
-        await self._rates.close()
+        await self._rate_limiter.close()
         await self._store.close()
 
     async def submit_job(self, request: PrimesRequest) -> Submission:
-        """Accept a request for primes.
+        """Accept a request: store and queue its job.
 
         Raises:
             InvalidRequest: an argument is out of bounds.
-            IdempotencyConflict: the key stands for a job with other arguments.
-            QueueFull: as many jobs are open as the settings allow.
-            RateLimited: the caller submits more often, or has more open, than one may.
+            IdempotencyConflict: the key was used with other arguments.
+            QueueFull: the number of open jobs has reached QUEUE_CAPACITY.
+            RateLimited: the caller has reached its limit of submissions, open jobs or open primes.
         """
         limits = self._caller.limits
-        # More than a caller may ever have open is not a matter of time.
-        most = self.settings.max_count if limits is None else min(self.settings.max_count, limits.open_count)
-        request = request.check(most)
-        await self._rates.count_submission(self._caller)
+        # A count above the caller's limit of open primes can never be accepted: InvalidRequest, not RateLimited.
+        max_count = self.settings.max_count if limits is None else min(self.settings.max_count, limits.open_count)
+        request = request.check(max_count)
+        await self._rate_limiter.count_submission(self._caller)
         with tracing.send_span(queue_for(request.count)) as traceparent:
             return await self._store.submit_job(request, traceparent, self._caller)
 
     async def get_job(self, job_id: str, wait: timedelta = NO_WAIT, after_version: int | None = None) -> Job | None:
-        """A job by its id; None when there is none.
+        """A job by its id; None when it does not exist.
 
         Args:
             job_id: any text.
-            wait: how long to wait for news at most.
-            after_version: news is a higher version than this; where it is None, the final state.
+            wait: maximum time to wait for an update.
+            after_version: wait for a version above this one; None: wait for the final state.
         """
         [job] = await self._store.get_jobs([job_id], self._caller)
         return None if job is None else await self.wait_for_update(job, wait, after_version)
 
     async def wait_for_update(self, job: Job, wait: timedelta, after_version: int | None = None) -> Job:
-        """The newest state of a job once it is final, or newer than a version, or the time is up.
+        """The newest state of a job, once it is final, or newer than `after_version`, or `wait` has passed.
 
-        An outage meanwhile is no failure: what was known of the job still holds.
+        Returns the last known state when the store becomes unavailable meanwhile.
         """
-        if wait <= NO_WAIT or _is_news(job, after_version):
+        if wait <= NO_WAIT or _is_update(job, after_version):
             return job
         with suppress(TimeoutError, BackendUnavailable, JobNotFound):
             async with asyncio.timeout(wait.total_seconds()), aclosing(self.watch_job(job.id)) as states:
                 async for newer in states:
                     job = newer
-                    if _is_news(job, after_version):
+                    if _is_update(job, after_version):
                         break
         return job
 
     async def get_jobs(self, job_ids: Sequence[str]) -> list[Job | None]:
-        """The jobs with these ids, in their order; None where there is none."""
+        """The jobs with these ids, in order; None for each that does not exist."""
         return await self._store.get_jobs(job_ids, self._caller)
 
     async def list_jobs(self, request: JobPageRequest) -> JobPage:
@@ -142,15 +142,15 @@ class JobService:
         return await self._store.list_jobs(request, self._caller)
 
     def watch_job(self, job_id: str, after_version: int | None = None) -> AsyncGenerator[Job]:
-        """The job's current state, then each newer one, and the end after the final one. See JobFeed.watch."""
+        """Yield the job's current state and then each newer one until the final one: see JobFeed.watch_job."""
         return self._feed.watch_job(job_id, after_version, self._caller)
 
     async def cancel_job(self, job_id: str) -> Job:
-        """End a job at once.
+        """Cancel a job immediately.
 
         Raises:
-            JobNotFound: there is none with this id.
-            TransitionRefused: the job is final already.
+            JobNotFound: the caller has no job with this id.
+            TransitionRefused: the job's status is final.
         """
         job = await self._store.cancel_job(job_id, self._caller)
         metrics.record_ended(job, queue_for(job.count))
@@ -158,24 +158,24 @@ class JobService:
         return job
 
     async def retry_job(self, job_id: str) -> Job:
-        """A new job with the arguments of one that failed or was cancelled.
+        """Submit a new job with the arguments of one that failed or was cancelled.
 
         Raises:
-            JobNotFound: there is none with this id.
+            JobNotFound: the caller has no job with this id.
             TransitionRefused: the job is neither FAILED nor CANCELLED.
-            QueueFull: as many jobs are open as the settings allow.
-            RateLimited: the caller submits more often, or has more open, than one may.
+            QueueFull: the number of open jobs has reached QUEUE_CAPACITY.
+            RateLimited: the caller has reached its limit of submissions, open jobs or open primes.
         """
-        await self._rates.count_submission(self._caller)
+        await self._rate_limiter.count_submission(self._caller)
         with tracing.send_span() as traceparent:
             return (await self._store.retry_job(job_id, traceparent, self._caller)).job
 
     async def read_primes(self, job: Job, offset: int, count: int) -> npt.NDArray[np.uint64]:
-        """Up to `count` primes from the zero-based index `offset` on; fewer, or none, where the prefix ends."""
+        """Up to `count` primes starting at the zero-based index `offset`; fewer at the end of the completed prefix."""
         return await self._results.primes(job, offset, count)
 
     async def find_index(self, job: Job, value: int) -> int | None:
-        """The index of the first readable prime >= value; None when there is none."""
+        """The index of the first readable prime >= value; None if all are smaller."""
         return await self._results.index_of(job, value)
 
     async def export_result(self, job: Job, form: ExportFormat) -> ExportFile | None:
@@ -184,19 +184,19 @@ class JobService:
         return None if source is None else await export(source, form)
 
     async def check_result_store(self) -> None:
-        """Fail with ResultStoreUnavailable where a worker could not keep a result."""
+        """Raise ResultStoreUnavailable unless a result could be stored."""
         await self._files.check()
 
     async def get_system_state(self) -> SystemState:
-        """Queue figures and the workers that were seen lately."""
+        """The state of the queue, and the workers with a recent heartbeat."""
         return await self._store.get_system_state()
 
     async def get_server_info(self) -> ServerInfo | None:
-        """How the job store itself is; None where that is not for us to know."""
+        """The persistence and memory state of the job store; None without permission for INFO."""
         return await self._store.get_server_info()
 
     async def watch_system_state(self, interval: timedelta) -> AsyncGenerator[SystemState]:
-        """The system's state now and at each interval, until this process is stopped. Outages are sat out."""
+        """Yield the system's state now and at each interval until this process shuts down. Skips outages."""
         while not self._feed.shutting_down.is_set():
             with suppress(BackendUnavailable):
                 yield await self._store.get_system_state()
@@ -210,9 +210,9 @@ class JobService:
 
     @property
     def subscribers(self) -> int:
-        """How many streams this process serves now."""
+        """Number of job streams that this process serves now."""
         return self._feed.subscribers
 
 
-def _is_news(job: Job, after_version: int | None) -> bool:
+def _is_update(job: Job, after_version: int | None) -> bool:
     return job.status.is_final or (after_version is not None and job.version > after_version)

@@ -162,7 +162,7 @@ def store(folder: Path, secrets: Path) -> Iterator[programs.Valkey]:
 
 
 def test_store_runs_with_the_options_of_the_compose_file(tmp_path: Path) -> None:
-    acl.write(tmp_path, "primegen:")
+    acl.write_credentials(tmp_path, "primegen:")
     password = (tmp_path / "store/admin").read_text(encoding="utf-8")
     with (
         store(tmp_path, tmp_path) as server,

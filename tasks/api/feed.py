@@ -1,8 +1,8 @@
-"""Live updates: tells those who watch a job of its newest state. One broker connection feeds a whole process.
+"""Live updates: delivers the newest state of a job to its subscribers. One Redis connection serves the whole process.
 
-An event says only that a job has a new version; what subscribers get is the record, read after it. So a late, slow
-or reconnecting subscriber is correct by construction: it gets the newest state, in-between ones are folded, and
-nothing queues up behind one that does not read. Subscribers of the same job share the reads.
+An event only announces that a job has a new version; subscribers receive the record, read after the event. So a late,
+slow or reconnecting subscriber is correct by construction: it receives the newest state, intermediate states are
+skipped, and nothing queues up for a subscriber that does not read. Subscribers of the same job share the reads.
 """
 
 from __future__ import annotations
@@ -32,27 +32,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# A connection that was silent for so long is asked whether it is alive, and has so long to answer.
-_SILENCE = timedelta(seconds=5)
+# A connection without events for this time gets a ping, and is replaced unless it responds within the timeout.
+_PING_AFTER = timedelta(seconds=5)
 _PONG_TIMEOUT = timedelta(seconds=2)
 
-# Between two attempts to reach the broker, or to read a record during an outage.
-_RECONNECT_DELAY = timedelta(milliseconds=250)
+# Between two attempts to connect, or to read a record during an outage.
+_RETRY_DELAY = timedelta(milliseconds=250)
 
-# A subscriber sits out an outage of the store for so long: a restart takes seconds.
-_OUTAGE_PATIENCE = timedelta(seconds=30)
+# A subscription survives an outage of the store of this length. A restart takes seconds.
+_MAX_OUTAGE = timedelta(seconds=30)
+
+# Lower than every version: nothing was delivered yet.
+_NO_VERSION = -1
 
 
 class _Topic:
-    """One job that is watched by its caller: its newest snapshot, and the signal that there may be a newer one."""
+    """One subscribed job of one caller: its newest snapshot, and the signal that a newer one may exist."""
 
     def __init__(self, job_id: str, caller: Caller, store: JobStore) -> None:
         self.subscribers = 0
-        # Counts the reasons to read again; a snapshot is fresh if reading it began at the current count.
+        # Incremented by every reason to read again. A snapshot is current if its read started at this generation.
         self.generation = 0
         self.changed = asyncio.Event()
-        # The newest event: the version that was committed, and when, by the store's clock.
-        self.event = (-1, 0)
+        # Version and commit time, in ms of the store's clock, of the newest event.
+        self.event = (_NO_VERSION, 0)
         self._job_id = job_id
         self._caller = caller
         self._store = store
@@ -61,28 +64,28 @@ class _Topic:
         self._snapshot_at = 0.0
         self._reading: asyncio.Task[None] | None = None
 
-    def signal(self) -> None:
-        """There may be something new: wake all who wait."""
+    def notify(self) -> None:
+        """Wake all subscribers: a newer state may exist."""
         self.generation += 1
         self.changed.set()
         self.changed = asyncio.Event()
 
     async def snapshot(self) -> Job | None:
-        """The job as it is now or was later than the last signal, read once for all who ask meanwhile."""
-        wanted = self.generation
-        while self._snapshot_generation < wanted:
+        """The job, read after the last notification. Concurrent subscribers share one read."""
+        generation = self.generation
+        while self._snapshot_generation < generation:
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read())
-                # Looked at even if all who asked have left, or asyncio would report it as forgotten.
+                # Retrieve the exception even if all subscribers have left: asyncio would log it as never retrieved.
                 self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
-            # Shielded: one subscriber that leaves must not take the answer from the others.
+            # Shielded: a subscriber that leaves must not cancel the read of the others.
             await asyncio.shield(self._reading)
         return self._snapshot
 
     def lag(self, job: Job) -> float | None:
-        """Seconds since the newest event was committed, if that is what this state was read for.
+        """Seconds from the commit of the newest event until now, if the job has that event's version.
 
-        From one reading of the store's clock to another, and on by this process's own: clocks of hosts may differ.
+        Uses the store's clock up to the read and this process's monotonic clock after it: host clocks may differ.
         """
         version, committed_ms = self.event
         if version != job.version:
@@ -93,87 +96,87 @@ class _Topic:
     async def _read(self) -> None:
         generation = self.generation
         try:
-            asked_at = time.monotonic()
+            started_at = time.monotonic()
             [self._snapshot] = await self._store.get_jobs([self._job_id], self._caller)
-            self._snapshot_at = asked_at
+            self._snapshot_at = started_at
             self._snapshot_generation = generation
         finally:
             self._reading = None
 
 
 class JobFeed:
-    """The process's one feed; started and stopped with the application."""
+    """The event feed of a process, started and stopped with the application."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
-        # By id, and then by who asks, be it theirs or not.
+        # By job id and caller, whether or not the job belongs to the caller.
         self._topics: dict[str, dict[Caller, _Topic]] = {}
         self._listener: asyncio.Task[None] | None = None
-        # Set when this process is being stopped.
+        # Set when this process is shutting down.
         self.shutting_down = asyncio.Event()
-        # Set while no stream is open.
+        # Set while no subscription is open.
         self.drained = asyncio.Event()
         self.drained.set()
 
     @property
     def subscribers(self) -> int:
-        """How many streams are open now."""
-        return sum(topic.subscribers for topic in self._all())
+        """Number of open subscriptions."""
+        return sum(topic.subscribers for topic in self._all_topics())
 
     def start(self) -> None:
-        """Begin to listen; an outage is logged and sat out."""
+        """Start listening. Outages are logged, and the connection is retried."""
         self._listener = asyncio.create_task(self._listen(), name="job feed")
 
     async def stop(self) -> None:
-        """End all streams, each with BackendUnavailable, and stop listening."""
+        """End all subscriptions with BackendUnavailable and stop listening."""
         self.begin_shutdown()
         if self._listener is not None:
             await cancel_and_wait(self._listener)
 
     def begin_shutdown(self) -> None:
-        """Tell all streams that this process is being stopped; new ones are refused."""
+        """End all subscriptions with BackendUnavailable and refuse new ones."""
         self.shutting_down.set()
-        self._signal_all()
+        self._notify_all()
 
     async def watch_job(
         self, job_id: str, after_version: int | None = None, caller: Caller = ANYONE
     ) -> AsyncGenerator[Job]:
-        """The job's current state, then each newer one, and the end after the final one.
+        """Yield the job's current state and then each newer one, and return after the final one.
 
         Args:
             job_id: any text.
-            after_version: what the subscriber has seen already; only newer states come. An end always comes, unless it
-                is the very one that was seen.
-            caller: who subscribes.
+            after_version: the last version that the subscriber has received: only newer states are yielded, and the
+                final state unless it is this very version.
+            caller: the subscriber.
 
         Raises:
             JobNotFound: the caller has no such job, or its record expired meanwhile.
-            BackendUnavailable: the store did not answer at the start, was away for longer than a restart takes, or this
-                process is being stopped.
+            BackendUnavailable: the store was unavailable at the start, or for longer than a restart takes, or this
+                process is shutting down.
         """
-        # Registered first, read then: a change in between is seen in the record or signalled, never lost.
+        # Register before the first read: a change in between is either in the record or notified, never lost.
         topics = self._topics.setdefault(job_id, {})
         topic = topics.setdefault(caller, _Topic(job_id, caller, self._store))
         topic.subscribers += 1
         topic.generation += 1
         self.drained.clear()
         try:
-            seen = after_version if after_version is not None else -1
-            told = False
+            version = after_version if after_version is not None else _NO_VERSION
+            delivered = False
             read = self._read
             while True:
-                # Taken before the record is read: a change while it is read, or while the subscriber is busy with it,
-                # has set this signal, and the wait below is over at once.
+                # Taken before the read: a change during the read, or while the subscriber handles the state, sets this
+                # event, and the wait below returns immediately.
                 changed = topic.changed
                 job = await read(topic, job_id)
-                # A store that lost its last moments tells the end under a version that was seen before they were lost.
-                lost = job.status.is_final and (told or job.version < seen)
-                if job.version > seen or lost:
+                # A store that lost its last writes can reach the final state at a version that was already delivered.
+                rolled_back = job.status.is_final and (delivered or job.version < version)
+                if job.version > version or rolled_back:
                     delivery = tracing.start_delivery_span(job)
                     yield job
                     delivery.end()
-                    _count(topic, job, seen)
-                    seen, told = job.version, True
+                    _record_delivery(topic, job, version)
+                    version, delivered = job.version, True
                 if job.status.is_final:
                     return
                 await changed.wait()
@@ -189,14 +192,14 @@ class JobFeed:
 
     async def _read(self, topic: _Topic, job_id: str) -> Job:
         if self.shutting_down.is_set():
-            raise BackendUnavailable("this server is being stopped: subscribe again")
+            raise BackendUnavailable("this server is shutting down: subscribe again")
         job = await topic.snapshot()
         if job is None:
             raise JobNotFound(job_id)
         return job
 
     async def _read_through_outage(self, topic: _Topic, job_id: str) -> Job:
-        deadline = asyncio.get_running_loop().time() + _OUTAGE_PATIENCE.total_seconds()
+        deadline = asyncio.get_running_loop().time() + _MAX_OUTAGE.total_seconds()
         while True:
             try:
                 return await self._read(topic, job_id)
@@ -204,7 +207,7 @@ class JobFeed:
                 if self.shutting_down.is_set() or asyncio.get_running_loop().time() > deadline:
                     raise
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_RECONNECT_DELAY.total_seconds()):
+                    async with asyncio.timeout(_RETRY_DELAY.total_seconds()):
                         await topic.changed.wait()
 
     async def _listen(self) -> None:
@@ -212,50 +215,50 @@ class JobFeed:
             try:
                 events = await self._store.subscribe_events()
                 async with events:
-                    # Events may have been missed while there was no connection: all watched jobs are read again.
-                    self._signal_all()
-                    await self._relay(events)
+                    # Events may have been missed while disconnected: read all subscribed jobs again.
+                    self._notify_all()
+                    await self._receive(events)
             except (BackendUnavailable, RedisError, OSError, TimeoutError) as error:
                 metrics.FEED_RECONNECTS.add(1)
-                log.warning("the feed lost its broker connection and will reconnect: %r", error)
-                await asyncio.sleep(_RECONNECT_DELAY.total_seconds())
+                log.warning("Event feed lost its Redis connection, reconnecting: %r", error)
+                await asyncio.sleep(_RETRY_DELAY.total_seconds())
 
-    async def _relay(self, events: PubSub) -> None:
-        asked = False
+    async def _receive(self, events: PubSub) -> None:
+        ping_sent = False
         while True:
-            message = await events.get_message(timeout=(_PONG_TIMEOUT if asked else _SILENCE).total_seconds())
-            if message is None and asked:
-                raise BackendUnavailable("the broker does not answer a ping")
-            asked = message is None
+            message = await events.get_message(timeout=(_PONG_TIMEOUT if ping_sent else _PING_AFTER).total_seconds())
+            if message is None and ping_sent:
+                raise BackendUnavailable(f"no response to a ping within {_PONG_TIMEOUT.seconds} s")
+            ping_sent = message is None
             if message is None:
                 await events.ping()
             elif message["type"] == "message":
-                self._tell(message["data"])
+                self._dispatch(message["data"])
 
-    def _tell(self, event: bytes) -> None:
+    def _dispatch(self, data: bytes) -> None:
         try:
-            # What a newer version may say beyond this is not for us.
-            job_id, version, committed_ms = event.decode().split()[:3]
-            told = (int(version), int(committed_ms))
+            # Newer versions of this program may append fields.
+            job_id, version, committed_ms = data.decode().split()[:3]
+            event = (int(version), int(committed_ms))
         except ValueError:
-            # Not ours, or not for us. A feed that ended here would leave all subscribers without a word.
-            log.warning("an event was not understood: %.100r", event)
+            # From another program on this channel. An exception here would end the feed for all subscribers.
+            log.warning("Ignored a malformed event: %.100r", data)
             return
         for topic in self._topics.get(job_id, {}).values():
-            topic.event = told
-            topic.signal()
+            topic.event = event
+            topic.notify()
 
-    def _signal_all(self) -> None:
-        for topic in self._all():
-            topic.signal()
+    def _notify_all(self) -> None:
+        for topic in self._all_topics():
+            topic.notify()
 
-    def _all(self) -> list[_Topic]:
+    def _all_topics(self) -> list[_Topic]:
         return [topic for topics in self._topics.values() for topic in topics.values()]
 
 
-def _count(topic: _Topic, job: Job, seen: int) -> None:
+def _record_delivery(topic: _Topic, job: Job, previous_version: int) -> None:
     metrics.EVENTS_DELIVERED.add(1)
-    if seen >= 0 and job.version > seen + 1:
-        metrics.EVENTS_FOLDED.add(job.version - seen - 1)
+    if previous_version > _NO_VERSION and job.version > previous_version + 1:
+        metrics.EVENTS_FOLDED.add(job.version - previous_version - 1)
     if (lag := topic.lag(job)) is not None:
         metrics.EVENT_LAG.record(lag)

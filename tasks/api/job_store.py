@@ -1,9 +1,7 @@
-"""API side of the job record: creating, cancelling and reading jobs. Every change is one script, one round trip.
+"""The API's access to job records: creating, cancelling and reading jobs. Every change is one script call.
 
-Each method is told who asks, and the scripts find no jobs but that caller's.
-
-Async throughout, and answered for in time: see connections. What a running job changes about itself belongs to
-recorder.
+Each method takes the caller, and the scripts find only that caller's jobs. All methods raise BackendUnavailable within
+the time limits of tasks.storage.redis. Changes made by workers belong to tasks.worker.job_recorder.
 """
 
 from __future__ import annotations
@@ -34,21 +32,21 @@ if TYPE_CHECKING:
     from tasks.requests import JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
 
-# What a caller is told to wait when nothing is known of the pace.
+# The default is sent while the job completion rate is unknown.
 _DEFAULT_RETRY_AFTER = timedelta(seconds=1)
-_LONGEST_RETRY_AFTER = timedelta(minutes=1)
+_MAX_RETRY_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An accepted request: its job, and whether an idempotency key found one that was there before."""
+    """An accepted request: its job, and whether its idempotency key found an existing one."""
 
     job: Job
     replayed: bool
 
 
 class JobStore:
-    """The API's hand on the records."""
+    """Creates, cancels and reads job records."""
 
     def __init__(self, client: redis.asyncio.Redis, settings: JobSettings) -> None:
         self._client = client
@@ -60,7 +58,7 @@ class JobStore:
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
-        """A store with a pool of its own; connections are opened when first needed."""
+        """A store with its own connection pool. Connections are opened on first use."""
         return cls(redis.asyncio.Redis.from_pool(connection_pool(settings)), settings)
 
     async def close(self) -> None:
@@ -73,9 +71,9 @@ class JobStore:
         """Accept a checked request.
 
         Raises:
-            IdempotencyConflict: the key stands for a job with other arguments.
-            QueueFull: as many jobs are open as the settings allow.
-            RateLimited: the caller has as much open as one may.
+            IdempotencyConflict: the key was used with other arguments.
+            QueueFull: the number of open jobs has reached QUEUE_CAPACITY.
+            RateLimited: the caller has reached its limit of open jobs or primes.
         """
         return await self._submit(
             caller,
@@ -92,10 +90,10 @@ class JobStore:
         """Accept a new job with the arguments of one that failed or was cancelled.
 
         Raises:
-            JobNotFound: the caller has none with this id.
+            JobNotFound: the caller has no job with this id.
             TransitionRefused: the job is neither FAILED nor CANCELLED.
-            QueueFull: as many jobs are open as the settings allow.
-            RateLimited: the caller has as much open as one may.
+            QueueFull: the number of open jobs has reached QUEUE_CAPACITY.
+            RateLimited: the caller has reached its limit of open jobs or primes.
         """
         _require_job_id(job_id)
         return await self._submit(caller, retry_of=job_id, traceparent=traceparent)
@@ -119,9 +117,11 @@ class JobStore:
                 raise IdempotencyConflict(records.parse_job(reply[0]))
             case b"refused":
                 job = records.parse_job(reply[0])
-                raise TransitionRefused(f"job {job.id} is {job.status}: only a FAILED or CANCELLED one is retried", job)
+                raise TransitionRefused(
+                    f"job {job.id} is {job.status}: only FAILED or CANCELLED jobs can be retried", job
+                )
             case b"limited":
-                raise RateLimited(f"{reply[0].decode()} of this caller are open already", _DEFAULT_RETRY_AFTER)
+                raise RateLimited(f"caller limit reached: {reply[0].decode()} are open", _DEFAULT_RETRY_AFTER)
             case b"full":
                 queue = records.parse_queue(reply[0], self._settings.queue_capacity)
                 raise QueueFull(queue, _retry_after(queue))
@@ -129,11 +129,11 @@ class JobStore:
                 raise JobNotFound(str(arguments["retry_of"]))
 
     async def cancel_job(self, job_id: str, caller: Caller = ANYONE) -> Job:
-        """End a job at once, and take back what was sent of it.
+        """Cancel a job immediately and remove its messages from the queue.
 
         Raises:
-            JobNotFound: the caller has none with this id.
-            TransitionRefused: the job is final already.
+            JobNotFound: the caller has no job with this id.
+            TransitionRefused: the job's status is final.
         """
         _require_job_id(job_id)
         outcome, *reply = await self._run("cancel_job", job=job_id, owner=caller.owner)
@@ -141,24 +141,24 @@ class JobStore:
             raise JobNotFound(job_id)
         job = records.parse_job(reply[0])
         if outcome == b"refused":
-            raise TransitionRefused(f"job {job.id} is {job.status} already", job)
+            raise TransitionRefused(f"job {job.id} is already {job.status}", job)
         return job
 
     async def get_jobs(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
-        """The caller's jobs with these ids, as they all are at one moment; None for any other id."""
-        possible = [job_id for job_id in job_ids if is_job_id(job_id)]
-        if not possible:
+        """A consistent snapshot of the caller's jobs with these ids, in order; None for any other id."""
+        valid = [job_id for job_id in job_ids if is_job_id(job_id)]
+        if not valid:
             return [None] * len(job_ids)
-        snapshots = await self._run("get_jobs", jobs=possible, owner=caller.owner)
+        snapshots = await self._run("get_jobs", jobs=valid, owner=caller.owner)
         found = {
             job_id: records.parse_job(snapshot)
-            for job_id, snapshot in zip(possible, snapshots, strict=True)
+            for job_id, snapshot in zip(valid, snapshots, strict=True)
             if snapshot is not None
         }
         return [found.get(job_id) for job_id in job_ids]
 
     async def list_jobs(self, request: JobPageRequest, caller: Caller = ANYONE) -> JobPage:
-        """A page of the caller's jobs, newest first, as they all are at one moment."""
+        """A consistent snapshot of one page of the caller's jobs, newest first."""
         total, newer, older, snapshots = await self._run(
             "list_jobs",
             owner=caller.owner,
@@ -167,36 +167,36 @@ class JobStore:
             from_oldest=request.from_oldest,
             older_than=request.older_than,
             newer_than=request.newer_than,
-            # Jobs are stamped with whole milliseconds: a bound between two is moved to one that admits the same.
+            # Jobs have timestamps in whole milliseconds: round each bound so that it selects the same jobs.
             created_after_ms=_epoch_ms(request.created_after, math.floor),
             created_before_ms=_epoch_ms(request.created_before, math.ceil),
         )
         return JobPage(tuple(records.parse_job(snapshot) for snapshot in snapshots), newer, older, total)
 
     async def live_result_ids(self, result_ids: Sequence[str]) -> set[str]:
-        """Returns those of the result ids whose results are live: kept, or possibly still being written."""
+        """Those of the given result ids whose results can still be read or written."""
         return {found.decode() for found in await self._run("live_results", result_ids=result_ids)}
 
     async def get_packed_result(self, job_id: str) -> bytes | None:
-        """The delta-coded primes of a job; None when there are none, or no longer."""
+        """The delta-coded primes of a small job; None before they are stored and after they have expired."""
         async with translate_errors():
             packed: bytes | None = await self._client.get(keys.result_key(self._settings.key_prefix, job_id))  # type: ignore[assignment] # replies are not decoded
             return packed
 
     async def get_system_state(self) -> SystemState:
-        """Queue figures and the workers that were seen lately."""
+        """The state of the queue, and the workers with a recent heartbeat."""
         worker_ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
         reply = await self._run("system_state", worker_ttl_ms=worker_ttl_ms, queues=messages.QUEUES)
-        now_ms, queue, workers, waits_ms = reply
+        now_ms, queue, workers, oldest_due_ms = reply
         return SystemState(
             at=records.moment(now_ms),
             queue=records.parse_queue(queue, self._settings.queue_capacity),
             workers=records.parse_workers(workers),
-            oldest_due=None if waits_ms < 0 else timedelta(milliseconds=waits_ms),
+            oldest_due=None if oldest_due_ms < 0 else timedelta(milliseconds=oldest_due_ms),
         )
 
     async def get_server_info(self) -> ServerInfo | None:
-        """How the store is; None where its user may not ask."""
+        """The server's persistence and memory state; None without permission for INFO."""
         async with translate_errors():
             try:
                 return ServerInfo.parse(await self._client.info())
@@ -204,14 +204,14 @@ class JobStore:
                 return None
 
     async def subscribe_events(self) -> PubSub:
-        """A connection of its own, subscribed to the events of all jobs and confirmed by the server."""
+        """A dedicated connection subscribed to the events of all jobs. Returns once the server has confirmed it."""
         subscription = self._client.pubsub()
         try:
             async with translate_errors():
                 await subscription.subscribe(keys.events_channel(self._settings.key_prefix))
                 confirmation = await subscription.get_message(timeout=RESPONSE_TIMEOUT.total_seconds())
             if confirmation is None:
-                raise BackendUnavailable  # noqa: TRY301 - closed as after any other failure
+                raise BackendUnavailable  # noqa: TRY301 - closed below like after any other failure
         except BaseException:
             await subscription.aclose()  # type: ignore[no-untyped-call]
             raise
@@ -233,11 +233,11 @@ def _require_job_id(job_id: str) -> None:
         raise JobNotFound(job_id)
 
 
-def _epoch_ms(moment: datetime | None, rounded: Callable[[float], int]) -> int | None:
-    return None if moment is None else rounded((moment - records.moment(0)) / timedelta(milliseconds=1))
+def _epoch_ms(moment: datetime | None, round_ms: Callable[[float], int]) -> int | None:
+    return None if moment is None else round_ms((moment - records.moment(0)) / timedelta(milliseconds=1))
 
 
 def _retry_after(queue: QueueStats) -> timedelta:
     if queue.estimated_wait is None:
         return _DEFAULT_RETRY_AFTER
-    return min(max(queue.estimated_wait / 10, _DEFAULT_RETRY_AFTER), _LONGEST_RETRY_AFTER)
+    return min(max(queue.estimated_wait / 10, _DEFAULT_RETRY_AFTER), _MAX_RETRY_AFTER)

@@ -1,7 +1,7 @@
-"""How often a caller may submit: counted in the job store, for all API processes together.
+"""Limits the submissions of each caller per minute, counted in the job store across all API processes.
 
-A window that slides: what was counted in the minute before weighs as much as is left of it, so nobody gets twice the
-rate at the turn of a minute. What a caller may have open needs no clock and is exact: the submit script sees to it.
+Uses a sliding window counter: submissions of the previous minute count in proportion to its remaining overlap, so a
+caller cannot submit at twice the rate around the turn of a minute. The submit script enforces the limits of open jobs.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 _CONNECTIONS = 4
 _WINDOW = timedelta(minutes=1)
-_SHORTEST_RETRY_AFTER = timedelta(seconds=1)
+_MIN_RETRY_AFTER = timedelta(seconds=1)
 
 
 class SubmissionRateLimiter:
-    """The counters of all callers."""
+    """Counts submissions per caller."""
 
     def __init__(self, connections: FifoConnectionPool, settings: JobSettings) -> None:
         self._connections = connections
@@ -36,13 +36,13 @@ class SubmissionRateLimiter:
             f"async+{settings.redis_url}",
             implementation="redispy",
             key_prefix=f"{settings.key_prefix}@rates",
-            connection_pool=connections,  # type: ignore[arg-type] # passed on to the client
+            connection_pool=connections,  # type: ignore[arg-type] # passed through to the client
         )
         self._limiter = SlidingWindowCounterRateLimiter(storage)
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
-        """With connections of its own, opened when first needed."""
+        """A limiter with its own connection pool. Connections are opened on first use."""
         return cls(connection_pool(settings, _CONNECTIONS), settings)
 
     async def close(self) -> None:
@@ -50,11 +50,11 @@ class SubmissionRateLimiter:
         await self._connections.aclose()
 
     async def count_submission(self, caller: Caller) -> None:
-        """A submission of this caller's; of one without limits nothing is counted.
+        """Count one submission of the caller. Callers without limits are not counted.
 
         Raises:
-            RateLimited: there were as many within a minute as one may have. A refused one does not count.
-            BackendUnavailable: the store does not answer.
+            RateLimited: the caller has reached its limit. Refused submissions are not counted.
+            BackendUnavailable: the store did not respond.
         """
         if caller.limits is None:
             return
@@ -63,8 +63,8 @@ class SubmissionRateLimiter:
             if await self._limiter.hit(limit, caller.owner):
                 return
             reset_at, _ = await self._limiter.get_window_stats(limit, caller.owner)
-        left = timedelta(seconds=reset_at - time.time())
+        remaining = timedelta(seconds=reset_at - time.time())
         raise RateLimited(
-            f"{limit.amount} submissions a minute are this caller's share",
-            max(_SHORTEST_RETRY_AFTER, min(left, _WINDOW)),
+            f"rate limit exceeded: at most {limit.amount} submissions per minute",
+            max(_MIN_RETRY_AFTER, min(remaining, _WINDOW)),
         )

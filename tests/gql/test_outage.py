@@ -62,7 +62,7 @@ def test_a_frozen_store_is_503_with_retry_after_over_rest(frozen: tuple[str, Val
     for answer in answers:
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "1"
-        assert answer.json()["detail"] == "the job store does not answer"
+        assert answer.json()["detail"] == "the job store is unavailable"
 
 
 def test_a_query_during_an_outage_is_an_error_with_a_code(frozen: tuple[str, Valkey]) -> None:

@@ -148,4 +148,4 @@ def test_without_a_store_it_is_alive_but_not_ready(tmp_path: Path) -> None:
         answer = httpx.get(f"{url}/readyz")
         assert httpx.get(f"{url}/livez").is_success
     assert answer.status_code == 503
-    assert answer.json()["checks"]["broker"] == {"ok": False, "reason": "the job store does not answer"}
+    assert answer.json()["checks"]["broker"] == {"ok": False, "reason": "the job store is unavailable"}

@@ -31,7 +31,7 @@ PREFIX = "guarded:"
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("secrets")
-    acl.write(folder, PREFIX)
+    acl.write_credentials(folder, PREFIX)
     return folder
 
 
@@ -146,7 +146,7 @@ def test_passwords_are_made_once_and_seen_by_their_own_alone(tmp_path: Path) -> 
     assert len(set(passwords.values())) == 3
     assert not any(password in users for password in passwords.values())
     assert stat.S_IMODE(found["api/password"].stat().st_mode) == 0o400
-    acl.write(tmp_path, "other:")
+    acl.write_credentials(tmp_path, "other:")
     assert {name: path.read_text(encoding="utf-8") for name, path in found.items() if "acl" not in name} == passwords
 
 

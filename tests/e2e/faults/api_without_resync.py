@@ -12,5 +12,5 @@ def _do_nothing(self: JobFeed) -> None:
 
 
 if __name__ == "__main__":
-    JobFeed._signal_all = _do_nothing  # type: ignore[method-assign] # noqa: SLF001 - switched off from outside
+    JobFeed._notify_all = _do_nothing  # type: ignore[method-assign] # noqa: SLF001 - switched off from outside
     uvicorn.main()

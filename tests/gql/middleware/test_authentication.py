@@ -337,7 +337,7 @@ def test_rate_limit_applies_to_graphql_and_rest(valkey: Valkey, prefix: str, tmp
             assert mutate(f'retryJob(id: "{ids[0]}") {{ {LIMITED} }}')["__typename"] == "RetryJobAccepted"
             # The limit of submissions is reached.
             refused = mutate(f'retryJob(id: "{ids[0]}") {{ {LIMITED} }}')
-            assert "4 submissions a minute" in refused["message"]
+            assert "at most 4 submissions per minute" in refused["message"]
             assert 1_000 <= refused["retryAfterMs"] <= 60_000
             answer = alice.post("/generate?n=10")
         assert answer.status_code == 429

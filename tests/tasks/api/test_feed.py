@@ -185,7 +185,7 @@ async def test_stopping_ends_every_stream_and_refuses_new_ones(
     for ended in await asyncio.gather(*watching, return_exceptions=True):
         assert isinstance(ended, BackendUnavailable)
     assert feed.drained.is_set()
-    with pytest.raises(BackendUnavailable, match="being stopped"):
+    with pytest.raises(BackendUnavailable, match="this server is shutting down: subscribe again"):
         await anext(feed.watch_job(job.id))
 
 
@@ -279,7 +279,7 @@ async def test_a_frozen_broker_is_noticed_and_sat_out(tmp_path: Path, caplog: py
             async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(20):
                 assert (await anext(states)).version == 1
                 server.freeze()
-                await eventually(lambda: _holds("the feed lost its broker connection" in caplog.text), 12)
+                await eventually(lambda: _holds("Event feed lost its Redis connection" in caplog.text), 12)
                 server.thaw()
                 finish(JobRecorder.connect(settings), job)
                 rest = [state async for state in states]

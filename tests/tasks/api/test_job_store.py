@@ -132,7 +132,7 @@ async def test_the_same_key_with_the_same_arguments_finds_the_job_whatever_its_s
 async def test_the_same_key_with_other_arguments_is_a_conflict_that_shows_the_job(store: JobStore) -> None:
     job = (await store.submit_job(PrimesRequest(10, 2, "key"))).job
     for request in (PrimesRequest(11, 2, "key"), PrimesRequest(10, 3, "key")):
-        with pytest.raises(IdempotencyConflict, match="used for count 10 and start 2") as refused:
+        with pytest.raises(IdempotencyConflict, match="already used with count 10 and start 2") as refused:
             await store.submit_job(request)
         assert refused.value.existing.id == job.id
 
@@ -259,7 +259,7 @@ async def test_a_job_that_is_final_is_not_cancelled(store: JobStore, recorder: J
     job = await submitted(store)
     claim = grant_claim(recorder, job)
     recorder.complete_segment(claim, compute_result(claim))
-    with pytest.raises(TransitionRefused, match=f"job {job.id} is SUCCEEDED already") as refused:
+    with pytest.raises(TransitionRefused, match=f"job {job.id} is already SUCCEEDED") as refused:
         await store.cancel_job(job.id)
     assert refused.value.job.version == (await read(store, job)).version == 3
 
@@ -283,7 +283,8 @@ async def test_a_retry_is_a_new_job_with_the_same_arguments(store: JobStore, key
 
 async def test_only_what_failed_or_was_cancelled_is_retried(store: JobStore, recorder: JobRecorder) -> None:
     job = await submitted(store)
-    with pytest.raises(TransitionRefused, match=f"job {job.id} is QUEUED: only a FAILED or CANCELLED one is retried"):
+    reason = f"job {job.id} is QUEUED: only FAILED or CANCELLED jobs can be retried"
+    with pytest.raises(TransitionRefused, match=reason):
         await store.retry_job(job.id)
     claim = grant_claim(recorder, job)
     with pytest.raises(TransitionRefused, match="is RUNNING"):

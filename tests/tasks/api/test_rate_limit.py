@@ -53,7 +53,7 @@ async def accepted(service: JobService, who: Caller, times: int, count: int = 10
 
 async def test_a_caller_submits_so_often_and_no_more(service: JobService) -> None:
     assert await accepted(service, caller(per_minute=5), 20) == 5
-    with pytest.raises(RateLimited, match="5 submissions a minute") as refused:
+    with pytest.raises(RateLimited, match="rate limit exceeded: at most 5 submissions per minute") as refused:
         await service.for_caller(caller(per_minute=5)).submit_job(PrimesRequest(1))
     assert timedelta(seconds=1) <= refused.value.retry_after <= timedelta(minutes=1)
     assert await accepted(service, caller("bob", per_minute=5), 1) == 1
@@ -92,7 +92,7 @@ async def test_a_caller_has_so_many_primes_open_and_no_more(service: JobService)
     who = caller(open_count=1_000)
     assert await accepted(service, who, 10, count=300) == 3
     mine = service.for_caller(who)
-    with pytest.raises(RateLimited, match="jobs for 900 primes"):
+    with pytest.raises(RateLimited, match="caller limit reached: jobs for 900 primes are open"):
         await mine.submit_job(PrimesRequest(101))
     assert (await mine.submit_job(PrimesRequest(100))).job.count == 100
     # More than one may ever have open is no matter of time.
