@@ -1,8 +1,4 @@
-"""The Lua scripts in `lua/`: their source, and the arguments that they take.
-
-Each script starts with `lib.lua`. Scripts of workers also start with `allow_out_of_memory.lua`, and those that need a
-valid lease with `require_lease.lua`.
-"""
+"""The Lua scripts in `lua/`: their source, and the arguments that they take."""
 
 from __future__ import annotations
 
@@ -20,18 +16,10 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent / "lua"
 
-_NEED_LEASE = frozenset({"extend_lease", "complete_segment", "fail_job"})
-_OF_WORKERS = _NEED_LEASE | {"claim_segment", "release_segments", "rescue_segments", "worker_heartbeat"}
-
 
 def load_script(name: str) -> str:
-    """Lua source of a script, with the shared parts in front."""
-    parts = ["lib"]
-    if name in _OF_WORKERS:
-        parts.append("allow_out_of_memory")
-    if name in _NEED_LEASE:
-        parts.append("require_lease")
-    return "\n".join((_FOLDER / f"{part}.lua").read_text(encoding="utf-8") for part in [*parts, name])
+    """Lua source of a script, with the functions that all share (lib.lua) in front."""
+    return "\n".join((_FOLDER / f"{part}.lua").read_text(encoding="utf-8") for part in ("lib", name))
 
 
 def encode_arguments(settings: JobSettings, arguments: Mapping[str, Any]) -> str:

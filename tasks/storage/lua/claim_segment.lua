@@ -14,6 +14,7 @@ local function nearest_completed_segment(index)
   return -1, ''
 end
 
+allow_out_of_memory()
 local status = get_field(ARGS.job, 'status')
 if not status or FINAL[status] then return { false, LOST_ATTEMPTS, {} } end
 -- A record of a newer version is left to that version's workers: the message is sent again until one of them takes it.

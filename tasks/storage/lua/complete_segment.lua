@@ -1,9 +1,13 @@
 -- Completes a segment whose primes are stored. The job's last segment ends the job in the same step, so it must bring
 -- the checksum of the whole job.
--- ARGS: length, first, last, sha256 if known, message, and those of require_lease.lua. ARGV[2]: the delta-coded primes
+-- ARGS: length, first, last, sha256 if known, message, and those of require_lease. ARGV[2]: the delta-coded primes
 -- of a small job; empty for jobs with files.
 -- Returns 'checksum_required' if only the checksum is missing, with nothing written; otherwise the jobs that this
 -- ended, or false when fenced.
+
+allow_out_of_memory()
+local segment = require_lease()
+if not segment then return false end
 
 local segments = tonumber(get_field(ARGS.job, 'segments'))
 local is_last = tonumber(get_field(ARGS.job, 'segments_done')) + 1 == segments

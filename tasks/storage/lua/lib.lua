@@ -114,6 +114,23 @@ local function save_segment(id, index, segment)
   redis.call('HSET', segments_key(id), index, cjson.encode(segment))
 end
 
+-- Called by workers' scripts before any other write. A server at maxmemory refuses a script whose first write needs
+-- memory, and lets a script continue that has written already. Renewing a time-to-live needs none. So new jobs are
+-- refused, while accepted jobs can still end, which frees memory.
+local function allow_out_of_memory() renew_ttl(PREFIX .. 'leases') end
+
+-- Returns the segment of ARGS.job and ARGS.index if ARGS.token still holds it; otherwise counts a fenced write of
+-- ARGS.operation (the script's name) and returns nil. The token increases with every claim, so a worker that lost its
+-- segment to another is refused however late it writes.
+local function require_lease()
+  local segment = load_segment(ARGS.job, ARGS.index)
+  if segment.state == 'leased' and segment.token == ARGS.token and get_field(ARGS.job, 'status') == 'RUNNING' then
+    return segment
+  end
+  increment_counter('fenced', ARGS.operation)
+  return nil
+end
+
 -- Always the same text for the same segment and number of sends: a message is removed from its queue by its text.
 local function build_message(id, index, sends)
   local values = {

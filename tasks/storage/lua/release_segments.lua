@@ -1,6 +1,7 @@
 -- Releases all segments of a worker that shuts down: others can claim them at once, no attempt is lost, and the
 -- worker's later writes are refused. ARGS: worker, message. Returns the number of released segments.
 
+allow_out_of_memory()
 local released = 0
 for _, member in ipairs(redis.call('ZRANGE', PREFIX .. 'leases', 0, -1)) do
   local id, index = string.sub(member, 1, 36), tonumber(string.sub(member, 38))

@@ -2,6 +2,8 @@
 -- any number of workers. ARGS: queues, grace_ms, time_limit_ms, limit, message.
 -- Returns {number of expired leases, number of segments sent again, lost attempts, ended jobs}.
 
+allow_out_of_memory()
+
 -- Expired leases.
 local expired, resent = 0, 0
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', PREFIX .. 'leases', '-inf', NOW, 'LIMIT', 0, ARGS.limit)) do

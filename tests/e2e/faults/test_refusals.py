@@ -127,7 +127,7 @@ async def test_work_that_was_done_while_the_store_was_away_is_no_reason_to_fail(
             job_id = await person.submit(LONG)
             await eventually(lambda: somebody_works(harness))
             harness.valkey.kill()
-            await eventually(lambda: said(harness, f"job {job_id} segment 0: "), 60)
+            await eventually(lambda: said(harness, f"Job {job_id} segment 0: "), 60)
             harness.valkey.start()
             harness.valkey.ready()
             assert await judge(harness, expected_jobs) == []
