@@ -153,7 +153,7 @@ class JobService:
             TransitionRefused: the job's status is final.
         """
         job = await self._store.cancel_job(job_id, self._caller)
-        metrics.record_ended(job, queue_for(job.count))
+        metrics.record_job_duration(job, queue_for(job.count))
         tracing.emit_job_span(job)
         return job
 
@@ -206,7 +206,7 @@ class JobService:
 
     def record_served(self, primes: int, endpoint: str) -> None:
         """Count primes sent to a client by "graphql", "rest" or "download"."""
-        metrics.record_served(primes, endpoint)
+        metrics.record_primes_served(primes, endpoint)
 
     @property
     def subscribers(self) -> int:

@@ -233,6 +233,6 @@ def _parse_jobs(snapshots: Iterable[Any]) -> tuple[Job, ...]:
 def _record_ended(snapshots: Iterable[Any] | None) -> bool:
     """Record telemetry of the jobs that a write ended. False: the write was fenced."""
     for job in _parse_jobs(snapshots or ()):
-        metrics.record_ended(job, messages.queue_for(job.count))
+        metrics.record_job_duration(job, messages.queue_for(job.count))
         tracing.emit_job_span(job)
     return snapshots is not None

@@ -102,7 +102,7 @@ def test_primes_served_are_counted_by_endpoint(traced: TracedSystem) -> None:
     received, url = traced.received, traced.system.url
     received.catch_up()
     endpoints = ("graphql", "rest", "download")
-    before = {endpoint: received.total("prime.served", prime_door=endpoint) for endpoint in endpoints}
+    before = {endpoint: received.total("prime.served", prime_endpoint=endpoint) for endpoint in endpoints}
     job_id = finished_job(traced.system, 50)
     data(
         traced.system,
@@ -113,7 +113,9 @@ def test_primes_served_are_counted_by_endpoint(traced: TracedSystem) -> None:
     httpx.get(f"{url}/jobs/{job_id}/primes.csv")
     expected = {endpoint: before[endpoint] + count for endpoint, count in zip(endpoints, (8, 50, 50), strict=True)}
     wait_until(
-        lambda: {endpoint: received.total("prime.served", prime_door=endpoint) for endpoint in endpoints} == expected
+        lambda: (
+            {endpoint: received.total("prime.served", prime_endpoint=endpoint) for endpoint in endpoints} == expected
+        )
     )
 
 

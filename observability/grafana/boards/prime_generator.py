@@ -198,12 +198,14 @@ _TASKS = (
     ),
     Graph(
         title="Primes a second",
-        description="Computed by workers, and given to clients by door. Served without computed is the reading of "
-        "older results; computed without served is work that nobody fetches.",
+        description="Computed by workers, and served to clients by endpoint. Served without computed: clients read "
+        "older results. Computed without served: results that no client fetches.",
         unit="cps",
         series={
             "computed": or_zero(rate("prime_computed_total")),
-            "served by {{prime_door}}": or_zero(rate("prime_served_total", "prime_door"), prime_door="no door"),
+            "served by {{prime_endpoint}}": or_zero(
+                rate("prime_served_total", "prime_endpoint"), prime_endpoint="none"
+            ),
         },
         traces=trace_links.COMPUTATIONS,
     ),
