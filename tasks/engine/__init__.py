@@ -1,7 +1,7 @@
-"""The prime engine: consecutive primes as numpy arrays, and where a segment begins. Worker side only.
+"""The prime engine: consecutive primes as numpy arrays, and the prime at which a segment starts. For workers only.
 
-Knows nothing of jobs, queues or storage. The sieving and counting is done by libprimesieve and libprimecount,
-reached through ctypes: their calls release the interpreter lock, so threads run side by side.
+Knows nothing of jobs, queues or storage. libprimesieve and libprimecount compute. They are called with ctypes, which
+releases the interpreter lock during a call: threads compute in parallel.
 """
 
 from tasks.engine.libraries import EngineLoadError

@@ -1,7 +1,7 @@
-"""Finding, loading and declaring the two C libraries. What is asked of them belongs to primes.
+"""Finds, loads and declares the C libraries libprimesieve and libprimecount. tasks.engine.primes calls them.
 
-The wheel brings both as shared libraries beside its own extension module, which is neither needed nor imported.
-Each library names its own dependencies relative to itself, so loading by full path is enough.
+The wheel ships both as shared libraries next to its own extension module, which is neither needed nor imported. Each
+library refers to its dependencies by a path relative to itself, so loading it by its full path is enough.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import sys
 from functools import cache
 
 DISTRIBUTION = "passagemath-primesieve-primecount"
-# Both return these on failure, after a line on standard error. Neither is a prime or a count.
+# Return values on failure; the libraries also print a line to stderr. Neither is a valid prime or count.
 PRIMESIEVE_ERROR = 2**64 - 1
 PRIMECOUNT_ERROR = -1
-# Position of UINT64_PRIMES in the C enumeration of element types.
+# The element type uint64_t, in the enum of primesieve.h. Argument of primesieve_generate_n_primes.
 UINT64_PRIMES = 13
 
 
 class EngineLoadError(ImportError):
-    """The libraries are not installed for this platform, or do not load."""
+    """A library is not installed for this platform, or does not load."""
 
 
 @cache
 def primesieve() -> ctypes.CDLL:
-    """The loaded libprimesieve with its signatures declared; made at the first call, so after a worker's fork."""
+    """Returns libprimesieve with its C signatures. Loaded by the first call, in a worker after the fork."""
     library = load("primesieve")
     library.primesieve_generate_n_primes.argtypes = (ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int)
     library.primesieve_generate_n_primes.restype = ctypes.c_void_p
@@ -40,7 +40,7 @@ def primesieve() -> ctypes.CDLL:
 
 @cache
 def primecount() -> ctypes.CDLL:
-    """The loaded libprimecount with its signatures declared; made at the first call, so after a worker's fork."""
+    """Returns libprimecount with its C signatures. Loaded by the first call, in a worker after the fork."""
     library = load("primecount")
     library.primecount_pi.argtypes = (ctypes.c_int64,)
     library.primecount_pi.restype = ctypes.c_int64
@@ -51,7 +51,14 @@ def primecount() -> ctypes.CDLL:
 
 
 def load(name: str) -> ctypes.CDLL:
-    """Load one library of the wheel by its plain name, such as `primesieve`."""
+    """Loads a library of the wheel.
+
+    Args:
+        name: the name without `lib`, such as `primesieve`.
+
+    Raises:
+        EngineLoadError: the library is not installed, or does not load.
+    """
     path = find(name)
     try:
         return ctypes.CDLL(path)
@@ -60,10 +67,13 @@ def load(name: str) -> ctypes.CDLL:
 
 
 def find(name: str) -> str:
-    """The full path of a library, whatever hash or version its file name carries and folder it is in.
+    """Returns the full path of a library, in any folder of the wheel and with any hash or version in its file name.
 
-    Linux wheels have `<distribution>.libs/libprimesieve-<hash>.so.12.9.0`, those of macOS
+    Linux wheels contain `<distribution>.libs/libprimesieve-<hash>.so.12.9.0`, macOS wheels
     `<package>/.dylibs/libprimesieve.12.dylib`.
+
+    Raises:
+        EngineLoadError: the wheel is not installed, or has no such library for this platform.
     """
     try:
         files = importlib.metadata.files(DISTRIBUTION) or ()
@@ -77,7 +87,7 @@ def find(name: str) -> str:
 
 
 def use_one_thread(set_num_threads: ctypes._NamedFuncPointer) -> None:
-    """Leave parallelism to the worker processes: more threads here would compete with them for the same cores."""
+    """Limits a library to one thread: worker processes provide parallelism, and would compete with more threads."""
     set_num_threads.argtypes = (ctypes.c_int,)
     set_num_threads.restype = None
     set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The plain sieve of Eratosthenes: slow, short, and so the yardstick of the engine's tests."""
+"""The plain sieve of Eratosthenes, slow and short: the reference for the engine's tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def primes_below(limit: int) -> npt.NDArray[np.uint64]:
 
 
 def primes_between(low: int, high: int) -> list[int]:
-    """Those in [low, high), where low is above the root of high: what no prime up to that root divides."""
+    """Primes in [low, high): numbers that no prime <= sqrt(high) divides. Requires low > sqrt(high)."""
     divisors = primes_below(isqrt(high) + 1).astype(np.int64)
     first_multiples = -low % divisors
     within = first_multiples < high - low

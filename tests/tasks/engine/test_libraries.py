@@ -1,4 +1,4 @@
-"""Finding the C libraries in the installed wheel, whatever platform it was built for."""
+"""Finding and loading the C libraries of the installed wheel, on Linux and macOS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("name", ["primesieve", "primecount"])
-def test_the_installed_wheel_has_the_library(name: str) -> None:
+def test_the_installed_wheel_contains_the_library(name: str) -> None:
     assert f"lib{name}" in libraries.find(name)
 
 
@@ -31,7 +31,7 @@ def test_the_installed_wheel_has_the_library(name: str) -> None:
         ("wheel.libs/libprimecount-48d1e077.so.7.19", False),
     ],
 )
-def test_a_library_is_known_by_its_file_name(
+def test_a_library_is_found_by_its_file_name(
     installed: str, found: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     describe_wheel(tmp_path, files=[installed])
@@ -44,14 +44,14 @@ def test_a_library_is_known_by_its_file_name(
             libraries.find("primesieve")
 
 
-def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_names_the_missing_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
 
     with pytest.raises(EngineLoadError, match="passagemath-primesieve-primecount is not installed"):
         libraries.find("primesieve")
 
 
-def test_a_library_that_does_not_load_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_names_the_library_that_does_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     describe_wheel(tmp_path, files=["libprimesieve.so"])
     (tmp_path / "libprimesieve.so").write_bytes(b"not a library")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
@@ -60,25 +60,25 @@ def test_a_library_that_does_not_load_is_named(tmp_path: Path, monkeypatch: pyte
         libraries.load("primesieve")
 
 
-def test_both_libraries_leave_parallelism_to_the_worker_processes() -> None:
+def test_both_libraries_use_one_thread() -> None:
     assert libraries.primesieve().primesieve_get_num_threads() == 1
     assert libraries.primecount().primecount_get_num_threads() == 1
 
 
-def test_importing_the_engine_loads_no_library_yet() -> None:
-    """A worker's parent process imports it, then forks; and the wheel's own extension module stays out for good."""
+def test_importing_the_engine_loads_no_library() -> None:
+    """A worker's parent process imports the engine, then forks. The wheel's extension module is never imported."""
     program = (
         "import sys; from tasks import engine; from tasks.engine import libraries as l;"
         "print(l.primesieve.cache_info().currsize, l.primecount.cache_info().currsize);"
         "engine.segment_start(0, 10**6); engine.primes_from(0, 1); print('primecountpy' in sys.modules)"
     )
-    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
 
-    assert printed.stdout == "0 0\nFalse\n"
+    assert process.stdout == "0 0\nFalse\n"
 
 
 def describe_wheel(folder: Path, files: list[str]) -> None:
-    """What an installer leaves behind: the metadata folder that lists the wheel's files."""
+    """Creates the metadata folder that an installer writes, which lists the wheel's files."""
     metadata = folder / "passagemath_primesieve_primecount-0.1.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {libraries.DISTRIBUTION}\nVersion: 0.1\n")

@@ -1,4 +1,4 @@
-"""The engine against the published tables and a plain sieve."""
+"""The engine compared with published tables and a plain sieve."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.tasks.engine.sieve import primes_below, primes_between
 
 BELOW_TWO_MILLION = primes_below(2_000_000)
 SEGMENT_PRIMES = 2**20
-# The two last primes below 2^53.
+# The last two primes below 2^53.
 LAST_PRIMES = [2**53 - 145, 2**53 - 111]
 
 # pi(10^k), OEIS A006880.
@@ -76,7 +76,7 @@ class TestPrimesFrom:
             (121, 127),
         ],
     )
-    def test_the_start_itself_counts_only_if_it_is_prime(self, start: int, first: int) -> None:
+    def test_start_is_included_only_if_it_is_prime(self, start: int, first: int) -> None:
         assert engine.primes_from(start, 1).tolist() == [first]
         assert engine.segment_start(start, 0) == first
 
@@ -86,7 +86,7 @@ class TestPrimesFrom:
 
         assert engine.primes_from(start, len(expected)).tolist() == expected
 
-    def test_the_last_primes_of_the_range_are_reached_and_not_passed(self) -> None:
+    def test_the_last_primes_of_the_range_are_returned_and_none_beyond(self) -> None:
         assert primes_between(LAST_PRIMES[0], 2**53) == LAST_PRIMES
         assert engine.primes_from(LAST_PRIMES[0], 2).tolist() == LAST_PRIMES
         with pytest.raises(
@@ -103,18 +103,18 @@ class TestPrimesFrom:
             (0, 2**62, "count is 4611686018427387904, must be 1 to"),
         ],
     )
-    def test_an_argument_outside_its_limits_is_refused_by_name(self, start: int, count: int, message: str) -> None:
+    def test_error_names_the_argument_that_is_out_of_range(self, start: int, count: int, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             engine.primes_from(start, count)
 
-    @settings(deadline=None)  # a busy machine is no defect
+    @settings(deadline=None)  # a slow machine is not a failure
     @given(st.integers(0, 1_000_000), st.integers(1, 1_000))
-    def test_any_part_equals_the_plain_sieve(self, start: int, count: int) -> None:
+    def test_any_range_equals_a_plain_sieve(self, start: int, count: int) -> None:
         index = int(BELOW_TWO_MILLION.searchsorted(start))
 
         np.testing.assert_array_equal(engine.primes_from(start, count), BELOW_TWO_MILLION[index : index + count])
 
-    @settings(deadline=None)  # a busy machine is no defect
+    @settings(deadline=None)  # a slow machine is not a failure
     @given(st.integers(0, 10**12), st.lists(st.integers(1, 2_000), min_size=1, max_size=5))
     def test_segments_joined_equal_the_whole(self, start: int, lengths: list[int]) -> None:
         ranks = [sum(lengths[:index]) for index in range(len(lengths))]
@@ -125,7 +125,7 @@ class TestPrimesFrom:
 
         np.testing.assert_array_equal(np.concatenate(segments), engine.primes_from(start, sum(lengths)))
 
-    def test_threads_at_the_same_time_get_their_own_primes(self) -> None:
+    def test_concurrent_threads_get_independent_results(self) -> None:
         starts = range(0, 1_000_000, 10_000)
         with ThreadPoolExecutor(8) as pool:
             arrays = list(pool.map(engine.primes_from, starts, [5_000] * len(starts)))
@@ -138,7 +138,7 @@ class TestPrimesFrom:
 
 
 class TestMemory:
-    def test_many_calls_hold_no_more_memory_than_a_few(self) -> None:
+    def test_repeated_calls_do_not_leak_memory(self) -> None:
         megabyte = 2**20
         engine.primes_from(0, SEGMENT_PRIMES)
         before = psutil.Process().memory_info().rss
@@ -148,12 +148,12 @@ class TestMemory:
 
         assert psutil.Process().memory_info().rss - before < 80 * megabyte
 
-    def test_the_primes_are_read_where_the_library_wrote_them(self) -> None:
+    def test_primes_are_not_copied(self) -> None:
         primes = engine.primes_from(0, 10)
 
         assert not primes.flags.owndata
 
-    def test_a_view_keeps_the_memory_until_the_last_one_is_gone(self) -> None:
+    def test_memory_is_freed_with_the_last_view(self) -> None:
         primes = engine.primes_from(0, SEGMENT_PRIMES)
         memory = weakref.ref(primes.base)
         view = primes[-3:]
@@ -169,36 +169,38 @@ class TestMemory:
         gc.collect()
         assert memory() is None
 
-    def test_primes_that_live_until_the_process_ends_do_no_harm(self) -> None:
+    def test_a_process_exits_cleanly_while_primes_are_in_use(self) -> None:
         program = "from tasks import engine; primes = engine.primes_from(0, 100_000); print(primes[-1])"
-        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        process = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        )
 
-        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1299709\n", "")
+        assert (process.returncode, process.stdout, process.stderr) == (0, "1299709\n", "")
 
 
 class TestSegmentStart:
     @pytest.mark.parametrize(("exponent", "count"), PUBLISHED_COUNTS.items())
-    def test_the_published_counts_of_primes_hold(self, exponent: int, count: int) -> None:
+    def test_published_prime_counts_match(self, exponent: int, count: int) -> None:
         assert engine.segment_start(0, count - 1) <= 10**exponent < engine.segment_start(0, count)
 
     @pytest.mark.parametrize(("exponent", "prime"), PUBLISHED_PRIMES.items())
-    def test_the_published_primes_are_at_their_rank(self, exponent: int, prime: int) -> None:
+    def test_published_primes_match(self, exponent: int, prime: int) -> None:
         assert engine.segment_start(2, 10**exponent - 1) == prime
 
-    @settings(deadline=None)  # a busy machine is no defect
+    @settings(deadline=None)  # a slow machine is not a failure
     @given(st.integers(0, 10**9), st.integers(0, 50_000))
-    def test_both_ways_find_the_same_prime(self, start: int, rank: int) -> None:
+    def test_sieving_and_counting_find_the_same_prime(self, start: int, rank: int) -> None:
         assert prime_by_sieving(start, rank) == prime_by_counting(start, rank)
 
     @pytest.mark.parametrize("start", [0, 1, 2, 3, 10**12, 2**53 - 2**28])
-    def test_it_is_the_prime_that_generating_would_reach(self, start: int) -> None:
+    def test_segment_start_equals_the_generated_prime(self, start: int) -> None:
         primes = engine.primes_from(start, SEGMENT_PRIMES)
 
         assert engine.segment_start(start, 0) == primes[0]
         assert engine.segment_start(start, SEGMENT_PRIMES - 1) == primes[-1]
 
-    def test_the_cheaper_way_is_taken(self) -> None:
-        """Counting is quick among small primes, sieving over a short way; the wrong choice takes seconds."""
+    def test_the_cheaper_method_is_chosen(self) -> None:
+        """Counting is fast for small primes, sieving for low ranks; the wrong choice takes seconds."""
         assert sieving_is_cheaper(2**53 - 2**40, 10 * SEGMENT_PRIMES)
         assert sieving_is_cheaper(10**12, SEGMENT_PRIMES)
         assert all(sieving_is_cheaper(start, 0) for start in (0, 1, 10**9, 2**53 - 1))
@@ -215,11 +217,11 @@ class TestSegmentStart:
             (2**52, 10**400),
         ],
     )
-    def test_a_rank_beyond_the_last_prime_is_refused(self, start: int, rank: int) -> None:
+    def test_a_rank_beyond_the_last_prime_is_rejected(self, start: int, rank: int) -> None:
         with pytest.raises(engine.PrimeOutOfRangeError, match=f"rank {rank} from {start} exceeds"):
             engine.segment_start(start, rank)
 
     @pytest.mark.parametrize(("start", "rank"), [(-1, 0), (2**53, 0), (0, -1)])
-    def test_an_argument_outside_its_limits_is_refused(self, start: int, rank: int) -> None:
+    def test_an_argument_out_of_range_is_rejected(self, start: int, rank: int) -> None:
         with pytest.raises(ValueError, match="must be"):
             engine.segment_start(start, rank)
