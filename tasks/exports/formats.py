@@ -15,7 +15,7 @@ from tasks.exports import parquet, text
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tasks.exports.source import Source
+    from tasks.results.source import ResultSource
 
 
 class ExportFormat(StrEnum):
@@ -57,7 +57,7 @@ class ExportFile(Protocol):
         ...
 
 
-async def export(source: Source, export_format: ExportFormat) -> ExportFile:
+async def export(source: ResultSource, export_format: ExportFormat) -> ExportFile:
     """Returns the file of a whole result.
 
     Raises:

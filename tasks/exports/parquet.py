@@ -17,10 +17,10 @@ from tasks.results.segments import SegmentRange
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tasks.exports.source import Source
+    from tasks.results.source import ResultSource
 
 
-async def export_parquet(source: Source) -> ParquetExport:
+async def export_parquet(source: ResultSource) -> ParquetExport:
     """Returns the file of a result. Reads the footers of all its segments."""
     starts, footer = await asyncio.to_thread(parquet.join_layouts, await source.layouts())
     return ParquetExport(source, starts, footer)
@@ -35,7 +35,7 @@ class ParquetExport:
         footer: the bytes behind the row groups.
     """
 
-    def __init__(self, source: Source, starts: list[int], footer: bytes) -> None:
+    def __init__(self, source: ResultSource, starts: list[int], footer: bytes) -> None:
         self._source = source
         self._starts = starts
         self._footer = footer

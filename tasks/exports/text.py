@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from tasks.exports.source import Source
+    from tasks.results.source import ResultSource
 
 # Decimal digits of the largest prime, below 2^53.
 _MAX_DIGITS = 16
@@ -47,7 +47,7 @@ class EqualLines:
     width: int
 
 
-async def export_text(source: Source, line_format: LineFormat) -> TextExport:
+async def export_text(source: ResultSource, line_format: LineFormat) -> TextExport:
     """Returns the file of a result. Looks up the rank of the first prime of each number of digits."""
     runs: list[EqualLines] = []
     start, first = len(line_format.header), 0
@@ -66,7 +66,7 @@ async def export_text(source: Source, line_format: LineFormat) -> TextExport:
 class TextExport:
     """A header and one line per prime. Implements ExportFile."""
 
-    def __init__(self, source: Source, line_format: LineFormat, runs: Sequence[EqualLines], size: int) -> None:
+    def __init__(self, source: ResultSource, line_format: LineFormat, runs: Sequence[EqualLines], size: int) -> None:
         self._source = source
         self._line_format = line_format
         self._runs = runs

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.errors import SegmentMissing
-from tasks.exports.source import ArraySource, StoredSource
 from tasks.results import delta_codec
+from tasks.results.source import ArraySource, SegmentSource
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tasks.api.job_store import JobStore
-    from tasks.exports.source import Source
     from tasks.jobs import Job
     from tasks.results.segments import SegmentStore
+    from tasks.results.source import ResultSource
 
 _EMPTY: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
@@ -51,7 +51,7 @@ class ResultReader:
         encoded = await self._store.get_packed_result(job.id)
         return None if encoded is None else int(np.searchsorted(delta_codec.decode(encoded), max(value, 0)))
 
-    async def source(self, job: Job) -> Source | None:
+    async def source(self, job: Job) -> ResultSource | None:
         """Returns the whole result of a succeeded job for an export; None if it has expired meanwhile."""
         if job.result_id is None:
             primes = await self.primes(job, 0, job.count)
@@ -60,4 +60,4 @@ class ResultReader:
             await self._segments.layout(job.result_id, 0)
         except SegmentMissing:
             return None
-        return StoredSource(self._segments, job.result_id, job.count)
+        return SegmentSource(self._segments, job.result_id, job.count)

@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from tasks import engine
 from tasks.errors import SegmentMissing
 from tasks.exports.formats import ExportFormat, export
-from tasks.exports.source import ArraySource, StoredSource
 from tasks.jobs import SEGMENT_PRIMES
 from tasks.results.segments import SegmentStore
+from tasks.results.source import ArraySource, SegmentSource
 from tasks.results.writer import SegmentWriter
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tasks.exports.formats import ExportFile
-    from tasks.exports.source import Source
+    from tasks.results.source import ResultSource
 
 JOB = "01945b7e-1c2d-7abc-8def-0123456789ab"
 COUNT = SEGMENT_PRIMES + 70_000
@@ -44,8 +44,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(params=["memory", "store"])
-def source(request: pytest.FixtureRequest, url: str) -> Source:
-    return ArraySource(PRIMES) if request.param == "memory" else StoredSource(SegmentStore.connect(url), JOB, COUNT)
+def source(request: pytest.FixtureRequest, url: str) -> ResultSource:
+    return ArraySource(PRIMES) if request.param == "memory" else SegmentSource(SegmentStore.connect(url), JOB, COUNT)
 
 
 async def content(file: ExportFile, start: int = 0, stop: int | None = None) -> bytes:
@@ -58,7 +58,7 @@ def expected(primes: npt.NDArray[np.uint64], export_format: ExportFormat) -> byt
     return b"".join(b'{"prime":%d}\n' % prime for prime in primes.tolist())
 
 
-async def test_a_parquet_file_holds_all_primes(source: Source) -> None:
+async def test_a_parquet_file_holds_all_primes(source: ResultSource) -> None:
     data = await content(await export(source, ExportFormat.PARQUET))
     file = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True)
     assert np.array_equal(file.read()["prime"].to_numpy(), PRIMES)
@@ -66,18 +66,18 @@ async def test_a_parquet_file_holds_all_primes(source: Source) -> None:
 
 
 @pytest.mark.parametrize("export_format", [ExportFormat.CSV, ExportFormat.NDJSON])
-async def test_a_text_file_has_one_line_per_prime(source: Source, export_format: ExportFormat) -> None:
+async def test_a_text_file_has_one_line_per_prime(source: ResultSource, export_format: ExportFormat) -> None:
     assert await content(await export(source, export_format)) == expected(PRIMES, export_format)
 
 
 @pytest.mark.parametrize("export_format", FORMATS)
-async def test_the_size_is_known_before_the_content(source: Source, export_format: ExportFormat) -> None:
+async def test_the_size_is_known_before_the_content(source: ResultSource, export_format: ExportFormat) -> None:
     file = await export(source, export_format)
     assert file.size == len(await content(file))
 
 
 @pytest.mark.parametrize("export_format", FORMATS)
-async def test_any_byte_range_equals_that_range_of_the_whole(source: Source, export_format: ExportFormat) -> None:
+async def test_any_byte_range_equals_that_range_of_the_whole(source: ResultSource, export_format: ExportFormat) -> None:
     file = await export(source, export_format)
     whole = await content(file)
     edges = [0, 1, 3, 4, 5, 6, 7, 15, 16, file.size // 2, file.size - 9, file.size - 1]
@@ -87,7 +87,7 @@ async def test_any_byte_range_equals_that_range_of_the_whole(source: Source, exp
 
 
 @pytest.mark.parametrize("export_format", FORMATS)
-async def test_content_is_generated_in_small_pieces(source: Source, export_format: ExportFormat) -> None:
+async def test_content_is_generated_in_small_pieces(source: ResultSource, export_format: ExportFormat) -> None:
     file = await export(source, export_format)
     assert max([len(piece) async for piece in file.content(0, file.size)]) < 2 * 2**20
 
@@ -131,4 +131,4 @@ async def test_a_missing_segment_is_an_error_and_not_a_shorter_file(url: str, ex
     """The job claims one segment more than the result store holds."""
     store = SegmentStore.connect(url)
     with pytest.raises(SegmentMissing):
-        await content(await export(StoredSource(store, JOB, 3 * SEGMENT_PRIMES), export_format))
+        await content(await export(SegmentSource(store, JOB, 3 * SEGMENT_PRIMES), export_format))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tasks.results.segments import SegmentRange, SegmentStore
 
 
-class Source(Protocol):
+class ResultSource(Protocol):
     """A complete result of at least one prime. Methods raise BackendUnavailable if it cannot be read."""
 
     @property
@@ -43,7 +43,7 @@ class Source(Protocol):
         ...
 
 
-class StoredSource:
+class SegmentSource:
     """A result whose segments are in the result store."""
 
     def __init__(self, segments: SegmentStore, result_id: str, count: int) -> None:
@@ -52,19 +52,19 @@ class StoredSource:
         self.count = count
 
     def blocks(self, offset: int) -> AsyncIterator[npt.NDArray[np.uint64]]:
-        """As Source says."""
+        """As ResultSource says."""
         return self._segments.blocks(self._result_id, offset, self.count - offset)
 
     async def index_of(self, value: int) -> int | None:
-        """As Source says."""
+        """As ResultSource says."""
         return await self._segments.index_of(self._result_id, value, self.count)
 
     async def layouts(self) -> Sequence[Layout]:
-        """As Source says."""
+        """As ResultSource says."""
         return await self._segments.layouts(self._result_id, self.count)
 
     def read_ranges(self, ranges: Sequence[SegmentRange]) -> AsyncIterator[bytes]:
-        """As Source says."""
+        """As ResultSource says."""
         return self._segments.read_ranges(self._result_id, ranges)
 
 
@@ -77,21 +77,21 @@ class ArraySource:
         self.count = primes.size
 
     async def blocks(self, offset: int) -> AsyncIterator[npt.NDArray[np.uint64]]:
-        """As Source says."""
+        """As ResultSource says."""
         for start in range(offset, self.count, parquet.ROW_GROUP_PRIMES):
             yield self._primes[start : start + parquet.ROW_GROUP_PRIMES]
 
     async def index_of(self, value: int) -> int | None:
-        """As Source says."""
+        """As ResultSource says."""
         index = int(np.searchsorted(self._primes, value))
         return index if index < self.count else None
 
     async def layouts(self) -> Sequence[Layout]:
-        """As Source says: one segment, encoded now."""
+        """As ResultSource says: one segment, encoded now."""
         self._file = await asyncio.to_thread(parquet.encode, self._primes)
         return [parquet.read_layout(self._file)]
 
     async def read_ranges(self, ranges: Sequence[SegmentRange]) -> AsyncIterator[bytes]:
-        """As Source says. Call `layouts` first."""
+        """As ResultSource says. Call `layouts` first."""
         for segment in ranges:
             yield self._file[segment.start : segment.stop]
