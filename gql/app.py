@@ -69,7 +69,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         redoc_url=None,
         telemetry=REQUESTS,
     )
-    schema = build_schema(settings.operation_limits, production=settings.production)
+    schema = build_schema(settings, production=settings.production)
     app.include_router(
         router.create_router(schema, service, settings, authenticator), prefix="/graphql", include_in_schema=False
     )

@@ -13,10 +13,8 @@ from gql.auth.tokens import ASYMMETRIC_ALGORITHMS, TokenSettings
 from schema.limits.settings import OperationLimits
 from tasks.callers import CallerLimits
 
-_LIMITS = OperationLimits()
 
-
-class ApiSettings(BaseSettings):
+class ApiSettings(OperationLimits, BaseSettings):
     """Authentication, limits and linked services. Each field is an environment variable."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
@@ -59,13 +57,6 @@ class ApiSettings(BaseSettings):
     max_subscriptions_per_caller: int = Field(
         200, ge=1, description="Maximum open streams of one caller in each API process"
     )
-    max_page_size: int = Field(1_000, ge=1, le=10_000, description="Maximum items on one page of a connection")
-    max_wait_ms: int = Field(
-        30_000, ge=0, le=300_000, description="Milliseconds. Maximum for `waitMs`, and for `Prefer: wait`"
-    )
-    execution_seconds: float = Field(
-        10, gt=0, le=600, description="Seconds until a query or mutation fails with TIMEOUT, on top of MAX_WAIT_MS"
-    )
     max_body_bytes: int = Field(
         262_144, ge=1_024, description="Bytes. Maximum size of a request body. Larger ones are refused with 413"
     )
@@ -78,33 +69,6 @@ class ApiSettings(BaseSettings):
     arrival_seconds: float = Field(
         20, gt=0, le=600, description="Seconds until a connection with an incomplete request is closed"
     )
-    max_document_length: int = Field(
-        _LIMITS.max_document_length, ge=256, description="Most characters in a GraphQL document"
-    )
-    max_tokens: int = Field(_LIMITS.max_tokens, ge=10, description="Most tokens in a document: words, brackets, values")
-    max_operations: int = Field(_LIMITS.max_operations, ge=1, description="Most operations in a document")
-    max_depth: int = Field(_LIMITS.max_depth, ge=1, le=100, description="Deepest nesting of fields, fragments included")
-    max_selections: int = Field(
-        _LIMITS.max_selections, ge=1, description="Most fields and fragments, each counted wherever it is spread"
-    )
-    max_repeats: int = Field(
-        _LIMITS.max_repeats, ge=1, description="Most times that a name is selected with fields of its own in one place"
-    )
-    max_root_fields: int = Field(_LIMITS.max_root_fields, ge=1, description="Most fields of an operation itself")
-    max_aliases: int = Field(_LIMITS.max_aliases, ge=0, description="Most aliases, counted likewise")
-    max_directives: int = Field(_LIMITS.max_directives, ge=0, description="Most directives, counted likewise")
-    max_cost: int = Field(
-        _LIMITS.max_cost,
-        ge=100,
-        description="Most values an answer may have; page sizes multiply, fields that ask the store count 10",
-    )
-    max_list_items: int = Field(
-        _LIMITS.max_list_items, ge=1, description="Most elements of a list in arguments and variables"
-    )
-    max_input_depth: int = Field(
-        _LIMITS.max_input_depth, ge=1, description="Deepest nesting of arguments and variables"
-    )
-    max_input_values: int = Field(_LIMITS.max_input_values, ge=1, description="Most values in all variables together")
     max_subscriptions_per_connection: int = Field(100, ge=1, description="Maximum open operations on one WebSocket")
     allowed_origins: str = Field(
         "",
@@ -174,27 +138,6 @@ class ApiSettings(BaseSettings):
     def origins(self) -> frozenset[str]:
         """Allowed origins, as browsers send them."""
         return normalize_allowed_origins(_split(self.allowed_origins))
-
-    @property
-    def operation_limits(self) -> OperationLimits:
-        """Limits of one GraphQL operation."""
-        return OperationLimits(
-            max_document_length=self.max_document_length,
-            max_tokens=self.max_tokens,
-            max_depth=self.max_depth,
-            max_selections=self.max_selections,
-            max_repeats=self.max_repeats,
-            max_root_fields=self.max_root_fields,
-            max_aliases=self.max_aliases,
-            max_directives=self.max_directives,
-            max_operations=self.max_operations,
-            max_cost=self.max_cost,
-            max_list_items=self.max_list_items,
-            max_input_depth=self.max_input_depth,
-            max_input_values=self.max_input_values,
-            max_page_size=self.max_page_size,
-            execution_seconds=self.max_wait_ms / 1000 + self.execution_seconds,
-        )
 
 
 def _split(text: str) -> list[str]:

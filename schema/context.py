@@ -1,8 +1,7 @@
-"""What every resolver gets: the job service of its caller, and the bounds of a request."""
+"""The context of resolvers: the job service for their caller, and the limits of a request."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -14,6 +13,7 @@ from tasks.errors import FieldIssue, InvalidRequest
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from schema.limits.settings import OperationLimits
     from tasks.callers import Caller
     from tasks.service import JobService
 
@@ -33,32 +33,13 @@ class Access(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much one request may ask for."""
-
-    max_page_size: int = 1_000
-    max_wait_ms: int = 30_000
-
-    def wait(self, wait_ms: int) -> timedelta:
-        """A requested wait as a duration.
-
-        Raises:
-            InvalidRequest: it is negative or too long.
-        """
-        if not 0 <= wait_ms <= self.max_wait_ms:
-            message = f"waitMs is {wait_ms}, must be 0 to {self.max_wait_ms}"
-            raise InvalidRequest([FieldIssue(("waitMs",), message, 0, self.max_wait_ms)])
-        return timedelta(milliseconds=wait_ms)
-
-
 class Context(BaseContext):
     """One per HTTP request or WebSocket. A WebSocket is authenticated after it was opened, in connection_init."""
 
-    def __init__(self, service: JobService, bounds: Bounds, access: Access | None = None) -> None:
+    def __init__(self, service: JobService, limits: OperationLimits, access: Access | None = None) -> None:
         super().__init__()
         self.service = service
-        self.bounds = bounds
+        self.limits = limits
         # None: authentication is disabled.
         self.access: Access | None = None
         if access is not None:
@@ -68,6 +49,18 @@ class Context(BaseContext):
         """Bind this context to a caller: from now on only the caller's jobs are visible."""
         self.access = access
         self.service = self.service.for_caller(access.caller)
+
+    def wait(self, wait_ms: int) -> timedelta:
+        """A requested wait as a duration.
+
+        Raises:
+            InvalidRequest: it is negative or longer than MAX_WAIT_MS.
+        """
+        longest = self.limits.max_wait_ms
+        if not 0 <= wait_ms <= longest:
+            message = f"waitMs is {wait_ms}, must be 0 to {longest}"
+            raise InvalidRequest([FieldIssue(("waitMs",), message, 0, longest)])
+        return timedelta(milliseconds=wait_ms)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

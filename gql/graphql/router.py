@@ -31,7 +31,7 @@ from gql.graphql.persisted_documents import PersistedDocumentError, PersistedDoc
 from gql.graphql.websocket import handler_class
 from gql.http import negotiation
 from gql.middleware.authentication import session_of
-from schema.context import Bounds, Context
+from schema.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -55,10 +55,9 @@ def create_router(
     schema: JobSchema, service: JobService, settings: ApiSettings, authenticator: Authenticator | None = None
 ) -> GraphQLOverHTTPRouter:
     """The router with a context for each request, its trusted documents and its stream transports."""
-    bounds = Bounds(max_page_size=settings.max_page_size, max_wait_ms=settings.max_wait_ms)
 
     def context(connection: HTTPConnection) -> Context:
-        return Context(service, bounds, session_of(connection))
+        return Context(service, settings, session_of(connection))
 
     documents = PersistedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
     return GraphQLOverHTTPRouter(schema, context, settings, documents, authenticator)

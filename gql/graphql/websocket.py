@@ -18,7 +18,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from gql.auth.authenticator import NotAuthenticated
 from gql.graphql.persisted_documents import PersistedDocumentError
 from schema.context import Context
-from schema.limits.settings import LimitExceeded
+from schema.limits.settings import LimitExceededError
 from tasks.cancellation import cancel_and_wait
 from tasks.errors import BackendUnavailable
 
@@ -101,7 +101,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         try:
             limit = self.max_subscriptions_per_connection
             if limit is not None and len(self.operations) >= limit:
-                raise LimitExceeded("operations open", f"{limit} already", limit)
+                raise LimitExceededError("operations open", f"{limit} already", limit)
             payload = self.documents.resolve(cast("dict[str, object]", message["payload"]))
         except PersistedDocumentError as error:
             await self._reject(message, GraphQLError(str(error), extensions={"code": error.code}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import strawberry
 from graphql import GraphQLError
@@ -17,6 +17,16 @@ from tasks import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Codes of request errors: GraphQL errors that are not about a field of the response.
+LIMIT_EXCEEDED: Final = "LIMIT_EXCEEDED"
+TIMEOUT: Final = "TIMEOUT"
+INVALID_SYNTAX: Final = "GRAPHQL_PARSE_FAILED"
+INVALID_DOCUMENT: Final = "GRAPHQL_VALIDATION_FAILED"
+INVALID_VARIABLES: Final = "BAD_USER_INPUT"
+
+# Characters of a message that quotes what a client sent.
+MAX_MESSAGE_LENGTH: Final = 300
 
 
 @strawberry.enum(description="Which expected failure this is, for programs.")

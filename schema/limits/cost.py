@@ -1,8 +1,9 @@
-"""What an answer costs: about as many values as it can have, page sizes multiplied, before it is worked out.
+"""The cost of an operation: an estimate of the number of values in its response, made before execution.
 
-A field is 1, and 10 where it asks the job store. Below a page, a list has as many elements as the page may have, which
-a literal, a variable or a default says; any other list is taken for 10. Of a type's alternatives all are counted. Each
-fragment is walked once, whatever it is spread in: its cost is a sum of two parts, of which a page multiplies one.
+A field costs 1, a field that reads the job store 10, a mutation 1,000. A list in a page has as many elements as the
+page may have by its arguments or their defaults; any other list is taken to have 10. All alternatives of an abstract
+type count. Each fragment is walked once, however often it is spread: its cost has a fixed part and one that the size of
+the surrounding page multiplies.
 """
 
 from __future__ import annotations
@@ -33,57 +34,60 @@ if TYPE_CHECKING:
 
     from graphql import DocumentNode, GraphQLField, GraphQLNamedType, GraphQLSchema, SelectionSetNode, ValueNode
 
-# The arguments that say how many elements a field's lists have.
-_SIZES = ("first", "last", "maxBatch")
+# The arguments that give the number of elements in a field's lists.
+_SIZE_ARGUMENTS = ("first", "last", "maxBatch")
 
-# A list of which nothing says how long it is: downloads, workers, issues.
+# Elements assumed of a list whose size no argument gives: downloads, workers, issues.
 _UNSIZED = 10
 
 _FIELD = 1
 _STORE_READ = 10
+# A document has at most 25 mutations, each of which may add a job or end one.
+_MUTATION = 1_000
 
-# What the schema tells of itself is as much as there is of it: by milliseconds, as much as so many values.
+# Introspection returns what the schema has, whatever the document selects. Values that take as many milliseconds:
 _INTROSPECTION = {"__schema": 5_000, "__type": 500}
 
 
 class _Cost(NamedTuple):
-    """What a selection costs: a fixed part, and one for each element of the page that it is in."""
+    """The cost of a selection: a fixed part, and one per element of the surrounding page."""
 
     fixed: int = 0
-    each: int = 0
+    per_element: int = 0
 
     def of(self, elements: int) -> int:
-        return self.fixed + elements * self.each
+        return self.fixed + elements * self.per_element
 
     def plus(self, other: _Cost) -> _Cost:
-        return _Cost(self.fixed + other.fixed, self.each + other.each)
+        return _Cost(self.fixed + other.fixed, self.per_element + other.per_element)
 
 
-class Costs:
-    """What the operations of one valid document cost."""
+class OperationCosts:
+    """The costs of the operations in one valid document."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, max_page_size: int) -> None:
         self._schema = schema
         self._document = document
         self._max_page_size = max_page_size
-        self._fixed: dict[str | None, int] = {}
+        # The costs that no variable changes, by operation name.
+        self._constant: dict[str | None, int] = {}
 
     def of(self, operation_name: str | None, variables: Mapping[str, object] | None) -> int:
-        """What an operation costs with these variables; 0 where there is no such operation."""
-        if (known := self._fixed.get(operation_name)) is not None:
-            return known
+        """The cost of an operation with these variables, 0 if the document has no such operation."""
+        if (cost := self._constant.get(operation_name)) is not None:
+            return cost
         operation = get_operation_ast(self._document, operation_name)
         root = None if operation is None else self._schema.get_root_type(operation.operation)
         if operation is None or root is None:
             return 0
-        walk = _Walk(self._schema, self._document, self._max_page_size, _values(operation, variables or {}))
-        cost = walk.cost(operation.selection_set, root).of(_UNSIZED)
-        if not walk.depends_on_variables:
-            self._fixed[operation_name] = cost
+        estimate = _Estimate(self._schema, self._document, self._max_page_size, _values(operation, variables or {}))
+        cost = estimate.cost(operation.selection_set, root).of(_UNSIZED)
+        if not estimate.depends_on_variables:
+            self._constant[operation_name] = cost
         return cost
 
 
-class _Walk:
+class _Estimate:
     def __init__(
         self, schema: GraphQLSchema, document: DocumentNode, max_page_size: int, variables: Mapping[str, object]
     ) -> None:
@@ -94,10 +98,10 @@ class _Walk:
         }
         self._max_page_size = max_page_size
         self._variables = variables
-        self._known: dict[str, _Cost] = {}
+        self._fragment_costs: dict[str, _Cost] = {}
 
     def cost(self, node: SelectionSetNode, parent: GraphQLNamedType) -> _Cost:
-        """What a selection on a type costs."""
+        """The cost of the selections on a type."""
         total = _Cost()
         for selection in node.selections:
             if isinstance(selection, FieldNode):
@@ -111,31 +115,38 @@ class _Walk:
         return total
 
     def _fragment(self, name: str) -> _Cost:
-        if name not in self._known:
+        if name not in self._fragment_costs:
             node = self._fragments[name]
-            self._known[name] = self.cost(node.selection_set, self._schema.type_map[node.type_condition.name.value])
-        return self._known[name]
+            self._fragment_costs[name] = self.cost(
+                node.selection_set, self._schema.type_map[node.type_condition.name.value]
+            )
+        return self._fragment_costs[name]
 
     def _field(self, node: FieldNode, parent: GraphQLNamedType) -> _Cost:
         name = node.name.value
         if name.startswith("__"):
             return _Cost(_INTROSPECTION.get(name, _FIELD))
-        # The document is valid, so there is such a field.
+        # The document is valid, so the field exists.
         field: GraphQLField = parent.fields[name]  # type: ignore[attr-defined]
-        own = _STORE_READ if _reads_the_store(field) else _FIELD
+        own = self._own_cost(field, parent)
         inner = self.cost(node.selection_set, get_named_type(field.type)) if node.selection_set else _Cost()
         size = self._size(node, field)
         if is_list_type(get_nullable_type(field.type)):
             element = _FIELD + inner.of(_UNSIZED)
             return _Cost(own, element) if size is None else _Cost(own + size * element)
-        return _Cost(own + inner.fixed, inner.each) if size is None else _Cost(own + inner.of(size))
+        return _Cost(own + inner.fixed, inner.per_element) if size is None else _Cost(own + inner.of(size))
+
+    def _own_cost(self, field: GraphQLField, parent: GraphQLNamedType) -> int:
+        if parent is self._schema.mutation_type:
+            return _MUTATION
+        return _STORE_READ if _reads_job_store(field) else _FIELD
 
     def _size(self, node: FieldNode, field: GraphQLField) -> int | None:
-        """How many elements the lists of a field have at most; None where no argument says so."""
+        """The maximum number of elements in a field's lists, None if no argument gives it."""
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
         sizes = []
         for name, argument in field.args.items():
-            if name in _SIZES:
+            if name in _SIZE_ARGUMENTS:
                 value = self._value(given[name]) if name in given else Undefined
                 value = argument.default_value if value is Undefined else value
                 if value is not None and value is not Undefined:
@@ -148,13 +159,13 @@ class _Walk:
         return min(DEFAULT_PAGE_SIZE, self._max_page_size) if "first" in field.args else None
 
     def _bounded(self, value: object) -> int:
-        """A page is never larger than allowed: what is beyond is refused by its field, which says so better."""
+        """At most a page of the maximum size: the field itself refuses a larger one, with a better message."""
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         return min(max(value, 0), self._max_page_size) if isinstance(value, int) else self._max_page_size
 
     def _value(self, node: ValueNode) -> object:
-        """An argument's value, as far as its size goes."""
+        """An argument's value, or a list of as many elements. A value without a size is returned as its node."""
         if isinstance(node, VariableNode):
             self.depends_on_variables = True
             return self._variables.get(node.name.value, Undefined)
@@ -166,14 +177,14 @@ class _Walk:
         return int(node.value[:20]) if isinstance(node, IntValueNode) else node
 
 
-def _reads_the_store(field: GraphQLField) -> bool:
+def _reads_job_store(field: GraphQLField) -> bool:
     definition = field.extensions.get("strawberry-definition")
     resolver = getattr(definition, "base_resolver", None)
     return bool(getattr(resolver, "is_async", False))
 
 
 def _values(operation: OperationDefinitionNode, given: Mapping[str, object]) -> dict[str, object]:
-    """The variables with their defaults. Not coerced: what does not fit is refused before anything is executed."""
+    """The variables with their defaults, not coerced: execution refuses values that do not fit their types."""
     values: dict[str, object] = {}
     for definition in operation.variable_definitions or ():
         name = definition.variable.name.value

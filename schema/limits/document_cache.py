@@ -1,4 +1,4 @@
-"""Documents: parsed, measured and validated once, and remembered, since clients send few, over and over."""
+"""Parsed and validated documents, kept by their text: clients send a few documents again and again."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from graphql import (
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from schema.limits.cost import Costs
+from schema.errors.codes import INVALID_DOCUMENT, MAX_MESSAGE_LENGTH
+from schema.limits.cost import OperationCosts
 from schema.limits.document_size import check_document
 from schema.limits.rules import OneSubmission
-from schema.limits.settings import INVALID_DOCUMENT, LONGEST_MESSAGE
 
 if TYPE_CHECKING:
     from graphql import DocumentNode, GraphQLSchema, OperationType
 
     from schema.limits.settings import OperationLimits
 
-# Distinct documents that are kept: a third of a megabyte each at the most, by the limit of tokens.
-_KEPT = 64
+# Documents. The token limit keeps each below a third of a megabyte.
+_CACHE_SIZE = 64
 
-# Nobody mends more than these at a time, and each is a kilobyte.
+# Errors reported for a document. Each takes about a kilobyte.
 _MAX_ERRORS = 5
 
 _RULES = (*specified_rules, OneSubmission, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -38,14 +38,14 @@ _RULES = (*specified_rules, OneSubmission, MaybeNullValidationRule, OneOfInputVa
 
 @dataclass(frozen=True, slots=True)
 class ValidatedDocument:
-    """What became of a document: errors, or what its operations cost."""
+    """The result of validation: errors, or the costs of the document's operations."""
 
     errors: tuple[GraphQLError, ...]
-    costs: Costs
+    costs: OperationCosts
 
 
 class DocumentCache:
-    """The documents that came lately, by their text."""
+    """The most recently used documents."""
 
     def __init__(self, limits: OperationLimits, *, production: bool) -> None:
         self._limits = limits
@@ -55,23 +55,23 @@ class DocumentCache:
             "max_source_length": limits.max_document_length,
             "max_tokens": limits.max_tokens,
         }
-        self._parsed = lru_cache(maxsize=_KEPT)(self._parse)
-        self.judged = lru_cache(maxsize=_KEPT)(self._judge)
+        self._parsed = lru_cache(maxsize=_CACHE_SIZE)(self._parse)
+        self.validated = lru_cache(maxsize=_CACHE_SIZE)(self._validate)
 
     def parsed(self, text: str) -> DocumentNode:
         """A document, parsed.
 
         Raises:
-            GraphQLError: it is too long, or has a syntax error.
+            GraphQLError: it is too long or has a syntax error.
         """
-        # One that is too long is refused at once, and is no key to be kept.
+        # The text of one that is too long must not become a key of the cache.
         parsed = self._parse(text) if len(text) > self._limits.max_document_length else self._parsed(text)
         if isinstance(parsed, GraphQLError):
             raise parsed.with_traceback(None)
         return parsed
 
     def operation_type(self, text: str, operation_name: str | None) -> OperationType | None:
-        """What kind of operation is asked for; None where the document does not say, which is an error of its own."""
+        """The type of the requested operation, None if the document is invalid or has no such operation."""
         try:
             operation = get_operation_ast(self.parsed(text), operation_name)
         except GraphQLError:
@@ -82,22 +82,22 @@ class DocumentCache:
         try:
             return parse(text, **self.parse_options)
         except GraphQLError as error:
-            # Its traceback would keep the parser.
+            # The traceback would keep the parser alive.
             return error.with_traceback(None)
 
-    def _judge(self, schema: GraphQLSchema, text: str) -> ValidatedDocument:
-        """Judge a document that has been parsed."""
+    def _validate(self, schema: GraphQLSchema, text: str) -> ValidatedDocument:
+        """Validate a document that has been parsed."""
         document = self.parsed(text)
-        costs = Costs(schema, document, self._limits.max_page_size)
+        costs = OperationCosts(schema, document, self._limits.max_page_size)
         try:
             check_document(document, self._limits)
         except GraphQLError as error:
             return ValidatedDocument((error.with_traceback(None),), costs)
         errors = validate(schema, document, self._rules, _MAX_ERRORS, hide_suggestions=self._production)
-        return ValidatedDocument(tuple(self._told(error) for error in errors), costs)
+        return ValidatedDocument(tuple(self._published(error) for error in errors), costs)
 
-    def _told(self, error: GraphQLError) -> GraphQLError:
-        """An error of validation as it is told: in production, where it is and not what the schema has there."""
+    def _published(self, error: GraphQLError) -> GraphQLError:
+        """A validation error for the client: in production its position only, since its text describes the schema."""
         message = "The document does not fit the schema." if self._production else error.message
-        message = message[:LONGEST_MESSAGE]
+        message = message[:MAX_MESSAGE_LENGTH]
         return GraphQLError(message, error.nodes, error.source, error.positions, extensions={"code": INVALID_DOCUMENT})

@@ -1,4 +1,4 @@
-"""What happens to an operation before it is executed, and how long it may be executed: the same on every transport."""
+"""The limits, applied to each operation before and during execution. Every transport runs them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
+from schema.errors.codes import INVALID_SYNTAX, INVALID_VARIABLES, LIMIT_EXCEEDED, MAX_MESSAGE_LENGTH, TIMEOUT
 from schema.errors.masking import is_unexpected
-from schema.limits.settings import (
-    INVALID_SYNTAX,
-    INVALID_VARIABLES,
-    LIMIT_EXCEEDED,
-    LONGEST_MESSAGE,
-    TIMEOUT,
-    LimitExceeded,
-)
+from schema.limits.settings import LimitExceededError
 from schema.limits.variables import check_variables
 
 if TYPE_CHECKING:
@@ -27,27 +21,27 @@ if TYPE_CHECKING:
     from schema.limits.document_cache import DocumentCache
     from schema.limits.settings import OperationLimits
 
-# How the parser's refusals end: of length, tokens and nesting, as opposed to what is not GraphQL.
+# The parser's messages about length, tokens and nesting end so; those about syntax do not.
 _PARSING_ABORTED = "Parsing aborted."
 
 
 class LimitsExtension(SchemaExtension):
-    """Lets an operation be executed that is valid and within its limits. A new one for each operation."""
+    """Lets valid operations within the limits execute, for a limited time. Each operation has its own instance."""
 
     def __init__(self, documents: DocumentCache, limits: OperationLimits) -> None:
         self._documents = documents
         self._limits = limits
 
     def on_operation(self) -> Iterator[None]:
-        """Give the parser its limits."""
+        """Set the parser's limits."""
         self.execution_context.parse_options.update(self._documents.parse_options)  # type: ignore[typeddict-item]
         yield
 
     def on_parse(self) -> Iterator[None]:
-        """Put the parsed document into the context.
+        """Take the parsed document from the cache.
 
-        One with a syntax error is left to the parser behind this: raised from here, the error would be a fault of the
-        stream that a subscription is, and not an answer to it.
+        Strawberry's parser runs after this and reports syntax errors. Raised from here, one would break a subscription
+        instead of being sent as its response.
         """
         context = self.execution_context
         if context.query:
@@ -56,45 +50,47 @@ class LimitsExtension(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Refuse what is not valid, or beyond a limit. What depends on variables is never remembered."""
+        """Report errors of validation and of limits. Strawberry then skips its own validation and the execution."""
         self.execution_context.pre_execution_errors = self._errors()
         yield
 
     async def on_execute(self) -> AsyncIterator[None]:
-        """End a query or mutation that takes too long. A subscription only begins here."""
+        """End a query or mutation at its timeout. A subscription only starts here, so it has none."""
         context = self.execution_context
         if context.operation_type is OperationType.SUBSCRIPTION:
             yield
             return
+        timeout = self._limits.execution_timeout
         try:
-            async with asyncio.timeout(self._limits.execution_seconds):
+            async with asyncio.timeout(timeout):
                 yield
         except TimeoutError as error:
-            message = f"the operation was given up after {self._limits.execution_seconds:g} s"
+            message = f"The operation exceeded its timeout of {timeout:g} s."
             raise GraphQLError(message, extensions={"code": TIMEOUT}) from error
 
     def _errors(self) -> list[GraphQLError]:
         context = self.execution_context
-        judged = self._documents.judged(context.schema._schema, context.query or "")  # noqa: SLF001 - as in Strawberry's
-        if judged.errors:
-            return list(judged.errors)
+        schema = context.schema._schema  # noqa: SLF001 - Strawberry's own extensions use it too
+        document = self._documents.validated(schema, context.query or "")
+        if document.errors:
+            return list(document.errors)
+        # The rest depends on variables and is not cached.
         try:
             check_variables(context.variables, self._limits)
-            cost = judged.costs.of(context.operation_name, context.variables)
+            cost = document.costs.of(context.operation_name, context.variables)
             if cost > self._limits.max_cost:
-                counted = f"about {cost} values"
-                raise LimitExceeded("cost", counted, self._limits.max_cost)
+                raise LimitExceededError("cost", f"about {cost} values", self._limits.max_cost)
         except GraphQLError as error:
-            # Its traceback leads to the variables, in a circle that would keep them until the collector finds it.
+            # The traceback refers to the variables in a cycle, which only the garbage collector would end.
             return [error.with_traceback(None)]
         return []
 
 
 def add_missing_codes(errors: Iterable[GraphQLError], *, production: bool) -> None:
-    """Give a code to errors of requests that have none yet: those of parsing and of variables."""
+    """Add a code to request errors that graphql-core raised: those of parsing and of variables."""
     for error in errors:
-        named = error.extensions and "code" in error.extensions
-        if named or error.path is not None or is_unexpected(error):
+        has_code = error.extensions and "code" in error.extensions
+        if has_code or error.path is not None or is_unexpected(error):
             continue
         if isinstance(error, GraphQLSyntaxError):
             limited = error.description.endswith(_PARSING_ABORTED)
@@ -103,4 +99,4 @@ def add_missing_codes(errors: Iterable[GraphQLError], *, production: bool) -> No
             error.extensions = {"code": INVALID_VARIABLES}
             if production:
                 error.message = "The variables do not fit the operation."
-        error.message = error.message[:LONGEST_MESSAGE]
+        error.message = error.message[:MAX_MESSAGE_LENGTH]

@@ -1,4 +1,4 @@
-"""Validation rules of our own, each linear in the document."""
+"""Validation rules beyond those of the GraphQL specification. Their time is linear in the document."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _SUBMISSION = "generatePrimes"
 
 
 class OneSubmission(ValidationRule):
-    """At most one generatePrimes a document: aliases must not multiply the work that one request may cause."""
+    """At most one generatePrimes in a document: aliases must not multiply the work that one request causes."""
 
     def __init__(self, context: Any) -> None:  # noqa: ANN401 - graphql-core's own signature
         super().__init__(context)
-        self._seen: FieldNode | None = None
+        self._first: FieldNode | None = None
 
     def enter_field(self, node: FieldNode, *_: object) -> None:
-        """Refuse the second submission."""
+        """Report an error for every submission but the first."""
         if node.name.value != _SUBMISSION:
             return
-        if self._seen is not None:
-            self.report_error(
-                GraphQLError(f"{_SUBMISSION} may stand once in a document: send one request a job.", [self._seen, node])
-            )
-        self._seen = node
+        if self._first is None:
+            self._first = node
+            return
+        message = f"{_SUBMISSION} may occur once in a document: send one request per job."
+        self.report_error(GraphQLError(message, [self._first, node]))

@@ -1,61 +1,81 @@
-"""How much one operation may be and may ask for, and the refusal of what goes beyond.
+"""How large an operation may be, how much it may request and how long it may run.
 
-All of it is checked before anything is executed. Counted by: schema.limits.document_size (the document),
-schema.limits.variables (the variables), schema.limits.cost (the answer).
+Everything but the time is checked before execution: the document by the parser (tokens) and by document_size, the
+variables by variables, the response by cost, and page sizes by the fields that have them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from graphql import GraphQLError
+from pydantic import BaseModel, ConfigDict, Field
+
+from schema.errors.codes import LIMIT_EXCEEDED
 
 if TYPE_CHECKING:
     from graphql import Node
 
-LIMIT_EXCEEDED: Final = "LIMIT_EXCEEDED"
-TIMEOUT: Final = "TIMEOUT"
-INVALID_SYNTAX: Final = "GRAPHQL_PARSE_FAILED"
-INVALID_DOCUMENT: Final = "GRAPHQL_VALIDATION_FAILED"
-INVALID_VARIABLES: Final = "BAD_USER_INPUT"
-
-# Characters of an error that names what was sent.
-LONGEST_MESSAGE: Final = 300
+# Longer than names and values usually are. It bounds the strings and the white space that tokens do not.
+_CHARACTERS_PER_TOKEN = 16
 
 
-@dataclass(frozen=True, slots=True)
-class OperationLimits:
-    """How much one operation may be. The defaults are far above what is written by hand, and above introspection."""
+class OperationLimits(BaseModel):
+    """The limits of one operation. The defaults are far above what people write by hand, and above introspection.
 
-    max_document_length: int = 16_384
-    max_tokens: int = 1_000
-    max_depth: int = 25
-    max_selections: int = 300
-    max_repeats: int = 30
-    max_root_fields: int = 20
-    max_aliases: int = 30
-    max_directives: int = 30
-    max_operations: int = 10
-    max_cost: int = 25_000
-    max_list_items: int = 10_000
-    max_input_depth: int = 10
-    max_input_values: int = 20_000
-    max_page_size: int = 1_000
-    execution_seconds: float = 40
+    gql.settings reads each field from the environment variable of the same name.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    max_page_size: int = Field(1_000, ge=1, le=10_000, description="Maximum items on one page of a connection")
+    max_wait_ms: int = Field(
+        30_000, ge=0, le=300_000, description="Milliseconds. Maximum for `waitMs`, and for `Prefer: wait`"
+    )
+    execution_seconds: float = Field(
+        10, gt=0, le=600, description="Seconds until a query or mutation fails with TIMEOUT, on top of MAX_WAIT_MS"
+    )
+    max_tokens: int = Field(
+        1_000, ge=10, description="Maximum tokens in a GraphQL document, and 16 times as many characters"
+    )
+    max_operations: int = Field(10, ge=1, description="Maximum operations in a document")
+    max_depth: int = Field(
+        25, ge=1, le=100, description="Maximum nesting of fields and fragments in a document, fragments expanded"
+    )
+    max_selections: int = Field(
+        250,
+        ge=1,
+        description="Maximum fields and fragments in a document, fragments expanded. "
+        "Each pair of fields to merge counts as one more",
+    )
+    max_cost: int = Field(
+        25_000,
+        ge=100,
+        description="Maximum values in a response, estimated from page sizes. "
+        "A field that reads the job store counts as 10, a mutation as 1000",
+    )
+    max_list_items: int = Field(10_000, ge=1, description="Maximum items in a list in variables")
+
+    @property
+    def max_document_length(self) -> int:
+        """Maximum number of characters in a document."""
+        return _CHARACTERS_PER_TOKEN * self.max_tokens
+
+    @property
+    def execution_timeout(self) -> float:
+        """Seconds that a query or mutation may run."""
+        return self.max_wait_ms / 1_000 + self.execution_seconds
 
 
-class LimitExceeded(GraphQLError):
-    """An operation is, or asks for, more than is allowed. Where counting stopped early, `counted` says `at least`."""
+class LimitExceededError(GraphQLError):
+    """A document, its variables or its response is larger than allowed.
 
-    def __init__(self, limit: str, counted: str, most: float, node: Node | None = None) -> None:
+    `found` is text: it says "at least" where counting stopped at the limit.
+    """
+
+    def __init__(self, limit: str, found: str, maximum: int, node: Node | None = None) -> None:
         super().__init__(
-            f"{limit}: {counted}, must be {most} at most",
+            f"{limit}: {found}, must be at most {maximum}",
             node,
-            extensions={"code": LIMIT_EXCEEDED, "limit": limit, "max": most},
+            extensions={"code": LIMIT_EXCEEDED, "limit": limit, "max": maximum},
         )
-
-
-def exceeded(limit: str, most: int, counted: int, node: Node | None = None) -> LimitExceeded:
-    """The refusal of a number of things, of which there may be more: counting ends where a limit is passed."""
-    return LimitExceeded(limit, f"at least {counted}", most, node)

@@ -108,7 +108,7 @@ class Mutation:
         service = info.context.service
         request = requests.PrimesRequest(input.count, input.start, input.idempotency_key)
         try:
-            wait = info.context.bounds.wait(wait_ms)
+            wait = info.context.wait(wait_ms)
         except errors.InvalidRequest as error:
             return user_error(error)
         try:

@@ -99,7 +99,7 @@ def _batch(job: jobs.Job, offset: int, values: list[SafeInt]) -> PrimeBatch:
 
 def _checked(info: Info, from_index: int, max_batch: int) -> int:
     """How many values a message has at most."""
-    largest = info.context.bounds.max_page_size
+    largest = info.context.limits.max_page_size
     if from_index < 0:
         raise RequestRefusedError(f"fromIndex is {from_index}, must be 0 or more")
     if max_batch != DEFAULT_BATCH and not 1 <= max_batch <= largest:

@@ -34,8 +34,8 @@ class Query:
         self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Nodes' ids.")]
     ) -> list[Node | None]:
         """Whatever has these ids."""
-        if len(ids) > info.context.bounds.max_page_size:
-            raise RequestRefusedError(f"there are {len(ids)} ids, must be {info.context.bounds.max_page_size} at most")
+        if len(ids) > info.context.limits.max_page_size:
+            raise RequestRefusedError(f"there are {len(ids)} ids, must be {info.context.limits.max_page_size} at most")
         with as_graphql_errors():
             found = await info.context.service.get_jobs(ids)
         return [None if job is None else Job.of(job) for job in found]
@@ -59,7 +59,7 @@ class Query:
     ) -> Job | None:
         """One job."""
         with as_graphql_errors():
-            job = await info.context.service.get_job(id, info.context.bounds.wait(wait_ms), after_version)
+            job = await info.context.service.get_job(id, info.context.wait(wait_ms), after_version)
         return None if job is None else Job.of(job)
 
     @strawberry.field(description="All jobs, newest first.")
@@ -86,4 +86,4 @@ class Query:
     @strawberry.field(description="What one may ask for.")
     def limits(self, info: Info) -> Limits:
         """What one may ask for."""
-        return Limits.of(info.context.service, info.context.bounds)
+        return Limits.of(info.context.service, info.context.limits)

@@ -60,7 +60,7 @@ class JobConnection:
 async def page_of_jobs(info: Info, arguments: PageArguments, chosen: JobFilter) -> JobConnection:
     """The page that a caller's paging arguments and filter name."""
     request = requests.JobPageRequest(
-        size=arguments.size(info.context.bounds.max_page_size),
+        size=arguments.size(info.context.limits.max_page_size),
         from_oldest=arguments.last is not None,
         older_than=None if arguments.after is None else _job_id("after", arguments.after),
         newer_than=None if arguments.before is None else _job_id("before", arguments.before),

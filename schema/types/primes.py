@@ -83,7 +83,7 @@ class PrimeConnection:
 
 async def page_of_primes(job: jobs.Job, info: Info, arguments: PageArguments) -> PrimeConnection:
     """The slice of a job's primes that a caller's paging arguments name."""
-    page = arguments.slice(_CURSOR, job.readable, info.context.bounds.max_page_size)
+    page = arguments.slice(_CURSOR, job.readable, info.context.limits.max_page_size)
     with as_graphql_errors():
         found = await info.context.service.read_primes(job, page.start, len(page))
     info.context.service.record_served(len(found), "graphql")

@@ -11,7 +11,7 @@ from schema.types.scalars import SafeInt, milliseconds
 from tasks import jobs
 
 if TYPE_CHECKING:
-    from schema.context import Bounds
+    from schema.limits.settings import OperationLimits
     from tasks.service import JobService
 
 
@@ -90,13 +90,13 @@ class Limits:
     idempotency_ttl_seconds: int = strawberry.field(description="An idempotency key stands for its job for so long.")
 
     @classmethod
-    def of(cls, service: JobService, bounds: Bounds) -> Self:
+    def of(cls, service: JobService, limits: OperationLimits) -> Self:
         """From the settings."""
         return cls(
             max_count=service.settings.max_count,
             max_start=SafeInt(jobs.LARGEST_PRIME),
-            max_page_size=bounds.max_page_size,
-            max_wait_ms=bounds.max_wait_ms,
+            max_page_size=limits.max_page_size,
+            max_wait_ms=limits.max_wait_ms,
             result_ttl_seconds=service.settings.result_ttl_seconds,
             job_ttl_seconds=service.settings.job_ttl_seconds,
             idempotency_ttl_seconds=service.settings.idempotency_ttl_seconds,

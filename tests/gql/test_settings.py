@@ -30,30 +30,19 @@ STREAM = "text/event-stream"
 STATS = {"query": "subscription { systemStats(intervalMs: 100) { at } }"}
 
 LOW: dict[str, tuple[int, dict[str, Any]]] = {
-    "MAX_DOCUMENT_LENGTH": (256, {"query": "{ __typename }" + " " * 300}),
     "MAX_TOKENS": (30, {"query": "{ " + "__typename " * 30 + "}"}),
     "MAX_OPERATIONS": (1, {"query": "query A { __typename } query B { __typename }", "operationName": "A"}),
     "MAX_DEPTH": (3, {"query": "{ job(id: 1) { retryOf { retryOf { id } } } }"}),
     "MAX_SELECTIONS": (5, {"query": "{ limits { maxCount maxCount maxCount maxCount maxCount } }"}),
-    "MAX_REPEATS": (1, {"query": "{ limits { maxCount } limits { maxCount } }"}),
-    "MAX_ROOT_FIELDS": (1, {"query": "{ limits { maxCount } __typename }"}),
-    "MAX_ALIASES": (1, {"query": "{ a: __typename b: __typename }"}),
-    "MAX_DIRECTIVES": (1, {"query": "{ __typename @skip(if: false) @include(if: true) }"}),
     "MAX_COST": (100, {"query": "{ jobs { edges { cursor } } }"}),
     "MAX_LIST_ITEMS": (2, {"query": "query ($i: [ID!]!) { nodes(ids: $i) { id } }", "variables": {"i": [1, 2, 3]}}),
-    "MAX_INPUT_DEPTH": (2, {"query": "query ($i: [ID!]!) { nodes(ids: $i) { id } }", "variables": {"i": [[[1]]]}}),
-    "MAX_INPUT_VALUES": (3, {"query": "query ($i: [ID!]!) { nodes(ids: $i) { id } }", "variables": {"i": [1, 2, 3]}}),
 }
 
 
 @pytest.fixture(scope="module")
 def apis(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The address of an API whose limits of one document are low, by the limit; three of them have all."""
-    together = [
-        ["MAX_DOCUMENT_LENGTH", "MAX_DEPTH", "MAX_REPEATS", "MAX_ALIASES", "MAX_COST", "MAX_LIST_ITEMS"],
-        ["MAX_TOKENS", "MAX_OPERATIONS", "MAX_ROOT_FIELDS", "MAX_DIRECTIVES", "MAX_INPUT_DEPTH"],
-        ["MAX_SELECTIONS", "MAX_INPUT_VALUES"],
-    ]
+    together = [["MAX_DEPTH", "MAX_COST", "MAX_LIST_ITEMS"], ["MAX_TOKENS", "MAX_OPERATIONS"], ["MAX_SELECTIONS"]]
     found: dict[str, str] = {}
     with ExitStack() as stack:
         for names in together:
@@ -164,8 +153,13 @@ def test_in_production_known_operations_work(production: httpx.Client) -> None:
     assert answer.json() == {"data": {"__typename": "Query", "limits": {"maxPageSize": 1_000}}}
 
 
-def test_the_defaults_are_those_of_the_schema() -> None:
-    assert ApiSettings().operation_limits == OperationLimits()
+def test_operation_limits_have_their_defaults() -> None:
+    limits = OperationLimits()
+    assert {name: getattr(ApiSettings(), name) for name in OperationLimits.model_fields} == limits.model_dump()
+
+
+def test_queries_may_wait_before_their_timeout_starts() -> None:
+    assert ApiSettings(max_wait_ms=2_000, execution_seconds=1).execution_timeout == 3
 
 
 @asynccontextmanager
