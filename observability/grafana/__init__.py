@@ -1,4 +1,4 @@
-"""Grafana's dashboards as code: `python -m observability.grafana` writes them, `--check` says whether they are.
+"""Grafana's dashboards as code. `python -m observability.grafana` writes the JSON files, `--check` compares them.
 
-For developers: nothing that runs imports this.
+A development tool: the running system does not import it.
 """

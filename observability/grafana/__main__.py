@@ -1,4 +1,4 @@
-"""Write the dashboards, or see whether they are up to date: `python -m observability.grafana [--check]`."""
+"""Write the dashboards, or check that they are up to date: `python -m observability.grafana [--check]`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ _FOLDER = Path(__file__).parent / "dashboards"
 
 
 def main(folder: Path = _FOLDER) -> int:
-    """Returns 1 when the files are not what would be written, and that was the question."""
+    """Returns 1 when --check finds a difference."""
     parser = argparse.ArgumentParser(prog="python -m observability.grafana", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 and print the differences, if any"
+    )
     if not parser.parse_args().check:
         generator.write(folder)
         return 0
@@ -22,7 +24,7 @@ def main(folder: Path = _FOLDER) -> int:
     for line in differences:
         sys.stdout.write(f"{line}\n")
     if differences:
-        sys.stdout.write("The dashboards are not as generated: python -m observability.grafana writes them\n")
+        sys.stdout.write("The dashboards are not up to date. Run: python -m observability.grafana\n")
     return 1 if differences else 0
 
 

@@ -1,4 +1,4 @@
-"""What is marked on every dashboard's time axis: runs of the load test, and alerts."""
+"""Annotations on the time axis of every dashboard: load test runs and alerts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from observability.grafana import data_sources, queries
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """An annotation: where its query has values, from the first to the last of them."""
+    """Marks the times at which a query has values."""
 
     name: str
     expression: str
     title: str
     colour: str
 
-    def annotation(self) -> dict[str, Any]:
-        """As Grafana reads it."""
+    def to_json(self) -> dict[str, Any]:
+        """The annotation in Grafana's JSON model."""
         return {
             "name": self.name,
             "datasource": {"type": "prometheus", "uid": data_sources.METRICS},

@@ -1,4 +1,4 @@
-"""The data sources that Grafana is provisioned with, by their uids."""
+"""The uids of the data sources that Grafana is provisioned with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the descriptions of the dashboards to files: laid out, numbered and the same each time."""
+"""Renders the dashboards as JSON files: panels laid out and numbered, output deterministic."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ from observability.grafana.boards import jobs_and_queue, load_test, prime_genera
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from observability.grafana.panels import Board
+    from observability.grafana.panels import Dashboard
 
-BOARDS = (prime_generator.BOARD, jobs_and_queue.BOARD, workers.BOARD, load_test.BOARD)
+DASHBOARDS = (prime_generator.DASHBOARD, jobs_and_queue.DASHBOARD, workers.DASHBOARD, load_test.DASHBOARD)
 
-# By this tag each dashboard links to the others.
+# The dashboards link to all others with this tag.
 _TAG = "primes"
 
-# Of what differs, as much as tells what kind of change it is.
-_LINES_SHOWN = 20
+# Lines of a diff that are printed for each file.
+_MAX_DIFF_LINES = 20
 
 
 def write(folder: Path) -> None:
-    """Write every dashboard, and remove those that are no more."""
+    """Write every dashboard, and remove files of dashboards that no longer exist."""
     folder.mkdir(exist_ok=True)
-    wanted = files()
+    expected = files()
     for path in folder.glob("*.json"):
-        if path.name not in wanted:
+        if path.name not in expected:
             path.unlink()
-    for name, text in wanted.items():
+    for name, text in expected.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
 def differences(folder: Path) -> list[str]:
-    """What `write` would change, as lines of a diff; empty when nothing."""
-    wanted = files()
+    """What `write` would change, as lines of a diff; empty when the files are up to date."""
+    expected = files()
     present = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
     lines: list[str] = []
-    for name in sorted(wanted.keys() | present.keys()):
-        before, after = (text.get(name, "").splitlines() for text in (present, wanted))
+    for name in sorted(expected.keys() | present.keys()):
+        before, after = (text.get(name, "").splitlines() for text in (present, expected))
         diff = list(difflib.unified_diff(before, after, f"{name} (on disk)", f"{name} (generated)", n=0, lineterm=""))
-        lines += diff[:_LINES_SHOWN]
-        if len(diff) > _LINES_SHOWN:
-            lines.append(f"... and {len(diff) - _LINES_SHOWN} lines more in {name}")
+        lines += diff[:_MAX_DIFF_LINES]
+        if len(diff) > _MAX_DIFF_LINES:
+            lines.append(f"... and {len(diff) - _MAX_DIFF_LINES} more lines in {name}")
     return lines
 
 
 def files() -> dict[str, str]:
-    """The text of each file, by its name."""
-    return {f"{board.uid}.json": json.dumps(render(board), indent=2, sort_keys=True) + "\n" for board in BOARDS}
+    """The content of each file by name."""
+    return {f"{board.uid}.json": json.dumps(render(board), indent=2, sort_keys=True) + "\n" for board in DASHBOARDS}
 
 
-def render(board: Board) -> dict[str, Any]:
-    """One dashboard, as Grafana reads it."""
+def render(board: Dashboard) -> dict[str, Any]:
+    """A dashboard in Grafana's JSON model."""
     built: dict[str, Any] = json.loads(json.dumps(_lay_out(board).build(), cls=JSONEncoder))
-    # Neither the numbers of panels nor the titles of annotations are the builder's to give.
+    # The SDK's builder sets neither panel ids nor titles of annotations.
     for number, panel in enumerate(built["panels"], start=1):
         panel["id"] = number
-    built["annotations"] = {"list": [mark.annotation() for mark in ANNOTATIONS]}
+    built["annotations"] = {"list": [annotation.to_json() for annotation in ANNOTATIONS]}
     return built
 
 
-def _lay_out(board: Board) -> dashboard.Dashboard:
+def _lay_out(board: Dashboard) -> dashboard.Dashboard:
     others = dashboard.DashboardLink("Dashboards").type(DashboardLinkType.DASHBOARDS).tags([_TAG])
     built = (
         dashboard.Dashboard(board.title)

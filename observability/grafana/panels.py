@@ -1,4 +1,4 @@
-"""Kinds of panels, each as a description that knows how to build itself: one look for all dashboards."""
+"""The kinds of panels, with one look for all dashboards. Each builds itself with Grafana's SDK."""
 
 from __future__ import annotations
 
@@ -29,87 +29,87 @@ from observability.grafana import data_sources
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from observability.grafana.trace_links import Traces
+    from observability.grafana.trace_links import TraceSearch
 
 _SOURCE = DataSourceRef("prometheus", data_sources.METRICS)
 _HEIGHT = 8
 _NUMBER_HEIGHT = 4
 
-# Of SDK builders, which share their methods but no base class.
+# The SDK's builders share methods but have no common base class.
 _Builder = TypeVar("_Builder", timeseries.Panel, stat.Panel, heatmap.Panel)
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
-    """From which values on a panel takes which colour; the first step has no beginning."""
+class Thresholds:
+    """Colours of a panel by value. Each step is a lower bound with its colour; the first has no bound."""
 
     steps: tuple[tuple[float | None, str], ...]
 
     @classmethod
-    def up_to(cls, warning: float, bad: float) -> Levels:
-        """High values are bad."""
-        return cls(((None, "green"), (warning, "orange"), (bad, "red")))
+    def high_is_bad(cls, warning: float, critical: float) -> Thresholds:
+        """Green below `warning`, orange below `critical`, red from there on."""
+        return cls(((None, "green"), (warning, "orange"), (critical, "red")))
 
     @classmethod
-    def down_to(cls, warning: float, bad: float) -> Levels:
-        """Low values are bad."""
-        return cls(((None, "red"), (bad, "orange"), (warning, "green")))
+    def low_is_bad(cls, warning: float, critical: float) -> Thresholds:
+        """Red below `critical`, orange below `warning`, green from there on."""
+        return cls(((None, "red"), (critical, "orange"), (warning, "green")))
 
     def builder(self) -> ThresholdsConfig:
-        """For the SDK."""
+        """The SDK's builder."""
         steps = [Threshold(value, colour) for value, colour in self.steps]
         return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
 
 
-_NO_LEVELS = Levels(((None, "green"),))
+_NO_THRESHOLDS = Thresholds(((None, "green"),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """What all panels have.
+    """What all panels have in common.
 
     Args:
-        description: what it shows, and what to do when that looks bad.
-        unit: Grafana's name of it.
-        series: queries by their legends, which may name labels: {{job_queue}}.
-        traces: where a click leads.
-        width: of the 24 columns of a dashboard.
+        description: what the panel shows, and what to do when the values are bad.
+        unit: Grafana's name of the unit.
+        series: queries by legend, which may contain labels: {{job_queue}}.
+        traces: the search for traces that a click opens.
+        width: number of columns; a dashboard has 24.
     """
 
     title: str
     description: str
     unit: str
     series: Mapping[str, str]
-    traces: Traces | None
-    levels: Levels | None = None
+    traces: TraceSearch | None
+    thresholds: Thresholds | None = None
     width: int = 8
 
     def builder(self) -> timeseries.Panel | stat.Panel | heatmap.Panel:
-        """For the SDK."""
+        """The SDK's builder of this panel."""
         raise NotImplementedError
 
-    def _dress(self, builder: _Builder, form: PromQueryFormat = PromQueryFormat.TIME_SERIES) -> _Builder:
+    def _configure(self, builder: _Builder, form: PromQueryFormat = PromQueryFormat.TIME_SERIES) -> _Builder:
         builder.title(self.title).description(self.description).unit(self.unit).datasource(_SOURCE).span(self.width)
         for ref_id, (legend, expression) in zip(ascii_uppercase, self.series.items(), strict=False):
             target = prometheus.Dataquery().ref_id(ref_id).expr(expression).legend_format(legend).range()
             builder.with_target(target.format(form).datasource(_SOURCE))
         if self.traces is not None:
             builder.data_links([self.traces.link()])
-        return builder.thresholds((self.levels or _NO_LEVELS).builder())
+        return builder.thresholds((self.thresholds or _NO_THRESHOLDS).builder())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Graph(Panel):
-    """Lines over time, from zero on. Levels are drawn as dashed lines."""
+class TimeSeries(Panel):
+    """Lines over time on an axis that starts at zero. Thresholds are dashed lines."""
 
     stacked: bool = False
 
     def builder(self) -> timeseries.Panel:
-        """For the SDK."""
+        """The SDK's builder of this panel."""
         legend = common.VizLegendOptions().display_mode(LegendDisplayMode.TABLE).placement(LegendPlacement.BOTTOM)
         tooltip = common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
         built = (
-            self._dress(timeseries.Panel())
+            self._configure(timeseries.Panel())
             .height(_HEIGHT)
             .min(0)
             .legend(legend.show_legend(True).calcs(["mean", "max", "lastNotNull"]))
@@ -120,21 +120,21 @@ class Graph(Panel):
         )
         if self.stacked:
             built.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
-        if self.levels is not None:
+        if self.thresholds is not None:
             built.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
         return built
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Number(Panel):
-    """The newest value, large, above its recent course."""
+class Stat(Panel):
+    """The newest value in large type, above its recent history."""
 
     width: int = 4
 
     def builder(self) -> stat.Panel:
-        """For the SDK."""
+        """The SDK's builder of this panel."""
         return (
-            self._dress(stat.Panel())
+            self._configure(stat.Panel())
             .height(_NUMBER_HEIGHT)
             .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
             .graph_mode(BigValueGraphMode.AREA)
@@ -143,13 +143,13 @@ class Number(Panel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeatMap(Panel):
-    """A histogram over time: how many measurements fell into each bucket."""
+class Heatmap(Panel):
+    """A histogram over time: the number of measurements in each bucket."""
 
     def builder(self) -> heatmap.Panel:
-        """For the SDK."""
+        """The SDK's builder of this panel."""
         return (
-            self._dress(heatmap.Panel(), PromQueryFormat.HEATMAP)
+            self._configure(heatmap.Panel(), PromQueryFormat.HEATMAP)
             .height(_HEIGHT)
             .calculate(False)
             .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Spectral").steps(64))
@@ -160,8 +160,8 @@ class HeatMap(Panel):
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
-    """One dashboard: rows of panels by their titles."""
+class Dashboard:
+    """One dashboard: rows of panels by row title."""
 
     uid: str
     title: str

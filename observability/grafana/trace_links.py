@@ -1,7 +1,7 @@
-"""The way from a panel to traces: a search in Explore, filled in with what the clicked series is about.
+"""Links from panels to traces: a search in Grafana's Explore, filled with the labels of the clicked series.
 
-The metrics store keeps no exemplars, so a point can't name its trace; service, operation,
-attributes and the time shown can.
+VictoriaMetrics stores no exemplars, so a point cannot link to its trace. The search uses service, operation, attributes
+and the time range instead.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from observability.grafana import data_sources
 API = "primes-api"
 WORKER = "primes-worker"
 
-# Grafana's own variables, for it to fill in; all else is quoted.
+# Variables that Grafana replaces. Everything else is percent-encoded.
 _VARIABLE = re.compile(r"(\$\{[^}]+\})")
 
 
 @dataclass(frozen=True, slots=True)
-class Traces:
+class TraceSearch:
     """A search for traces. Values may hold Grafana's variables, such as ${__field.labels.job_queue}."""
 
     title: str
     service: str
     operation: str = ""
     tags: str = ""
-    longer_than: str = ""
+    min_duration: str = ""
 
     def link(self) -> DashboardLink:
-        """To the search, over the time that the dashboard shows."""
+        """A data link to the search, over the dashboard's time range."""
         query = {
             "refId": "A",
             "datasource": {"type": "jaeger", "uid": data_sources.TRACES},
@@ -41,7 +41,7 @@ class Traces:
             "service": self.service,
             "operation": self.operation,
             "tags": self.tags,
-            "minDuration": self.longer_than,
+            "minDuration": self.min_duration,
             "limit": 20,
         }
         pane = {
@@ -55,29 +55,29 @@ class Traces:
 
 
 def label(name: str) -> str:
-    """The value of a label of the clicked series."""
+    """Variable for a label of the clicked series."""
     return f"${{__field.labels.{name}}}"
 
 
-# Those that several panels lead to
-REQUESTS = Traces("Requests", API)
-BROKEN_REQUESTS = Traces("Requests that broke", API, tags="error=true")
-BY_ROUTE = Traces(
+# Searches that several panels link to
+REQUESTS = TraceSearch("Requests", API)
+FAILED_REQUESTS = TraceSearch("Failed requests", API, tags="error=true")
+BY_ROUTE = TraceSearch(
     "Requests to ${__field.labels.http_route}",
     API,
     tags=f"http.route={label('http_route')} http.request.method={label('http_request_method')}",
 )
-BY_ROOT_FIELD = Traces(
+BY_ROOT_FIELD = TraceSearch(
     "Operations of ${__field.labels.graphql_root_field}",
     API,
     operation=f"{label('graphql_operation_type')} {label('graphql_root_field')}",
 )
-DELIVERIES = Traces("Deliveries to subscribers", API, operation="deliver")
-JOBS = Traces("Jobs", WORKER, operation="job")
-SLOW_JOBS = Traces("Jobs that were late", WORKER, operation="job", longer_than="250ms")
-FAILED_JOBS = Traces("Jobs that failed", WORKER, operation="job", tags="job.status=FAILED")
-LOST_ATTEMPTS = Traces("Attempts lost", WORKER, operation="attempt lost")
-TASKS = Traces("Tasks", WORKER)
-BY_QUEUE = Traces("Tasks of this queue", WORKER, operation=f"process {label('job_queue')}")
-BY_DESTINATION = Traces("Tasks of this queue", WORKER, operation=f"process {label('messaging_destination_name')}")
-COMPUTATIONS = Traces("Computations", WORKER, operation="compute")
+DELIVERIES = TraceSearch("Deliveries to subscribers", API, operation="deliver")
+JOBS = TraceSearch("Jobs", WORKER, operation="job")
+LATE_JOBS = TraceSearch("Late jobs", WORKER, operation="job", min_duration="250ms")
+FAILED_JOBS = TraceSearch("Failed jobs", WORKER, operation="job", tags="job.status=FAILED")
+LOST_ATTEMPTS = TraceSearch("Lost attempts", WORKER, operation="attempt lost")
+TASKS = TraceSearch("Tasks", WORKER)
+BY_QUEUE = TraceSearch("Tasks of this queue", WORKER, operation=f"process {label('job_queue')}")
+BY_DESTINATION = TraceSearch("Tasks of this queue", WORKER, operation=f"process {label('messaging_destination_name')}")
+COMPUTATIONS = TraceSearch("Computations", WORKER, operation="compute")

@@ -1,4 +1,4 @@
-"""As much of the query language as reading our queries takes; whether they parse is promtool's to say."""
+"""A parser for the part of PromQL that our queries use. promtool checks that they are valid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OPERATORS = {"or", "and", "unless", "bool"}
 
 
 class Selector(NamedTuple):
-    """A metric as it is used: inside which functions (innermost first), with which labels, over which range."""
+    """One use of a metric: enclosing functions (innermost first), label matchers, range."""
 
     name: str
     functions: tuple[str, ...]
@@ -21,7 +21,7 @@ class Selector(NamedTuple):
 
 
 def selectors(expression: str) -> list[Selector]:
-    """Every use of a metric, in the order in which they stand."""
+    """All uses of metrics in an expression, in order."""
     parts = [*_TOKEN.findall(_LABEL_LIST.sub("", expression)), "", "", ""]
     found: list[Selector] = []
     functions: list[str] = []
@@ -40,7 +40,7 @@ def selectors(expression: str) -> list[Selector]:
 
 
 def grouped_by(expression: str) -> set[str]:
-    """The labels that results keep."""
+    """The labels in `by` clauses."""
     lists = [labels for word, labels in _LABEL_LIST.findall(expression) if word == "by"]
     return {label.strip() for labels in lists for label in labels.split(",")}
 

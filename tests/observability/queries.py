@@ -1,4 +1,4 @@
-"""Every query of the dashboards and every rule of the alerts, for tests that read them or run them."""
+"""All queries of the dashboards and all alerting rules, for tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Query(NamedTuple):
 
 
 class Search(NamedTuple):
-    """For traces, from a panel: what its link has Grafana ask for, and the expression whose series can be clicked."""
+    """The search for traces that a panel links to, and the expression of its first series."""
 
     dashboard: str
     panel: str
@@ -41,17 +41,17 @@ class Rule(NamedTuple):
 
 
 def dashboards() -> list[dict[str, Any]]:
-    """As Grafana will read them."""
+    """The dashboards' JSON files."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(DASHBOARDS.glob("*.json"))]
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    """All but the headings of rows."""
+    """The panels without row headings."""
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 def every_query(rate_interval: str = "1m") -> list[Query]:
-    """What Grafana would send, the shortest interval of rates being as given."""
+    """All panel queries, with the given rate interval."""
     return [
         Query(board["title"], panel["title"], target["expr"].replace("$__rate_interval", rate_interval))
         for board in dashboards()
@@ -61,7 +61,7 @@ def every_query(rate_interval: str = "1m") -> list[Query]:
 
 
 def every_search(rate_interval: str = "1m") -> list[Search]:
-    """Of each panel that leads to traces, from the first of its expressions."""
+    """The searches of all panels that link to traces."""
     return [
         Search(
             board["title"],
@@ -77,7 +77,7 @@ def every_search(rate_interval: str = "1m") -> list[Search]:
 
 
 def every_annotation() -> list[Query]:
-    """What is marked on the time axes. Empty, unless a load test runs or an alert fires."""
+    """The annotation queries, which are empty unless a load test runs or an alert fires."""
     return [
         Query(board["title"], annotation["name"], annotation["expr"])
         for board in dashboards()
@@ -86,7 +86,7 @@ def every_annotation() -> list[Query]:
 
 
 def every_rule() -> list[Rule]:
-    """In the order in which they stand."""
+    """All rules in file order."""
     files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(ALERTS.glob("*.yml"))]
     return [
         Rule(group["name"], rule.get("alert") or rule["record"], rule["expr"], "alert" in rule, rule)

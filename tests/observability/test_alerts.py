@@ -1,4 +1,4 @@
-"""Each alert fires when it should and only then, asks for what is told, and says what to do."""
+"""Alerts fire when they should and only then, query documented metrics, and link to the runbook."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from observability.grafana import objectives
-from tests.observability import contract
+from tests.observability import documented_metrics
 from tests.observability.promql import selectors
 from tests.observability.queries import ALERTS, every_rule
 from tests.programs import ROOT
@@ -26,22 +26,22 @@ UNIT_TESTS = sorted((ALERTS / "tests").glob("*.yml"))
 def promtool(*arguments: str) -> None:
     program = shutil.which("promtool")
     if program is None:
-        pytest.skip("there is no promtool here: Debian has it in its package prometheus")
+        pytest.skip("promtool is not installed; the Debian package prometheus contains it")
     result = subprocess.run([program, *arguments], cwd=ALERTS, capture_output=True, text=True, check=False, timeout=100)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_rules_parse(file: str) -> None:
+def test_rules_are_valid(file: str) -> None:
     promtool("check", "rules", "--lint=all", "--lint-fatal", file)
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_the_alerts_fire_when_they_should(file: str) -> None:
+def test_alerts_fire_when_they_should(file: str) -> None:
     promtool("test", "rules", f"tests/{file}")
 
 
-def test_every_alert_is_seen_firing_and_seen_silent() -> None:
+def test_every_alert_is_tested_firing_and_not_firing() -> None:
     expected: dict[str, set[bool]] = {}
     for path in UNIT_TESTS:
         for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]:
@@ -50,16 +50,16 @@ def test_every_alert_is_seen_firing_and_seen_silent() -> None:
     assert expected == {name: {True, False} for name in ALERTING}
 
 
-def test_rules_and_tests_come_in_pairs() -> None:
+def test_every_rule_file_has_a_test_file() -> None:
     assert [path.name for path in UNIT_TESTS] == FILES
 
 
-def test_names_are_unique() -> None:
+def test_rule_names_are_unique() -> None:
     assert len(RECORDED) + len(ALERTING) == len(RULES)
 
 
 @pytest.mark.parametrize("name", ALERTING)
-def test_an_alert_says_how_bad_it_is_and_what_to_do(name: str) -> None:
+def test_an_alert_has_severity_description_and_runbook_section(name: str) -> None:
     details = ALERTING[name].details
     assert details["labels"]["severity"] in {"warning", "critical"}
     assert details["annotations"].keys() == {"summary", "description", "runbook"}
@@ -71,45 +71,45 @@ def test_an_alert_says_how_bad_it_is_and_what_to_do(name: str) -> None:
     assert name in sections[anchor]
 
 
-def test_every_section_of_the_runbook_is_about_an_alert() -> None:
-    about = {rule.details["annotations"]["runbook"].partition("#")[2] for rule in ALERTING.values()}
-    assert runbook_sections().keys() == about
+def test_every_runbook_section_belongs_to_an_alert() -> None:
+    anchors = {rule.details["annotations"]["runbook"].partition("#")[2] for rule in ALERTING.values()}
+    assert runbook_sections().keys() == anchors
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_rule_asks_for_what_is_told(rule: Any) -> None:
+def test_a_rule_queries_documented_metrics(rule: Any) -> None:
     used = selectors(rule.expression)
     assert used
     for name, functions, labels, _ in used:
         if name in RECORDED:
             continue
-        metric = contract.metrics()[name]
+        metric = documented_metrics.metrics()[name]
         assert labels.keys() <= metric.labels | {"le"}
-        if metric.only_rises:
+        if metric.is_cumulative:
             assert {"rate", "increase", "count_over_time"} & set(functions)
-        if metric.told_by_store and "absent_over_time" not in functions:
+        if metric.from_store and "absent_over_time" not in functions:
             assert next(function for function in functions if function in {"sum", "max"}) == "max"
 
 
-def test_recorded_names_are_level_metric_and_operations() -> None:
+def test_recording_rules_are_named_level_metric_operation() -> None:
     assert [
         name for name in RECORDED if not re.fullmatch(r"(job|request):\w+:(ratio_rate|increase)(5m|30m|1h|6h)", name)
     ] == []
 
 
 @pytest.mark.parametrize("window", ["5m", "30m", "1h", "6h"])
-def test_alerts_and_dashboards_measure_the_objectives_alike(window: str) -> None:
+def test_alerts_and_dashboards_use_the_same_expressions(window: str) -> None:
     measured = {
-        f"job:failed:ratio_rate{window}": objectives.jobs_failed(window),
-        f"job:late:ratio_rate{window}": f"1 - {objectives.jobs_in_time(window)}",
-        f"request:failed:ratio_rate{window}": objectives.api_errors(window),
+        f"job:failed:ratio_rate{window}": objectives.failed_share(window),
+        f"job:late:ratio_rate{window}": f"1 - {objectives.on_time_share(window)}",
+        f"request:failed:ratio_rate{window}": objectives.error_share(window),
     }
-    assert {name: squeezed(RECORDED[name]) for name in measured} == {
-        name: squeezed(expression) for name, expression in measured.items()
+    assert {name: without_whitespace(RECORDED[name]) for name in measured} == {
+        name: without_whitespace(expression) for name, expression in measured.items()
     }
 
 
-def test_burn_rates_are_those_of_the_dashboards() -> None:
+def test_alerts_and_dashboards_use_the_same_burn_rates() -> None:
     for name, rule in ALERTING.items():
         if rule.group == "objectives":
             burn = objectives.FAST_BURN if name.endswith("Fast") else objectives.SLOW_BURN
@@ -123,5 +123,5 @@ def runbook_sections() -> dict[str, str]:
     return {title.lower().replace(" ", "-"): body for title, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def squeezed(expression: str) -> str:
+def without_whitespace(expression: str) -> str:
     return "".join(expression.split())

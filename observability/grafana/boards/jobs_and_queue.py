@@ -1,10 +1,10 @@
-"""What becomes of jobs: whether promises are kept, what waits, what comes and goes, and who is told."""
+"""The dashboard about jobs: objectives, reliability, backlog, throughput and live updates."""
 
 from __future__ import annotations
 
 from observability.grafana import trace_links
 from observability.grafana.boards import slo_panels
-from observability.grafana.panels import Board, Graph, Levels
+from observability.grafana.panels import Dashboard, Thresholds, TimeSeries
 from observability.grafana.queries import (
     gauge_sum,
     or_zero,
@@ -18,31 +18,31 @@ from observability.grafana.queries import (
 
 _JOB = "job_duration_seconds"
 _RUN = "job_run_duration_seconds"
-_DONE = 'job_status="SUCCEEDED"'
+_SUCCEEDED = 'job_status="SUCCEEDED"'
 
 _BACKLOG = (
-    Graph(
+    TimeSeries(
         title="Messages waiting",
-        description="Messages that no worker has taken, by queue. Small ones are taken first; a growing line wants "
-        "more worker processes.",
+        description="Messages that no worker has taken yet, by queue. Workers take small jobs first. If a line keeps "
+        "growing, add worker processes.",
         unit="short",
         series={"{{job_queue}}": store_gauge("job_queue_depth", "job_queue")},
         traces=trace_links.BY_QUEUE,
         width=6,
     ),
-    Graph(
+    TimeSeries(
         title="Oldest queued job",
-        description="How long the job that waits longest has waited. Above the line someone is told: are there "
-        "workers, and do they take from this queue?",
+        description="Waiting time of the oldest queued job. Above the red line an alert fires: check that workers run "
+        "and take from this queue.",
         unit="s",
         series={"oldest": store_gauge("job_queue_oldest_age_seconds")},
         traces=trace_links.JOBS,
-        levels=Levels.up_to(30, 60),
+        thresholds=Thresholds.high_is_bad(30, 60),
         width=6,
     ),
-    Graph(
+    TimeSeries(
         title="Open jobs",
-        description="Jobs that are not final, against as many as may be. When they meet, submissions are refused as "
+        description="Jobs that are not final, and the capacity. When they reach it, submissions are rejected with "
         "QueueFull.",
         unit="short",
         series={
@@ -52,61 +52,62 @@ _BACKLOG = (
         traces=trace_links.JOBS,
         width=6,
     ),
-    Graph(
+    TimeSeries(
         title="Saturation",
-        description="Open jobs over capacity. Above the orange line plan for more workers, above the red one add them.",
+        description="Open jobs divided by capacity. Above the orange line plan for more workers, above the red line "
+        "add them.",
         unit="percentunit",
         series={"open": saturation()},
         traces=trace_links.JOBS,
-        levels=Levels.up_to(0.5, 0.8),
+        thresholds=Thresholds.high_is_bad(0.5, 0.8),
         width=6,
     ),
 )
 
 _FLOW = (
-    Graph(
+    TimeSeries(
         title="Submissions by outcome",
-        description="A second: created, replayed (same key, same arguments: a client that repeats), conflict (same "
-        "key, other arguments: a client's mistake), full (refused for want of room).",
+        description="Submissions per second. replayed: same idempotency key and arguments; conflict: same key, other "
+        "arguments, an error of the client; full: rejected at capacity; limited: rejected by the rate limit.",
         unit="cps",
         series={"{{job_outcome}}": or_zero(store_rate("job_submissions_total", "job_outcome"), job_outcome="created")},
-        traces=trace_links.Traces("Submissions", trace_links.API, operation="mutation generatePrimes"),
+        traces=trace_links.TraceSearch("Submissions", trace_links.API, operation="mutation generatePrimes"),
     ),
-    Graph(
-        title="Final by status",
-        description="Jobs that ended, a second. Together they should follow submissions; the difference is the "
+    TimeSeries(
+        title="Finished jobs by status",
+        description="Jobs that became final, per second. The sum should follow submissions; the difference grows the "
         "backlog.",
         unit="cps",
         series={"{{job_status}}": or_zero(store_rate("job_finished_total", "job_status"), job_status="SUCCEEDED")},
-        traces=trace_links.Traces(
-            "Jobs that ended so",
+        traces=trace_links.TraceSearch(
+            "Jobs with this status",
             trace_links.WORKER,
             operation="job",
             tags=f"job.status={trace_links.label('job_status')}",
         ),
         stacked=True,
     ),
-    Graph(
+    TimeSeries(
         title="Failures by reason",
-        description="FAILED jobs a second. WORKER_LOST: workers die, often for want of memory; RESULT_STORE: results "
-        "can't be kept; TIMEOUT: too large; INTERNAL: a defect, see the worker's log.",
+        description="FAILED jobs per second. WORKER_LOST: workers were killed, often out of memory; RESULT_STORE: "
+        "results could not be stored; TIMEOUT: the job exceeded its time limit; INTERNAL: a bug, see the worker's log.",
         unit="cps",
         series={
             "{{job_failure_reason}}": or_zero(
                 store_rate('job_finished_total{job_status="FAILED"}', "job_failure_reason"), job_failure_reason="none"
             ),
         },
-        traces=trace_links.Traces(
+        traces=trace_links.TraceSearch(
             "Jobs that failed for this reason",
             trace_links.WORKER,
             operation="job",
             tags=f"error.type={trace_links.label('job_failure_reason')}",
         ),
     ),
-    Graph(
+    TimeSeries(
         title="Queue time",
-        description="From submission to the first claim. Long: all workers are busy, see Workers; long for the large "
-        "queue alone is by design, small jobs go first.",
+        description="From submission to the first claim. Long: all workers are busy, see Workers. Long for the large "
+        "queue only is expected: small jobs go first.",
         unit="s",
         series={
             "{{job_queue}} p50": quantile(0.5, "job_queue_duration_seconds", "job_queue"),
@@ -114,32 +115,32 @@ _FLOW = (
         },
         traces=trace_links.BY_QUEUE,
     ),
-    Graph(
+    TimeSeries(
         title="Run time",
-        description="From the first claim to the final state, of jobs that succeeded. Longer than tasks take: segments "
-        "wait for each other, or were lost and done again.",
+        description="From the first claim to the final state, of succeeded jobs. Longer than the duration of tasks: "
+        "segments waited for workers, or were lost and repeated.",
         unit="s",
         series={
-            "{{job_queue}} p50": quantile(0.5, _RUN, "job_queue", matchers=_DONE),
-            "{{job_queue}} p95": quantile(0.95, _RUN, "job_queue", matchers=_DONE),
+            "{{job_queue}} p50": quantile(0.5, _RUN, "job_queue", matchers=_SUCCEEDED),
+            "{{job_queue}} p95": quantile(0.95, _RUN, "job_queue", matchers=_SUCCEEDED),
         },
         traces=trace_links.BY_QUEUE,
     ),
-    Graph(
-        title="From submission to final state, p95",
-        description="By queue and by how jobs ended. FAILED that is long has used up its attempts; CANCELLED tells how "
-        "long clients have patience.",
+    TimeSeries(
+        title="Time to final state, p95",
+        description="From submission to the final state, by queue and status. A long FAILED means that all attempts "
+        "were used; CANCELLED shows how long clients wait before they cancel.",
         unit="s",
         series={"{{job_queue}} {{job_status}}": quantile(0.95, _JOB, "job_queue", "job_status")},
         traces=trace_links.BY_QUEUE,
     ),
 )
 
-_LIVE = (
-    Graph(
+_LIVE_UPDATES = (
+    TimeSeries(
         title="Open subscriptions",
-        description="By field. They fall to none when an API process goes; if they don't return, clients do not "
-        "subscribe again.",
+        description="By field. The number drops when an API process stops; if it does not recover, clients do not "
+        "resubscribe.",
         unit="short",
         series={
             "{{graphql_root_field}}": or_zero(
@@ -149,10 +150,10 @@ _LIVE = (
         traces=trace_links.DELIVERIES,
         width=6,
     ),
-    Graph(
+    TimeSeries(
         title="Subscriptions ended",
-        description="A second, by field; those with an error are named. Many short ones: clients subscribe again and "
-        "again, see whether a proxy cuts them off.",
+        description="Per second, by field and error type. Many short subscriptions: clients reconnect repeatedly; "
+        "check whether a proxy closes their connections.",
         unit="cps",
         series={
             "{{graphql_root_field}} {{error_type}}": or_zero(
@@ -163,19 +164,19 @@ _LIVE = (
         traces=trace_links.DELIVERIES,
         width=6,
     ),
-    Graph(
+    TimeSeries(
         title="Event lag",
-        description="From the commit of a change to its delivery to a subscriber. Rising: the API's process is full, "
-        "or subscribers are slow to take; add API processes.",
+        description="From the commit of a change to its delivery to a subscriber. Rising: the API process is saturated "
+        "or subscribers read slowly; add API processes.",
         unit="s",
         series=quantiles("job_event_lag_seconds"),
         traces=trace_links.DELIVERIES,
         width=6,
     ),
-    Graph(
+    TimeSeries(
         title="Events delivered and folded",
-        description="A second. Folded are states that a subscriber was spared, having been sent a newer one: many are "
-        "slow clients, and no loss. Reconnects of the feed should be none: the broker cuts connections.",
+        description="Per second. folded: states skipped because a newer one was sent, which many slow clients cause "
+        "and which loses nothing. reconnects: should be zero, otherwise the store closes connections of the feed.",
         unit="cps",
         series={
             "delivered": or_zero(rate("job_events_delivered_total")),
@@ -187,15 +188,15 @@ _LIVE = (
     ),
 )
 
-BOARD = Board(
+DASHBOARD = Dashboard(
     "jobs-and-queue",
     "Jobs and queue",
-    "Objectives first, then whether anything was lost, what waits, what comes and goes, and who is told.",
+    "Objectives, reliability, backlog, throughput and live updates.",
     {
         "Objectives": slo_panels.OBJECTIVES,
-        "Nothing is lost": slo_panels.NOTHING_IS_LOST,
+        "Reliability": slo_panels.RELIABILITY,
         "Backlog": _BACKLOG,
-        "Flow": _FLOW,
-        "Live updates": _LIVE,
+        "Throughput": _FLOW,
+        "Live updates": _LIVE_UPDATES,
     },
 )

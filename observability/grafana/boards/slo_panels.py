@@ -1,125 +1,125 @@
-"""Whether promises are kept, and whether anything was lost: the first rows of jobs and queue."""
+"""The first rows of the dashboard Jobs and queue: service level objectives and reliability."""
 
 from __future__ import annotations
 
 from observability.grafana import objectives, trace_links
-from observability.grafana.panels import Graph, Levels, Number
+from observability.grafana.panels import Stat, Thresholds, TimeSeries
 from observability.grafana.queries import or_zero, quantiles, saturation, store_increase
 
-_GOOD_SHARE = Levels.down_to(objectives.OBJECTIVE + objectives.BUDGET / 2, objectives.OBJECTIVE)
-_BURN = Levels.up_to(1, objectives.SLOW_BURN)
-_LATE = objectives.burn(f"1 - {objectives.jobs_in_time('1h')}")
+_OBJECTIVE_THRESHOLDS = Thresholds.low_is_bad(objectives.OBJECTIVE + objectives.BUDGET / 2, objectives.OBJECTIVE)
+_BURN_THRESHOLDS = Thresholds.high_is_bad(1, objectives.SLOW_BURN)
+_LATE_BURN = objectives.burn_rate(f"1 - {objectives.on_time_share('1h')}")
 
 OBJECTIVES = (
-    Number(
-        title="Within 250 ms",
-        description="Small jobs that were final within 250 ms of their submission; 99 % should be. Less: see whether "
-        "they waited (queue time) or ran long (run time) below.",
+    Stat(
+        title="Small jobs within 250 ms",
+        description="Share of small jobs that were final within 250 ms of submission; the objective is 99 %. Below it, "
+        "compare queue time and run time further down.",
         unit="percentunit",
-        series={"in time": objectives.jobs_in_time()},
-        traces=trace_links.SLOW_JOBS,
-        levels=_GOOD_SHARE,
+        series={"on time": objectives.on_time_share()},
+        traces=trace_links.LATE_JOBS,
+        thresholds=_OBJECTIVE_THRESHOLDS,
     ),
-    Number(
+    Stat(
         title="Succeeded",
-        description="Jobs that succeeded, of those that succeeded or failed; 99 % should. Less: Failures by reason "
-        "below says why.",
+        description="Share of finished jobs that succeeded, without cancelled ones; the objective is 99 %. Below it, "
+        "see Failures by reason.",
         unit="percentunit",
-        series={"succeeded": f"1 - {objectives.jobs_failed()}"},
+        series={"succeeded": f"1 - {objectives.failed_share()}"},
         traces=trace_links.FAILED_JOBS,
-        levels=_GOOD_SHARE,
+        thresholds=_OBJECTIVE_THRESHOLDS,
     ),
-    Number(
-        title="Burn, late jobs",
-        description="How many times faster than allowed the last hour used up the budget of late jobs. At 1 it lasts "
-        "just as long as it should; from 6 on someone is told.",
+    Stat(
+        title="Burn rate, late jobs",
+        description="How many times faster than allowed the last hour used the error budget for late jobs. At 1 the "
+        "budget of a month lasts a month; from 6 on an alert fires.",
         unit="none",
-        series={"burn": _LATE},
-        traces=trace_links.SLOW_JOBS,
-        levels=_BURN,
+        series={"burn": _LATE_BURN},
+        traces=trace_links.LATE_JOBS,
+        thresholds=_BURN_THRESHOLDS,
     ),
-    Number(
-        title="Burn, failed jobs",
-        description="How many times faster than allowed the last hour used up the budget of failed jobs. From 6 on "
-        "someone is told; see Failures by reason.",
+    Stat(
+        title="Burn rate, failed jobs",
+        description="How many times faster than allowed the last hour used the error budget for failed jobs. From 6 on "
+        "an alert fires; see Failures by reason.",
         unit="none",
-        series={"burn": objectives.burn(objectives.jobs_failed("1h"))},
+        series={"burn": objectives.burn_rate(objectives.failed_share("1h"))},
         traces=trace_links.FAILED_JOBS,
-        levels=_BURN,
+        thresholds=_BURN_THRESHOLDS,
     ),
-    Number(
+    Stat(
         title="Saturation",
-        description="Open jobs, of as many as may be open. At 100 % submissions are refused: add workers before that.",
+        description="Open jobs divided by capacity. At 100 % submissions are rejected: add workers before that.",
         unit="percentunit",
         series={"open": saturation()},
         traces=trace_links.JOBS,
-        levels=Levels.up_to(0.5, 0.8),
+        thresholds=Thresholds.high_is_bad(0.5, 0.8),
     ),
-    Number(
+    Stat(
         title="Alerts",
-        description="Alerts that are firing now. Each has a section in docs/runbook.md that says what to do.",
+        description="Firing alerts. Each has a section in docs/runbook.md with the steps to take.",
         unit="none",
         series={"firing": 'count(ALERTS{alertstate="firing"}) or vector(0)'},
         traces=None,
-        levels=Levels.up_to(1, 1),
+        thresholds=Thresholds.high_is_bad(1, 1),
     ),
-    Graph(
-        title="From submission to final state, small jobs",
-        description="What a client waits for, with the objective as the red line. The median above it: workers are too "
-        "few; the tail alone: small jobs behind others of their kind, or a busy processor.",
+    TimeSeries(
+        title="Time to final state, small jobs",
+        description="From submission to the final state; the red line is the objective. Median above it: add workers. "
+        "Only p95 or p99 above it: small jobs wait for other small jobs, or the processor is busy.",
         unit="s",
         series=quantiles("job_duration_seconds", objectives.SMALL_JOBS),
-        traces=trace_links.SLOW_JOBS,
-        levels=Levels.up_to(objectives.JOB_SECONDS, objectives.JOB_SECONDS),
+        traces=trace_links.LATE_JOBS,
+        thresholds=Thresholds.high_is_bad(objectives.SMALL_JOB_SECONDS, objectives.SMALL_JOB_SECONDS),
     ),
-    Graph(
-        title="Share in time, and share succeeded",
-        description="Both objectives over time; the line is what is promised. A dip that recovers costs budget only; "
-        "one that stays is worked on.",
+    TimeSeries(
+        title="Objectives over time",
+        description="Share of small jobs on time and of jobs succeeded; the lines are the objectives. A short dip only "
+        "uses error budget; a lasting one needs action.",
         unit="percentunit",
-        series={"within 250 ms": objectives.jobs_in_time(), "succeeded": f"1 - {objectives.jobs_failed()}"},
-        traces=trace_links.SLOW_JOBS,
-        levels=_GOOD_SHARE,
+        series={"within 250 ms": objectives.on_time_share(), "succeeded": f"1 - {objectives.failed_share()}"},
+        traces=trace_links.LATE_JOBS,
+        thresholds=_OBJECTIVE_THRESHOLDS,
     ),
-    Graph(
-        title="Error budget burn",
-        description="Budget used, in multiples of what is allowed, as the alerts see it: over an hour, and over five "
-        "minutes to see it end. 14.4 over both wakes someone.",
+    TimeSeries(
+        title="Error budget burn rate",
+        description="Burn rates as the alerts evaluate them: over one hour, and over five minutes to detect the end. "
+        "Above 14.4 in both, a critical alert fires.",
         unit="none",
         series={
-            "late, 1 h": _LATE,
-            "late, 5 min": objectives.burn(f"1 - {objectives.jobs_in_time('5m')}"),
-            "failed, 1 h": objectives.burn(objectives.jobs_failed("1h")),
-            "failed, 5 min": objectives.burn(objectives.jobs_failed("5m")),
+            "late, 1 h": _LATE_BURN,
+            "late, 5 min": objectives.burn_rate(f"1 - {objectives.on_time_share('5m')}"),
+            "failed, 1 h": objectives.burn_rate(objectives.failed_share("1h")),
+            "failed, 5 min": objectives.burn_rate(objectives.failed_share("5m")),
         },
         traces=trace_links.FAILED_JOBS,
-        levels=Levels.up_to(objectives.SLOW_BURN, objectives.FAST_BURN),
+        thresholds=Thresholds.high_is_bad(objectives.SLOW_BURN, objectives.FAST_BURN),
     ),
 )
 
-NOTHING_IS_LOST = (
-    Graph(
+RELIABILITY = (
+    TimeSeries(
         title="Leases expired",
-        description="Segments whose worker fell silent, within one interval. None in a healthy system: otherwise a "
-        "worker was killed, or is too busy to say that it lives.",
+        description="Segments whose worker stopped extending its lease, within one interval. Zero in a healthy system; "
+        "otherwise a worker was killed or is too busy to send heartbeats.",
         unit="short",
         series={"expired": or_zero(store_increase("segment_leases_expired_total"))},
         traces=trace_links.LOST_ATTEMPTS,
-        levels=Levels.up_to(1, 5),
+        thresholds=Thresholds.high_is_bad(1, 5),
     ),
-    Graph(
-        title="Messages sent again",
-        description="Messages that had vanished or whose lease ran out, within one interval. They are how nothing is "
-        "lost; many without expired leases: the broker loses messages.",
+    TimeSeries(
+        title="Messages resent",
+        description="Messages that were lost or whose lease expired, and were sent again, within one interval. Many "
+        "without expired leases: the broker loses messages.",
         unit="short",
         series={"resent": or_zero(store_increase("segment_messages_resent_total"))},
         traces=trace_links.LOST_ATTEMPTS,
-        levels=Levels.up_to(1, 5),
+        thresholds=Thresholds.high_is_bad(1, 5),
     ),
-    Graph(
+    TimeSeries(
         title="Late writes refused",
-        description="Writes of workers that had lost their segment, within one interval. Cancelled jobs cause some; "
-        "beyond those, leases are too short for what is computed, or workers stop and go.",
+        description="Writes refused because the worker no longer held the lease, within one interval. Cancelled jobs "
+        "cause some; others mean that LEASE_SECONDS is too short or that workers were suspended.",
         unit="short",
         series={
             "{{segment_operation}}": or_zero(

@@ -1,4 +1,4 @@
-"""The dashboards on disk are those that the code describes."""
+"""Generation of the dashboards, and the check that the files are up to date."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_dashboards_are_as_generated() -> None:
+def test_the_committed_dashboards_are_up_to_date() -> None:
     assert generator.differences(DASHBOARDS) == []
 
 
-def test_the_check_runs_as_a_command() -> None:
-    """A process of its own: the order of sets, and so of what is generated, may differ from one to the next."""
+def test_the_check_passes_as_a_command() -> None:
+    """In a new process, because the iteration order of sets differs between processes."""
     command = [sys.executable, "-m", "observability.grafana", "--check"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_a_difference_is_shown_and_is_an_error(
+def test_a_difference_is_printed_and_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     generator.write(tmp_path)
@@ -43,7 +43,7 @@ def test_a_difference_is_shown_and_is_an_error(
 
 
 @pytest.mark.parametrize("name", ["workers.json", "renamed.json"])
-def test_a_file_too_few_or_too_many_is_a_difference(tmp_path: Path, name: str) -> None:
+def test_a_missing_or_additional_file_is_a_difference(tmp_path: Path, name: str) -> None:
     generator.write(tmp_path)
     path = tmp_path / name
     if path.exists():
@@ -53,7 +53,7 @@ def test_a_file_too_few_or_too_many_is_a_difference(tmp_path: Path, name: str) -
     assert any(name in line for line in generator.differences(tmp_path))
 
 
-def test_writing_makes_the_folder_right(
+def test_writing_adds_and_removes_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "renamed.json").write_text("{}\n")
@@ -65,9 +65,9 @@ def test_writing_makes_the_folder_right(
     assert capsys.readouterr().out == ""
 
 
-def test_panels_have_numbers_of_their_own() -> None:
-    for board in generator.BOARDS:
-        numbers = [panel["id"] for panel in generator.render(board)["panels"]]
-        assert len(numbers) > 10
-        assert len(set(numbers)) == len(numbers)
-        assert 0 not in numbers
+def test_panel_ids_are_unique() -> None:
+    for board in generator.DASHBOARDS:
+        ids = [panel["id"] for panel in generator.render(board)["panels"]]
+        assert len(ids) > 10
+        assert len(set(ids)) == len(ids)
+        assert 0 not in ids

@@ -1,4 +1,4 @@
-"""The table of metrics says what is told: no more, no less, and by the same words."""
+"""The system exports exactly the metrics in the table of docs/observability.md."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pytest
 from observability.buckets import MILLISECONDS, SECONDS
 from tasks.jobs import FailureReason, JobStatus
 from tests.clients import data, finished_job
-from tests.observability import contract
+from tests.observability import documented_metrics
 from tests.programs import ROOT
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.conftest import TracedSystem
 
-TABLE = contract.rows()
+TABLE = documented_metrics.rows()
 
-# Told when something went wrong; each has its own test.
-OF_TROUBLE = {
+# Exported only after a fault; each has its own test.
+FAULT_METRICS = {
     "job.feed.reconnects",
     "segment.leases.expired",
     "segment.messages.resent",
@@ -34,10 +34,10 @@ FOLLOW = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
 
 
 @pytest.fixture
-def received(traced: TracedSystem) -> TracedSystem:
-    """A system of which all has been used that tells anything."""
+def used_system(traced: TracedSystem) -> TracedSystem:
+    """A system after every feature that exports metrics has been used."""
 
-    def lagged() -> bool:
+    def has_event_lag() -> bool:
         for count in (10, 20_000):
             job = finished_job(traced.system, count)
         data(traced.system, PAGE, id=job)
@@ -46,40 +46,40 @@ def received(traced: TracedSystem) -> TracedSystem:
         httpx.get(f"{traced.system.url}/status/{job}")
         return traced.received.total("job.event.lag") > 0
 
-    wait_until(lagged)
+    wait_until(has_event_lag)
     traced.received.catch_up()
     return traced
 
 
-def test_all_that_is_told_is_in_the_table_and_the_other_way_round(received: TracedSystem) -> None:
-    promised = {name for name, row in TABLE.items() if row.tellers != "load test"}
-    names = set(received.received.kinds)
-    assert names - promised == set()
-    assert promised - names <= OF_TROUBLE
+def test_exported_metrics_are_exactly_the_documented_ones(used_system: TracedSystem) -> None:
+    documented = {name for name, row in TABLE.items() if row.reported_by != "load test"}
+    names = set(used_system.received.kinds)
+    assert names - documented == set()
+    assert documented - names <= FAULT_METRICS
 
 
-def test_kinds_units_and_buckets_are_those_of_the_table(received: TracedSystem) -> None:
-    names = set(received.received.kinds)
-    assert {name: (received.received.kinds[name], received.received.units[name]) for name in names} == {
+def test_kinds_units_and_buckets_are_the_documented_ones(used_system: TracedSystem) -> None:
+    names = set(used_system.received.kinds)
+    assert {name: (used_system.received.kinds[name], used_system.received.units[name]) for name in names} == {
         name: (TABLE[name].kind, TABLE[name].unit) for name in names
     }
     buckets = {"SEC": SECONDS, "FINE": MILLISECONDS}
-    assert received.received.bounds == {name: buckets[TABLE[name].buckets] for name in names if TABLE[name].buckets}
+    assert used_system.received.bounds == {name: buckets[TABLE[name].buckets] for name in names if TABLE[name].buckets}
 
 
-def test_attributes_and_their_values_are_those_of_the_table(received: TracedSystem) -> None:
-    assert {key for row in TABLE.values() for key, words in row.attributes.items() if words} >= {"job.queue"}
-    for name in received.received.kinds:
-        promised = TABLE[name].attributes
-        for series in received.received.series_of(name):
+def test_attributes_and_their_values_are_the_documented_ones(used_system: TracedSystem) -> None:
+    assert {key for row in TABLE.values() for key, values in row.attributes.items() if values} >= {"job.queue"}
+    for name in used_system.received.kinds:
+        documented = TABLE[name].attributes
+        for series in used_system.received.series_of(name):
             labels = dict(series)
-            assert labels.keys() <= promised.keys(), name
+            assert labels.keys() <= documented.keys(), name
             for key, value in labels.items():
-                words = promised[key]
-                assert words is None or value in words, (name, key, value)
+                values = documented[key]
+                assert values is None or value in values, (name, key, value)
 
 
-def test_words_are_those_of_the_code() -> None:
+def test_documented_values_match_the_enums() -> None:
     finished = TABLE["job.finished"].attributes
     assert finished["job.status"] == frozenset(status.value for status in JobStatus if status.is_final)
     assert finished["job.failure.reason"] == frozenset(reason.value for reason in FailureReason)
@@ -89,7 +89,7 @@ def test_words_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize(("name", "bounds"), [("SEC", SECONDS), ("FINE", MILLISECONDS)])
-def test_bounds_are_written_down_as_they_are(name: str, bounds: tuple[float, ...]) -> None:
+def test_bucket_bounds_are_the_documented_ones(name: str, bounds: tuple[float, ...]) -> None:
     text = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
     (listed,) = re.findall(rf"{name} is ([\d.\s]+?)\s(?:milli)?seconds", text)
     assert tuple(map(float, listed.split())) == bounds
