@@ -177,11 +177,11 @@ class JobStore:
         """Those of the given result ids whose results can still be read or written."""
         return {found.decode() for found in await self._run("live_results", result_ids=result_ids)}
 
-    async def get_packed_result(self, job_id: str) -> bytes | None:
+    async def get_encoded_result(self, job_id: str) -> bytes | None:
         """The delta-coded primes of a small job; None before they are stored and after they have expired."""
         async with translate_errors():
-            packed: bytes | None = await self._client.get(keys.result_key(self._settings.key_prefix, job_id))  # type: ignore[assignment] # replies are not decoded
-            return packed
+            encoded: bytes | None = await self._client.get(keys.result_key(self._settings.key_prefix, job_id))  # type: ignore[assignment] # replies are not decoded
+            return encoded
 
     async def get_system_state(self) -> SystemState:
         """The state of the queue, and the workers with a recent heartbeat."""

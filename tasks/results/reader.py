@@ -39,7 +39,7 @@ class ResultReader:
             return _EMPTY
         if job.result_id is not None:
             return await self._segments.read(job.result_id, offset, count)
-        encoded = await self._store.get_packed_result(job.id)
+        encoded = await self._store.get_encoded_result(job.id)
         return _EMPTY if encoded is None else delta_codec.decode_slice(encoded, offset, count)
 
     async def index_of(self, job: Job, value: int) -> int | None:
@@ -48,7 +48,7 @@ class ResultReader:
             return None
         if job.result_id is not None:
             return await self._segments.index_of(job.result_id, value, job.readable)
-        encoded = await self._store.get_packed_result(job.id)
+        encoded = await self._store.get_encoded_result(job.id)
         return None if encoded is None else int(np.searchsorted(delta_codec.decode(encoded), max(value, 0)))
 
     async def source(self, job: Job) -> ResultSource | None:

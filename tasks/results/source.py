@@ -52,19 +52,19 @@ class SegmentSource:
         self.count = count
 
     def blocks(self, offset: int) -> AsyncIterator[npt.NDArray[np.uint64]]:
-        """As ResultSource says."""
+        """See ResultSource."""
         return self._segments.blocks(self._result_id, offset, self.count - offset)
 
     async def index_of(self, value: int) -> int | None:
-        """As ResultSource says."""
+        """See ResultSource."""
         return await self._segments.index_of(self._result_id, value, self.count)
 
     async def layouts(self) -> Sequence[Layout]:
-        """As ResultSource says."""
+        """See ResultSource."""
         return await self._segments.layouts(self._result_id, self.count)
 
     def read_ranges(self, ranges: Sequence[SegmentRange]) -> AsyncIterator[bytes]:
-        """As ResultSource says."""
+        """See ResultSource."""
         return self._segments.read_ranges(self._result_id, ranges)
 
 
@@ -77,21 +77,21 @@ class ArraySource:
         self.count = primes.size
 
     async def blocks(self, offset: int) -> AsyncIterator[npt.NDArray[np.uint64]]:
-        """As ResultSource says."""
+        """See ResultSource."""
         for start in range(offset, self.count, parquet.ROW_GROUP_PRIMES):
             yield self._primes[start : start + parquet.ROW_GROUP_PRIMES]
 
     async def index_of(self, value: int) -> int | None:
-        """As ResultSource says."""
+        """See ResultSource."""
         index = int(np.searchsorted(self._primes, value))
         return index if index < self.count else None
 
     async def layouts(self) -> Sequence[Layout]:
-        """As ResultSource says: one segment, encoded now."""
+        """See ResultSource. Encodes the primes as one segment."""
         self._file = await asyncio.to_thread(parquet.encode, self._primes)
         return [parquet.read_layout(self._file)]
 
     async def read_ranges(self, ranges: Sequence[SegmentRange]) -> AsyncIterator[bytes]:
-        """As ResultSource says. Call `layouts` first."""
+        """See ResultSource. Call `layouts` first."""
         for segment in ranges:
             yield self._file[segment.start : segment.stop]

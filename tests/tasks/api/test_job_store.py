@@ -251,7 +251,7 @@ async def test_what_a_worker_finishes_after_the_cancel_is_refused(
     assert not recorder.fail_job(claim, FailureReason.INTERNAL, "text")
     found = await read(store, job)
     assert (found.status, found.version, found.done) == (JobStatus.CANCELLED, cancelled.version, 0)
-    assert await store.get_packed_result(job.id) is None
+    assert await store.get_encoded_result(job.id) is None
     assert keys.leases() == {}
 
 

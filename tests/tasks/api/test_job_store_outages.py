@@ -62,7 +62,7 @@ async def test_a_frozen_store_is_answered_for_in_time_by_every_method(own: Valke
         own_store.list_jobs(JobPageRequest(10)),
         own_store.cancel_job(UNKNOWN),
         own_store.retry_job(UNKNOWN),
-        own_store.get_packed_result(UNKNOWN),
+        own_store.get_encoded_result(UNKNOWN),
         own_store.get_system_state(),
         own_store.subscribe_events(),
         return_exceptions=True,
@@ -142,7 +142,7 @@ async def test_a_full_store_can_still_be_read(own: Valkey, own_store: JobStore) 
         client.config_set("maxmemory", "1")
     [found] = await own_store.get_jobs([job.id])
     assert found is not None
-    assert await own_store.get_packed_result(job.id) is None
+    assert await own_store.get_encoded_result(job.id) is None
 
 
 async def test_a_replica_acknowledges_nothing(own: Valkey, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ async def test_expired_lease_can_be_claimed_and_its_former_worker_is_fenced(
     assert keys.record(job.id) == ended
     found = await current(store, job)
     assert (found.status, found.last, found.attempt) == (JobStatus.SUCCEEDED, 7, 2)
-    assert await store.get_packed_result(job.id) == fake_result(7).deltas
+    assert await store.get_encoded_result(job.id) == fake_result(7).deltas
 
 
 def test_expired_lease_is_still_valid_until_another_worker_claims(recorder: JobRecorder, keys: Keys, job: Job) -> None:
@@ -195,9 +195,9 @@ async def test_completion_stores_the_result_and_its_summary(
     digest = hashlib.sha256(b"".join(prime.to_bytes(8, "little") for prime in primes)).hexdigest()
     assert (done.status, done.version, done.done, done.available) == (JobStatus.SUCCEEDED, 3, 10, 10)
     assert (done.first, done.last, done.sha256, done.result_state) == (2, 29, digest, ResultState.COMPLETE)
-    packed = await store.get_packed_result(job.id)
-    assert packed is not None
-    assert delta_codec.decode(packed).tolist() == primes
+    encoded = await store.get_encoded_result(job.id)
+    assert encoded is not None
+    assert delta_codec.decode(encoded).tolist() == primes
     ttl = timedelta(seconds=settings.result_ttl_seconds)
     assert done.finished_at is not None
     assert done.result_expires_at == done.finished_at + ttl
