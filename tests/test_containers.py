@@ -34,6 +34,8 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydantic_settings import BaseSettings
+
     from tests.conftest import System
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", "")
@@ -63,7 +65,7 @@ def ours() -> list[str]:
     return [name for name in built() if SERVICES[name]["build"] == "."]
 
 
-def settings_named(*classes: type[JobSettings | ApiSettings | LogSettings]) -> set[str]:
+def settings_named(*classes: type[BaseSettings]) -> set[str]:
     return {field.upper() for settings in classes for field in settings.model_fields}
 
 

@@ -24,10 +24,15 @@ import pytest
 import yaml
 from graphql import build_schema, parse, validate
 
+from gql.local.settings import LocalSettings
+from gql.settings import ApiSettings
+from observability.logs import LogSettings
+from tasks.settings import JobSettings
 from tests import programs
 from tests.clients import data, finished_job
 from tests.programs import ROOT, free_port
 from tests.test_compose import SERVICES
+from tests.test_containers import settings_named
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -322,6 +327,26 @@ def test_named_paths_exist(page: str) -> None:
     packages = "gql|schema|tasks|observability|loadtest|examples|tests|docs|deploy"
     paths = re.findall(rf"`((?:{packages})/[\w./-]*)`", without_fences(page))
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_named_settings_exist(page: str) -> None:
+    """Names with a form that only settings have; others are variables of the compose file."""
+    known = settings_named(JobSettings, ApiSettings, LocalSettings, LogSettings)
+    known |= {*re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))}
+    named = re.findall(
+        r"\b((?:MAX|JWT)_[A-Z_]+|TRUSTED_DOCUMENTS\w*|(?<!OTEL_)(?<!AWS_)[A-Z_]+_(?:SECONDS|URL|MS))\b", PAGES[page]
+    )
+    assert [setting for setting in named if setting not in known | {"AWS_ENDPOINT_URL", "PIP_INDEX_URL"}] == []
+
+
+def test_architecture_page_lists_every_folder() -> None:
+    folders = {
+        f"{path.parent.relative_to(ROOT).as_posix()}/"
+        for package in ("gql", "schema", "tasks")
+        for path in (ROOT / package).glob("*/__init__.py")
+    }
+    assert {*re.findall(r"`((?:gql|schema|tasks)/\w+/)`", PAGES["docs/architecture.md"])} == folders
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/")])
