@@ -1,4 +1,4 @@
-"""Settings: each limit holds on each transport, and one setting switches off what production has no use for."""
+"""Settings of the API: operation limits on every transport, production mode, defaults."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LOW: dict[str, tuple[int, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def apis(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The address of an API whose limits of one document are low, by the limit; three of them have all."""
+    """The address of an API with a low limit, by the name of the limit."""
     together = [["MAX_DEPTH", "MAX_COST", "MAX_LIST_ITEMS"], ["MAX_TOKENS", "MAX_OPERATIONS"], ["MAX_SELECTIONS"]]
     found: dict[str, str] = {}
     with ExitStack() as stack:
@@ -55,7 +55,7 @@ def apis(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
 
 @pytest.mark.parametrize("name", LOW)
 @pytest.mark.parametrize("accept", [JSON, STRICT, STREAM])
-def test_each_limit_is_a_setting_that_holds_over_http(apis: dict[str, str], name: str, accept: str) -> None:
+def test_operation_limits_apply_over_http(apis: dict[str, str], name: str, accept: str) -> None:
     answer = httpx.post(f"{apis[name]}/graphql", json=LOW[name][1], headers={"Accept": accept}, timeout=20)
     assert answer.status_code == (400 if accept == STRICT else 200)
     text = answer.text.removeprefix("event: next\ndata: ").partition("\n")[0]
@@ -65,7 +65,7 @@ def test_each_limit_is_a_setting_that_holds_over_http(apis: dict[str, str], name
 
 
 @pytest.mark.parametrize("name", LOW)
-async def test_each_limit_holds_over_a_websocket(apis: dict[str, str], name: str) -> None:
+async def test_operation_limits_apply_over_websockets(apis: dict[str, str], name: str) -> None:
     async with connected(apis[name]) as socket:
         await send(socket, "1", LOW[name][1])
         answer = await receive(socket)
@@ -74,14 +74,12 @@ async def test_each_limit_holds_over_a_websocket(apis: dict[str, str], name: str
 
 
 @pytest.mark.parametrize("name", LOW)
-def test_a_small_request_is_within_any_limit(apis: dict[str, str], name: str) -> None:
+def test_small_operation_is_within_every_limit(apis: dict[str, str], name: str) -> None:
     answer = httpx.post(f"{apis[name]}/graphql", json={"query": "{ __typename }"}, timeout=20)
     assert answer.json() == {"data": {"__typename": "Query"}}
 
 
-async def test_a_socket_has_no_more_operations_open_than_is_allowed(
-    valkey: Valkey, prefix: str, tmp_path: Path
-) -> None:
+async def test_open_operations_of_a_websocket_are_limited(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
     with programs.api(tmp_path, valkey.url, prefix, MAX_SUBSCRIPTIONS_PER_CONNECTION="2") as (url, _):
         async with connected(url) as socket:
             for number in "123":
@@ -97,8 +95,8 @@ async def test_a_socket_has_no_more_operations_open_than_is_allowed(
                     pass
 
 
-async def test_a_query_that_takes_too_long_is_given_up(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
-    """No answer of the store is as fast as that."""
+async def test_slow_query_times_out(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+    """The timeout is shorter than any response of the store."""
     low: dict[str, Any] = {"EXECUTION_SECONDS": "0.00001", "MAX_WAIT_MS": "0"}
     query = {"query": "{ jobs { totalCount } }"}
     with programs.api(tmp_path, valkey.url, prefix, **low) as (url, _):
@@ -133,7 +131,7 @@ def production(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iter
         ("query ($i: Jib) { __typename }", None),
     ],
 )
-def test_in_production_nothing_of_the_schema_is_told(
+def test_production_errors_reveal_nothing_of_the_schema(
     production: httpx.Client, query: str, variables: dict[str, Any] | None
 ) -> None:
     answer = production.post("/graphql", json={"query": query, "variables": variables}, headers={"Accept": STRICT})
@@ -142,13 +140,13 @@ def test_in_production_nothing_of_the_schema_is_told(
         assert error["message"].endswith(("does not fit the schema.", "do not fit the operation."))
 
 
-def test_in_production_there_is_no_explorer(production: httpx.Client) -> None:
+def test_production_has_no_explorer(production: httpx.Client) -> None:
     answer = production.get("/graphql", headers={"Accept": "text/html"})
     assert answer.status_code == 404
     assert "html" not in answer.headers["content-type"]
 
 
-def test_in_production_known_operations_work(production: httpx.Client) -> None:
+def test_production_executes_valid_operations(production: httpx.Client) -> None:
     answer = production.post("/graphql", json={"query": "{ __typename limits { maxPageSize } }"})
     assert answer.json() == {"data": {"__typename": "Query", "limits": {"maxPageSize": 1_000}}}
 
@@ -179,13 +177,13 @@ async def receive(socket: websockets.ClientConnection) -> Any:
     return json.loads(await asyncio.wait_for(socket.recv(), 10))
 
 
-def test_a_setting_without_a_value_has_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ApiSettings.model_fields:
         monkeypatch.setenv(name.upper(), "")
     assert ApiSettings().trusted_documents is None
 
 
-def test_the_manual_of_security_names_settings_that_exist() -> None:
+def test_security_policy_names_existing_settings() -> None:
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+|PRODUCTION)(?:=\w+)?`", text))
     known = {name.upper() for settings in (ApiSettings, JobSettings) for name in settings.model_fields}
