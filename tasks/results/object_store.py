@@ -117,8 +117,8 @@ class ObjectStore:
             SegmentMissing: the file does not exist.
         """
         async with self._translate_errors(missing=SegmentMissing):
-            found = await obstore.get_async(self._backend, name, options={"range": {"suffix": size}})
-            return bytes(await found.bytes_async())
+            response = await obstore.get_async(self._backend, name, options={"range": {"suffix": size}})
+            return bytes(await response.bytes_async())
 
     async def list_folders(self) -> Sequence[str]:
         """Returns the names of all top-level folders, including empty ones in a directory."""

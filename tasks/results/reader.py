@@ -6,7 +6,7 @@ a `result_id`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from tasks.results.source import ArraySource, SegmentSource
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from tasks.api.job_store import JobStore
     from tasks.jobs import Job
     from tasks.results.segments import SegmentStore
     from tasks.results.source import ResultSource
@@ -25,11 +24,19 @@ if TYPE_CHECKING:
 _EMPTY: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
 
+class EncodedResults(Protocol):
+    """Where the primes of small jobs are stored: the job store."""
+
+    async def get_encoded_result(self, job_id: str) -> bytes | None:
+        """Returns the delta-encoded primes of a small job; None if they have expired."""
+        ...
+
+
 class ResultReader:
     """Reads the completed prefix of a result: all of it once the job has succeeded."""
 
-    def __init__(self, store: JobStore, segments: SegmentStore) -> None:
-        self._store = store
+    def __init__(self, encoded_results: EncodedResults, segments: SegmentStore) -> None:
+        self._encoded_results = encoded_results
         self._segments = segments
 
     async def primes(self, job: Job, offset: int, count: int) -> npt.NDArray[np.uint64]:
@@ -39,7 +46,7 @@ class ResultReader:
             return _EMPTY
         if job.result_id is not None:
             return await self._segments.read(job.result_id, offset, count)
-        encoded = await self._store.get_encoded_result(job.id)
+        encoded = await self._encoded_results.get_encoded_result(job.id)
         return _EMPTY if encoded is None else delta_codec.decode_slice(encoded, offset, count)
 
     async def index_of(self, job: Job, value: int) -> int | None:
@@ -48,7 +55,7 @@ class ResultReader:
             return None
         if job.result_id is not None:
             return await self._segments.index_of(job.result_id, value, job.readable)
-        encoded = await self._store.get_encoded_result(job.id)
+        encoded = await self._encoded_results.get_encoded_result(job.id)
         return None if encoded is None else int(np.searchsorted(delta_codec.decode(encoded), max(value, 0)))
 
     async def source(self, job: Job) -> ResultSource | None:
