@@ -1,4 +1,4 @@
-"""Subscribers see the newest state and the end, whenever they come and whatever happens to the broker."""
+"""Subscribers receive the newest state and the final one, whenever they subscribe and through server outages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
 
 
 class CountingStore(JobStore):
-    """The real store, which counts how often it is read."""
+    """A JobStore that counts its reads."""
 
     reads = 0
 
@@ -45,7 +45,7 @@ class CountingStore(JobStore):
 
 
 @asynccontextmanager
-async def feeding(settings: JobSettings) -> AsyncIterator[tuple[CountingStore, JobFeed]]:
+async def running_feed(settings: JobSettings) -> AsyncIterator[tuple[CountingStore, JobFeed]]:
     store = CountingStore.connect(settings)
     feed = JobFeed(store)
     feed.start()
@@ -57,12 +57,12 @@ async def feeding(settings: JobSettings) -> AsyncIterator[tuple[CountingStore, J
 
 
 @pytest_asyncio.fixture
-async def served(settings: JobSettings) -> AsyncIterator[tuple[CountingStore, JobFeed]]:
-    async with feeding(settings) as both:
-        yield both
+async def store_and_feed(settings: JobSettings) -> AsyncIterator[tuple[CountingStore, JobFeed]]:
+    async with running_feed(settings) as pair:
+        yield pair
 
 
-async def submitted(store: JobStore) -> Job:
+async def submit_job(store: JobStore) -> Job:
     return (await store.submit_job(PrimesRequest(10))).job
 
 
@@ -75,11 +75,11 @@ def finish(recorder: JobRecorder, job: Job) -> None:
     assert recorder.complete_segment(grant_claim(recorder, job), fake_result()) is CompletionOutcome.COMPLETED
 
 
-async def test_the_snapshot_comes_first_and_then_each_newer_state(
-    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
+async def test_subscriber_receives_the_current_state_and_then_each_newer_one(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
-    store, feed = served
-    job = await submitted(store)
+    store, feed = store_and_feed
+    job = await submit_job(store)
     async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         claim = grant_claim(recorder, job)
@@ -90,108 +90,108 @@ async def test_the_snapshot_comes_first_and_then_each_newer_state(
             await anext(states)
 
 
-async def test_a_late_subscriber_gets_the_final_state_and_the_end(
-    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
+async def test_late_subscriber_receives_the_final_state(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
-    store, feed = served
-    job = await submitted(store)
+    store, feed = store_and_feed
+    job = await submit_job(store)
     finish(recorder, job)
     assert [state.status for state in await all_states(feed, job)] == [JobStatus.SUCCEEDED]
 
 
-async def test_what_a_subscriber_has_seen_is_not_sent_again(
-    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
+async def test_states_up_to_after_version_are_not_sent_again(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
-    store, feed = served
-    job = await submitted(store)
-    watching = asyncio.create_task(all_states(feed, job, after_version=1))
+    store, feed = store_and_feed
+    job = await submit_job(store)
+    subscriptions = asyncio.create_task(all_states(feed, job, after_version=1))
     await eventually(lambda: _holds(feed.subscribers == 1))
     finish(recorder, job)
-    states = await watching
+    states = await subscriptions
     assert states[-1].status is JobStatus.SUCCEEDED
     assert all(state.version > 1 for state in states)
     assert await all_states(feed, job, after_version=states[-1].version) == []
 
 
-async def test_all_of_a_hundred_jobs_end_once_for_all_of_fifty_subscribers(
-    served: tuple[CountingStore, JobFeed], settings: JobSettings
+async def test_every_subscription_receives_increasing_versions_and_one_final_state(
+    store_and_feed: tuple[CountingStore, JobFeed], settings: JobSettings
 ) -> None:
-    """They come before, while and after the jobs are worked on."""
-    store, feed = served
+    """A hundred jobs, with subscriptions before, during and after processing."""
+    store, feed = store_and_feed
     recorder = JobRecorder.connect(settings)
-    jobs = [await submitted(store) for _ in range(100)]
-    watching = [asyncio.create_task(all_states(feed, job)) for job in jobs[:50]]
+    jobs = [await submit_job(store) for _ in range(100)]
+    subscriptions = [asyncio.create_task(all_states(feed, job)) for job in jobs[:50]]
     work = asyncio.gather(*(asyncio.to_thread(finish, recorder, job) for job in jobs))
     for job in jobs[50:]:
-        watching.append(asyncio.create_task(all_states(feed, job)))
+        subscriptions.append(asyncio.create_task(all_states(feed, job)))
         await asyncio.sleep(0)
     await work
-    watching += [asyncio.create_task(all_states(feed, job)) for job in jobs]
-    for states in await asyncio.gather(*watching):
+    subscriptions += [asyncio.create_task(all_states(feed, job)) for job in jobs]
+    for states in await asyncio.gather(*subscriptions):
         versions = [state.version for state in states]
         assert versions == sorted(set(versions))
         assert [state.status.is_final for state in states] == [False] * (len(states) - 1) + [True]
 
 
-async def test_subscribers_of_one_job_share_the_reads(
-    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
+async def test_subscribers_of_the_same_job_share_reads(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
-    store, feed = served
-    job = await submitted(store)
-    watching = [asyncio.create_task(all_states(feed, job)) for _ in range(50)]
+    store, feed = store_and_feed
+    job = await submit_job(store)
+    subscriptions = [asyncio.create_task(all_states(feed, job)) for _ in range(50)]
     await eventually(lambda: _holds(feed.subscribers == 50))
     finish(recorder, job)
-    ends = [states[-1].status for states in await asyncio.gather(*watching)]
+    ends = [states[-1].status for states in await asyncio.gather(*subscriptions)]
     assert ends == [JobStatus.SUCCEEDED] * 50
-    # The snapshots, the connecting, and two changes: not one for each of fifty.
+    # For the first snapshot, the connection and two changes: not one for each of the fifty subscribers.
     assert store.reads <= 8
 
 
-async def test_a_slow_subscriber_gets_the_newest_state_only(
-    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
+async def test_slow_subscriber_skips_intermediate_states(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
-    store, feed = served
+    store, feed = store_and_feed
     job = (await store.submit_job(PrimesRequest(50 * 2**20))).job
     async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         for index in range(30):
             recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
-        seen = (await anext(states)).version
-        while seen < 32:
+        version = (await anext(states)).version
+        while version < 32:
             newer = (await anext(states)).version
-            assert newer > seen
-            seen = newer
-            assert seen >= 31
-        assert seen == 32
+            assert newer > version
+            version = newer
+            assert version >= 31
+        assert version == 32
 
 
-async def test_an_unknown_job_is_not_found(served: tuple[CountingStore, JobFeed]) -> None:
-    _, feed = served
+async def test_unknown_job_raises_job_not_found(store_and_feed: tuple[CountingStore, JobFeed]) -> None:
+    _, feed = store_and_feed
     for job_id in (UNKNOWN, "x", "0" * 10_000):
         with pytest.raises(JobNotFound):
             await anext(feed.watch_job(job_id))
     assert feed.subscribers == 0
 
 
-async def test_stopping_ends_every_stream_and_refuses_new_ones(
-    served: tuple[CountingStore, JobFeed],
+async def test_shutdown_ends_subscriptions_and_refuses_new_ones(
+    store_and_feed: tuple[CountingStore, JobFeed],
 ) -> None:
-    store, feed = served
-    job = await submitted(store)
-    watching = [asyncio.create_task(all_states(feed, job)) for _ in range(10)]
+    store, feed = store_and_feed
+    job = await submit_job(store)
+    subscriptions = [asyncio.create_task(all_states(feed, job)) for _ in range(10)]
     await eventually(lambda: _holds(feed.subscribers == 10 and store.reads > 0))
     assert not feed.drained.is_set()
     await feed.stop()
-    for ended in await asyncio.gather(*watching, return_exceptions=True):
+    for ended in await asyncio.gather(*subscriptions, return_exceptions=True):
         assert isinstance(ended, BackendUnavailable)
     assert feed.drained.is_set()
     with pytest.raises(BackendUnavailable, match="this server is shutting down: subscribe again"):
         await anext(feed.watch_job(job.id))
 
 
-async def test_those_who_leave_leave_nothing_behind(served: tuple[CountingStore, JobFeed]) -> None:
-    store, feed = served
-    jobs = [await submitted(store) for _ in range(5)]
+async def test_closed_subscriptions_leave_no_topics_behind(store_and_feed: tuple[CountingStore, JobFeed]) -> None:
+    store, feed = store_and_feed
+    jobs = [await submit_job(store) for _ in range(5)]
     streams = [feed.watch_job(job.id) for job in jobs for _ in range(3)]
     for stream in streams:
         await anext(stream)
@@ -208,61 +208,61 @@ async def test_those_who_leave_leave_nothing_behind(served: tuple[CountingStore,
     assert vars(feed)["_topics"] == {}
 
 
-async def test_one_who_leaves_does_not_disturb_the_others(
-    served: tuple[CountingStore, JobFeed], recorder: JobRecorder
+async def test_cancelled_subscriber_does_not_affect_others(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
-    store, feed = served
-    job = await submitted(store)
-    watching = [asyncio.create_task(all_states(feed, job)) for _ in range(10)]
+    store, feed = store_and_feed
+    job = await submit_job(store)
+    subscriptions = [asyncio.create_task(all_states(feed, job)) for _ in range(10)]
     await asyncio.sleep(0)
-    watching[0].cancel()
+    subscriptions[0].cancel()
     finish(recorder, job)
-    ends = await asyncio.gather(*watching[1:])
+    ends = await asyncio.gather(*subscriptions[1:])
     assert [states[-1].status for states in ends] == [JobStatus.SUCCEEDED] * 9
 
 
-async def test_a_broker_that_restarts_takes_no_final_state_with_it(tmp_path: Path) -> None:
+async def test_final_state_is_delivered_after_a_server_restart(tmp_path: Path) -> None:
     with programs.valkey(tmp_path, appendfsync="always") as server:
         settings = JobSettings(redis_url=server.url, key_prefix="own:")
-        async with feeding(settings) as (store, feed):
-            job = await submitted(store)
+        async with running_feed(settings) as (store, feed):
+            job = await submit_job(store)
             async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(20):
                 assert (await anext(states)).version == 1
                 assert server.program is not None
                 server.program.kill()
                 with programs.valkey(tmp_path, server.port):
-                    # Before the feed can have come back, most likely: the event goes to nobody.
+                    # Most likely before the feed has reconnected: nothing receives the event.
                     finish(JobRecorder.connect(settings), job)
                     rest = [state async for state in states]
     assert rest[-1].status is JobStatus.SUCCEEDED
 
 
-@pytest.mark.parametrize("seen", [None, 9])
-async def test_a_store_that_lost_its_last_moments_still_tells_the_end(
-    served: tuple[CountingStore, JobFeed], recorder: JobRecorder, keys: Keys, seen: int | None
+@pytest.mark.parametrize("after_version", [None, 9])
+async def test_final_state_is_delivered_after_the_store_lost_recent_writes(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder, keys: Keys, after_version: int | None
 ) -> None:
-    """As after a power cut or a failover: the end comes under a version that was seen before, here or elsewhere."""
-    store, feed = served
-    job = await submitted(store)
-    version = f"{keys.prefix}job:{job.id}"
-    keys.client.hset(version, "version", 9)
-    watching = asyncio.create_task(all_states(feed, job, seen))
+    """As after a power failure or failover: the final state has a version that was already delivered."""
+    store, feed = store_and_feed
+    job = await submit_job(store)
+    record = f"{keys.prefix}job:{job.id}"
+    keys.client.hset(record, "version", 9)
+    subscriptions = asyncio.create_task(all_states(feed, job, after_version))
     await eventually(lambda: _holds(store.reads > 0))
-    keys.client.hset(version, "version", 1)
+    keys.client.hset(record, "version", 1)
     finish(recorder, job)
-    states = await watching
+    states = await subscriptions
     assert [state.status.is_final for state in states].count(True) == 1
     assert states[-1].status is JobStatus.SUCCEEDED
     assert states[-1].version < 9
-    # What was seen is still not told again.
+    # A state that was delivered is still not sent again.
     assert await all_states(feed, job, after_version=states[-1].version) == []
 
 
-async def test_a_connection_that_is_cut_is_replaced(
-    served: tuple[CountingStore, JobFeed], recorder: JobRecorder, redis_client: Any
+async def test_closed_connection_is_replaced(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder, redis_client: Any
 ) -> None:
-    store, feed = served
-    job = await submitted(store)
+    store, feed = store_and_feed
+    job = await submit_job(store)
     async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         redis_client.client_kill_filter(_type="pubsub")
@@ -271,11 +271,11 @@ async def test_a_connection_that_is_cut_is_replaced(
     assert rest[-1].status is JobStatus.SUCCEEDED
 
 
-async def test_a_frozen_broker_is_noticed_and_sat_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_frozen_server_is_detected_and_survived(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with programs.valkey(tmp_path) as server:
         settings = JobSettings(redis_url=server.url, key_prefix="own:")
-        async with feeding(settings) as (store, feed):
-            job = await submitted(store)
+        async with running_feed(settings) as (store, feed):
+            job = await submit_job(store)
             async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(20):
                 assert (await anext(states)).version == 1
                 server.freeze()
@@ -290,12 +290,15 @@ async def _holds(condition: bool) -> bool:
     return condition
 
 
-async def test_an_event_that_is_not_understood_costs_nobody_the_next(
-    served: tuple[CountingStore, JobFeed], recorder: JobRecorder, redis_client: redis.Redis, settings: JobSettings
+async def test_malformed_events_are_ignored(
+    store_and_feed: tuple[CountingStore, JobFeed],
+    recorder: JobRecorder,
+    redis_client: redis.Redis,
+    settings: JobSettings,
 ) -> None:
-    """Of a newer version, or of somebody who has the channel's name by accident."""
-    store, feed = served
-    job = await submitted(store)
+    """Sent by a newer version of this program, or by another program on the same channel."""
+    store, feed = store_and_feed
+    job = await submit_job(store)
     async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         for text in ("", "nonsense", f"{job.id} two 3", f"{job.id} 2 1700000000000 and more", b"\xff\xfe"):

@@ -1,4 +1,4 @@
-"""Pages of jobs equal those of a model that has all jobs in one list."""
+"""Pages of jobs equal those of a model that filters and slices one list of all jobs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a page should be."""
+    """The expected page."""
 
     ids: list[str]
     newer: int
@@ -36,8 +36,8 @@ class Expected:
 
 
 def expected(jobs: Sequence[Job], request: JobPageRequest) -> Expected:
-    """The page, from a list of all jobs."""
-    admitted = [
+    """The page by the model, from a list of all jobs."""
+    filtered = [
         job.id
         for job in sorted(jobs, key=lambda job: job.id, reverse=True)
         if job.status in request.statuses
@@ -46,21 +46,21 @@ def expected(jobs: Sequence[Job], request: JobPageRequest) -> Expected:
     ]
     between = [
         job_id
-        for job_id in admitted
+        for job_id in filtered
         if (request.older_than is None or job_id < request.older_than)
         and (request.newer_than is None or job_id > request.newer_than)
     ]
     page = between[-request.size :] if request.from_oldest else between[: request.size]
     if page:
-        newer, older = sum(i > page[0] for i in admitted), sum(i < page[-1] for i in admitted)
+        newer, older = sum(i > page[0] for i in filtered), sum(i < page[-1] for i in filtered)
     else:
-        newer = sum(i >= request.older_than for i in admitted) if request.older_than else 0
-        older = sum(i <= request.newer_than for i in admitted) if request.newer_than else 0
-    return Expected(page, newer, older, len(admitted))
+        newer = sum(i >= request.older_than for i in filtered) if request.older_than else 0
+        older = sum(i <= request.newer_than for i in filtered) if request.newer_than else 0
+    return Expected(page, newer, older, len(filtered))
 
 
-async def jobs_of_all_kinds(store: JobStore, recorder: JobRecorder, count: int) -> list[Job]:
-    """Jobs of every status, mixed."""
+async def submit_mixed_jobs(store: JobStore, recorder: JobRecorder, count: int) -> list[Job]:
+    """Jobs in different statuses."""
     jobs = [(await store.submit_job(PrimesRequest(1))).job for _ in range(count)]
     for number, job in enumerate(jobs):
         if number % 4 == 1:
@@ -73,45 +73,45 @@ async def jobs_of_all_kinds(store: JobStore, recorder: JobRecorder, count: int) 
     return [job for job in found if job is not None]
 
 
-def any_request(chance: random.Random, jobs: Sequence[Job]) -> JobPageRequest:
-    """Cursors and moments at, between and beyond those of the jobs."""
+def random_request(rng: random.Random, jobs: Sequence[Job]) -> JobPageRequest:
+    """Cursors and times at, between and beyond those of the jobs."""
 
     def cursor() -> str | None:
-        strange = ["0" * 8 + "-0000-7000-8000-" + "0" * 12, str(uuid.UUID(int=2**128 - 1))]
-        return chance.choice([None, None, chance.choice(jobs).id, chance.choice(strange)])
+        outside = ["0" * 8 + "-0000-7000-8000-" + "0" * 12, str(uuid.UUID(int=2**128 - 1))]
+        return rng.choice([None, None, rng.choice(jobs).id, rng.choice(outside)])
 
     def moment() -> datetime | None:
-        near = chance.choice(jobs).created_at + chance.choice([-1, -0.5, 0, 0.5, 1]) * MILLISECOND
+        near = rng.choice(jobs).created_at + rng.choice([-1, -0.5, 0, 0.5, 1]) * MILLISECOND
         far = [datetime(1, 1, 2, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)]
-        return chance.choice([None, None, near, near, chance.choice(far)])
+        return rng.choice([None, None, near, near, rng.choice(far)])
 
     return JobPageRequest(
-        size=chance.choice([1, 2, 5, 100]),
-        from_oldest=chance.random() < 0.5,
+        size=rng.choice([1, 2, 5, 100]),
+        from_oldest=rng.random() < 0.5,
         older_than=cursor(),
         newer_than=cursor(),
-        statuses=frozenset(chance.sample(list(JobStatus), chance.randint(1, 5))),
+        statuses=frozenset(rng.sample(list(JobStatus), rng.randint(1, 5))),
         created_after=moment(),
         created_before=moment(),
     )
 
 
-async def test_any_page_equals_the_models(store: JobStore, recorder: JobRecorder) -> None:
-    jobs = await jobs_of_all_kinds(store, recorder, 24)
-    # Its state is shown when the test fails; each run takes another.
-    chance = random.Random(random.getrandbits(32))
+async def test_random_pages_equal_the_model(store: JobStore, recorder: JobRecorder) -> None:
+    jobs = await submit_mixed_jobs(store, recorder, 24)
+    # A different seed in every run; a failure shows the request.
+    rng = random.Random(random.getrandbits(32))
     for _ in range(500):
-        request = any_request(chance, jobs)
+        request = random_request(rng, jobs)
         page = await store.list_jobs(request)
         found = Expected([job.id for job in page.jobs], page.newer, page.older, page.total)
         assert found == expected(jobs, request), request
 
 
 @pytest.mark.parametrize("size", [1, 3, 24, 25])
-async def test_pages_joined_are_the_whole_list_in_both_directions(
+async def test_all_pages_together_are_the_whole_list_in_both_directions(
     store: JobStore, recorder: JobRecorder, size: int
 ) -> None:
-    jobs = await jobs_of_all_kinds(store, recorder, 24)
+    jobs = await submit_mixed_jobs(store, recorder, 24)
     everything = sorted((job.id for job in jobs), reverse=True)
 
     down: list[str] = []
@@ -130,7 +130,7 @@ async def test_pages_joined_are_the_whole_list_in_both_directions(
     assert up == everything
 
 
-async def test_a_page_stays_where_it_is_while_jobs_come_in(store: JobStore) -> None:
+async def test_pages_are_stable_while_jobs_are_submitted(store: JobStore) -> None:
     old = [(await store.submit_job(PrimesRequest(1))).job.id for _ in range(4)]
     [first, second] = (await store.list_jobs(JobPageRequest(2))).jobs
     for _ in range(3):
@@ -140,15 +140,15 @@ async def test_a_page_stays_where_it_is_while_jobs_come_in(store: JobStore) -> N
     assert (page.newer, page.older, page.total) == (5, 0, 7)
 
 
-async def test_an_empty_list_is_an_empty_page(store: JobStore) -> None:
+async def test_empty_list_is_an_empty_page(store: JobStore) -> None:
     page = await store.list_jobs(JobPageRequest(10))
     assert (page.jobs, page.newer, page.older, page.total) == ((), 0, 0, 0)
 
 
-async def test_a_job_changes_its_place_among_statuses_and_not_in_time(
+async def test_each_job_is_listed_under_its_current_status_only(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
-    jobs = await jobs_of_all_kinds(store, recorder, 8)
+    jobs = await submit_mixed_jobs(store, recorder, 8)
     assert keys.statuses_by_job() == {job.id: [job.status] for job in jobs}
     queued = await store.list_jobs(JobPageRequest(10, statuses=frozenset({JobStatus.QUEUED})))
     assert queued.total == 2

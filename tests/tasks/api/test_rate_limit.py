@@ -1,4 +1,4 @@
-"""Each caller has a share: of submissions in a minute, of open jobs, and of the primes that these are asked for."""
+"""Limits per caller: submissions per minute, open jobs, and primes requested by open jobs."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from tasks.worker.job_recorder import JobRecorder
 
-WIDE = 1_000_000
+UNLIMITED = 1_000_000
 
 
-def caller(name: str = "alice", per_minute: int = WIDE, open_jobs: int = 1_000, open_count: int = 10**9) -> Caller:
+def caller(name: str = "alice", per_minute: int = UNLIMITED, open_jobs: int = 1_000, open_count: int = 10**9) -> Caller:
     return Caller(f"key:{name}", CallerLimits(per_minute, open_jobs, open_count))
 
 
@@ -41,9 +41,9 @@ async def service(settings: JobSettings) -> AsyncIterator[JobService]:
     await service.stop()
 
 
-async def accepted(service: JobService, who: Caller, times: int, count: int = 10) -> int:
-    """How many of so many submissions at a time are accepted."""
-    mine = service.for_caller(who)
+async def count_accepted(service: JobService, limited: Caller, times: int, count: int = 10) -> int:
+    """Submit `times` jobs concurrently. Returns the number of accepted ones."""
+    mine = service.for_caller(limited)
     outcomes = await asyncio.gather(
         *(mine.submit_job(PrimesRequest(count)) for _ in range(times)), return_exceptions=True
     )
@@ -51,23 +51,23 @@ async def accepted(service: JobService, who: Caller, times: int, count: int = 10
     return sum(not isinstance(outcome, BaseException) for outcome in outcomes)
 
 
-async def test_a_caller_submits_so_often_and_no_more(service: JobService) -> None:
-    assert await accepted(service, caller(per_minute=5), 20) == 5
+async def test_submissions_above_the_rate_are_refused(service: JobService) -> None:
+    assert await count_accepted(service, caller(per_minute=5), 20) == 5
     with pytest.raises(RateLimited, match="rate limit exceeded: at most 5 submissions per minute") as refused:
         await service.for_caller(caller(per_minute=5)).submit_job(PrimesRequest(1))
     assert timedelta(seconds=1) <= refused.value.retry_after <= timedelta(minutes=1)
-    assert await accepted(service, caller("bob", per_minute=5), 1) == 1
-    assert await accepted(service, ANYONE, 20) == 20
+    assert await count_accepted(service, caller("bob", per_minute=5), 1) == 1
+    assert await count_accepted(service, ANYONE, 20) == 20
 
 
-async def test_the_rate_is_one_for_all_processes(service: JobService, settings: JobSettings) -> None:
-    assert await accepted(service, caller(per_minute=5), 3) == 3
+async def test_rate_is_shared_by_all_processes(service: JobService, settings: JobSettings) -> None:
+    assert await count_accepted(service, caller(per_minute=5), 3) == 3
     other = JobService.connect(settings)
-    assert await accepted(other, caller(per_minute=5), 3) == 2
+    assert await count_accepted(other, caller(per_minute=5), 3) == 2
     await other.stop()
 
 
-async def test_a_retry_is_a_submission(service: JobService) -> None:
+async def test_retry_counts_as_a_submission(service: JobService) -> None:
     mine = service.for_caller(caller(per_minute=2))
     job = (await mine.submit_job(PrimesRequest(10))).job
     await mine.cancel_job(job.id)
@@ -76,38 +76,38 @@ async def test_a_retry_is_a_submission(service: JobService) -> None:
         await mine.retry_job(job.id)
 
 
-async def test_a_caller_has_so_many_jobs_open_and_no_more(service: JobService, recorder: JobRecorder) -> None:
-    who = caller(open_jobs=3)
-    assert await accepted(service, who, 10) == 3
-    assert await accepted(service, caller("bob", open_jobs=3), 1) == 1
-    mine = service.for_caller(who)
+async def test_jobs_above_the_limit_of_open_jobs_are_refused(service: JobService, recorder: JobRecorder) -> None:
+    limited = caller(open_jobs=3)
+    assert await count_accepted(service, limited, 10) == 3
+    assert await count_accepted(service, caller("bob", open_jobs=3), 1) == 1
+    mine = service.for_caller(limited)
     [job] = (await mine.list_jobs(JobPageRequest(size=1))).jobs
     claim = grant_claim(recorder, job)
-    assert await accepted(service, who, 1) == 0
+    assert await count_accepted(service, limited, 1) == 0
     recorder.complete_segment(claim, compute_result(claim))
-    assert await accepted(service, who, 2) == 1
+    assert await count_accepted(service, limited, 2) == 1
 
 
-async def test_a_caller_has_so_many_primes_open_and_no_more(service: JobService) -> None:
-    who = caller(open_count=1_000)
-    assert await accepted(service, who, 10, count=300) == 3
-    mine = service.for_caller(who)
+async def test_jobs_above_the_limit_of_open_primes_are_refused(service: JobService) -> None:
+    limited = caller(open_count=1_000)
+    assert await count_accepted(service, limited, 10, count=300) == 3
+    mine = service.for_caller(limited)
     with pytest.raises(RateLimited, match="caller limit reached: jobs for 900 primes are open"):
         await mine.submit_job(PrimesRequest(101))
     assert (await mine.submit_job(PrimesRequest(100))).job.count == 100
-    # More than one may ever have open is no matter of time.
+    # A count above the limit can never be accepted.
     with pytest.raises(InvalidRequest, match="must be 1 to 1000"):
         await mine.submit_job(PrimesRequest(1_001))
 
 
-async def test_what_is_found_by_its_key_is_no_job_more(service: JobService) -> None:
+async def test_replayed_submission_does_not_count_as_an_open_job(service: JobService) -> None:
     mine = service.for_caller(caller(open_jobs=1))
     first = await mine.submit_job(PrimesRequest(10, idempotency_key="k"))
     again = await mine.submit_job(PrimesRequest(10, idempotency_key="k"))
     assert (again.replayed, again.job.id) == (True, first.job.id)
 
 
-async def test_nothing_is_counted_of_those_without_limits(service: JobService, redis_client: redis.Redis) -> None:
+async def test_callers_without_limits_are_not_counted(service: JobService, redis_client: redis.Redis) -> None:
     await service.submit_job(PrimesRequest(10))
     await service.for_caller(Caller("key:alice")).submit_job(PrimesRequest(10))
     assert list(redis_client.scan_iter(f"{service.settings.key_prefix}@rates*", count=1_000)) == []
@@ -115,14 +115,14 @@ async def test_nothing_is_counted_of_those_without_limits(service: JobService, r
     assert list(redis_client.scan_iter(f"{service.settings.key_prefix}@rates*", count=1_000)) != []
 
 
-async def test_a_frozen_store_is_answered_for_in_time(tmp_path: Path) -> None:
+async def test_frozen_server_raises_backend_unavailable_in_time(tmp_path: Path) -> None:
     with programs.valkey(tmp_path) as server:
-        rates = SubmissionRateLimiter.connect(JobSettings(redis_url=server.url, key_prefix="frozen:"))
-        await rates.count_submission(caller())
+        limiter = SubmissionRateLimiter.connect(JobSettings(redis_url=server.url, key_prefix="frozen:"))
+        await limiter.count_submission(caller())
         server.freeze()
         began = asyncio.get_running_loop().time()
         with pytest.raises(BackendUnavailable):
-            await rates.count_submission(caller())
+            await limiter.count_submission(caller())
         assert asyncio.get_running_loop().time() - began < 3.5
         server.thaw()
-        await rates.close()
+        await limiter.close()

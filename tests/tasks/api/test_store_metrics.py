@@ -1,4 +1,4 @@
-"""What the store counts is exact, and what is told of it has a bounded number of series."""
+"""Counters of the store are exact, and its metrics have a bounded number of series."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def gauges(settings: JobSettings) -> Iterator[StoreMetrics]:
-    gauges = StoreMetrics.connect(settings)
-    yield gauges
-    gauges.close()
+def store_metrics(settings: JobSettings) -> Iterator[StoreMetrics]:
+    store_metrics = StoreMetrics.connect(settings)
+    yield store_metrics
+    store_metrics.close()
 
 
-async def test_each_step_is_counted_where_it_is_done(
-    store: JobStore, recorder: JobRecorder, gauges: StoreMetrics, keys: Keys, settings: JobSettings
+async def test_each_transition_is_counted_once(
+    store: JobStore, recorder: JobRecorder, store_metrics: StoreMetrics, keys: Keys, settings: JobSettings
 ) -> None:
     done, cancelled, failed, lost = [(await store.submit_job(PrimesRequest(10))).job for _ in range(4)]
     large = (await store.submit_job(PrimesRequest(20_000, idempotency_key="key"))).job
@@ -54,8 +54,8 @@ async def test_each_step_is_counted_where_it_is_done(
         grant_claim(recorder, lost)
         keys.expire_leases()
         reconcile(recorder)
-    measures = gauges.read_snapshot()
-    assert measures.counters == {
+    snapshot = store_metrics.read_snapshot()
+    assert snapshot.counters == {
         ("submissions", "small", "created"): 4,
         ("submissions", "large", "created"): 1,
         ("submissions", "large", "replayed"): 1,
@@ -70,29 +70,29 @@ async def test_each_step_is_counted_where_it_is_done(
         ("leases_expired",): settings.max_attempts,
         ("resent",): settings.max_attempts - 1,
     }
-    assert (measures.queue.queued, measures.queue.running, measures.depths) == (1, 0, {"small": 0, "large": 1})
+    assert (snapshot.queue.queued, snapshot.queue.running, snapshot.depths) == (1, 0, {"small": 0, "large": 1})
     assert large.status is JobStatus.QUEUED
     assert keys.ttl_ms("counters") > 0
 
 
-async def test_a_refusal_is_counted(store: JobStore, gauges: StoreMetrics, settings: JobSettings) -> None:
+async def test_refused_submission_is_counted(
+    store: JobStore, store_metrics: StoreMetrics, settings: JobSettings
+) -> None:
     small = type(store).connect(settings.model_copy(update={"queue_capacity": 1}))
     await small.submit_job(PrimesRequest(10))
     with pytest.raises(errors.QueueFull):
         await small.submit_job(PrimesRequest(10))
     await small.close()
-    assert gauges.read_snapshot().counters["submissions", "small", "full"] == 1
+    assert store_metrics.read_snapshot().counters["submissions", "small", "full"] == 1
 
 
-def test_without_the_store_there_are_no_figures_rather_than_wrong_ones(
-    settings: JobSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unavailable_store_reports_no_metrics(settings: JobSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     monkeypatch.setattr("tasks.api.store_metrics.metrics.get_meter", provider.get_meter)
     nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    gauges = StoreMetrics.connect(nowhere)
-    gauges.create_instruments()
+    store_metrics = StoreMetrics.connect(nowhere)
+    store_metrics.create_instruments()
     data = reader.get_metrics_data()
     received = [
         point
@@ -103,16 +103,16 @@ def test_without_the_store_there_are_no_figures_rather_than_wrong_ones(
     ]
     assert received == []
     with pytest.raises(redis.ConnectionError):
-        gauges.read_snapshot()
-    gauges.close()
+        store_metrics.read_snapshot()
+    store_metrics.close()
 
 
-# More than there are words in the table, and less than one for each request.
-MOST_SERIES_OF_ONE_METRIC = 60
+# Above the number of attribute values in docs/observability.md, and below one for each request.
+MAX_SERIES_PER_METRIC = 60
 
 
-def test_random_load_makes_no_more_series_than_there_are_words(traced: TracedSystem) -> None:
-    """Neither ids, counts, names nor documents that clients choose may become labels."""
+def test_random_load_creates_a_bounded_number_of_series(traced: TracedSystem) -> None:
+    """Ids, counts, names and documents chosen by clients must not become attribute values."""
     chosen = random.Random(4)
     for i in range(150):
         count, name = chosen.randint(-3, 5000), f"Op{chosen.randint(0, 10**9)}"
@@ -133,7 +133,7 @@ def test_random_load_makes_no_more_series_than_there_are_words(traced: TracedSys
     received.catch_up()
     wait_until(lambda: received.total("graphql.server.operation.duration") >= 150)
     by_metric = {name: len(received.series_of(name)) for _, name, _ in received.series}
-    assert {name: count for name, count in by_metric.items() if count > MOST_SERIES_OF_ONE_METRIC} == {}
+    assert {name: count for name, count in by_metric.items() if count > MAX_SERIES_PER_METRIC} == {}
     texts = {text for _, _, labels in received.series for _, text in labels}
     assert not [text for text in texts if text.startswith(("Op", "field", "a1"))]
     assert not [text for text in texts if len(text) == 36]
