@@ -1,4 +1,4 @@
-"""Both hands on the record, on this test's own keys, and a look at the keys themselves."""
+"""API and worker access to job records under the test's own key prefix, and the keys themselves."""
 
 from __future__ import annotations
 

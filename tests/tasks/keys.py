@@ -1,4 +1,4 @@
-"""What lies in the store under one prefix, for tests that look beneath the store and the recorder."""
+"""The keys in the store under one prefix, for tests that check or alter them directly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of tasks.storage.keys, read and bent without the scripts."""
+    """Reads and alters keys without the scripts."""
 
     client: Redis
     prefix: str
@@ -36,12 +36,12 @@ class Keys:
         return {int(index): json.loads(segment) for index, segment in found.items()}
 
     def messages(self, queue: str = "small") -> list[dict[str, Any]]:
-        """What waits in a queue, in the order in which workers take it."""
+        """The messages in a queue, in the order in which workers take them."""
         found = cast("list[bytes]", self.client.lrange(f"{self.prefix}{queue}", 0, -1))
         return [json.loads(message) for message in reversed(found)]
 
     def queued_segments(self, queue: str = "small") -> list[str]:
-        """Which segments wait in a queue, as {id}:{index}, in the order in which workers take them."""
+        """The segments in a queue as {id}:{index}, in the order in which workers take them."""
         return [message["headers"]["id"] for message in self.messages(queue)]
 
     def drop_messages(self, queue: str = "small") -> None:
@@ -66,7 +66,7 @@ class Keys:
         return set(self._scores(f"jobs:{status}"))
 
     def statuses_by_job(self) -> dict[str, list[JobStatus]]:
-        """Each listed job and the statuses under which it is listed."""
+        """Every listed job, and the statuses under which it is listed."""
         found: dict[str, list[JobStatus]] = {}
         for status in JobStatus:
             for job_id in self.job_ids_with_status(status):
@@ -74,17 +74,17 @@ class Keys:
         return found
 
     def expire_leases(self) -> None:
-        """As if all workers had been silent for too long."""
+        """Let all leases expire, as if no worker had extended them."""
         for member in self.leases():
             self.client.zadd(f"{self.prefix}leases", {member: 1}, xx=True)
 
     def age_sent_messages(self, milliseconds: int, queue: str = "small") -> None:
-        """As if so much time had passed since segments were sent."""
+        """Shift the times at which messages were sent into the past."""
         for member, score in self.sent_at_ms(queue).items():
             self.client.zadd(f"{self.prefix}sent:{queue}", {member: score - milliseconds}, xx=True)
 
     def ttl_ms(self, key: str) -> int:
-        """The time-to-live of a key; -1: for ever, -2: there is none."""
+        """The time-to-live of a key in ms; -1: no expiry, -2: no such key."""
         return self.client.pttl(f"{self.prefix}{key}")
 
     def now_ms(self) -> int:
@@ -97,25 +97,25 @@ class Keys:
 
 
 def compute_result(claim: Claim) -> SegmentResult:
-    """The true result of a claimed segment of a small job."""
+    """The correct result of a claimed segment of a small job."""
     primes = engine.primes_from(claim.start, claim.length)
     return SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes), delta_codec.encode(primes))
 
 
 def fake_result(last: int = 3) -> SegmentResult:
-    """A result for tests in which the primes do not matter."""
+    """A result for tests that do not depend on its primes."""
     primes = np.array([2, last], dtype=np.uint64)
     return SegmentResult(2, last, delta_codec.sha256(primes), delta_codec.encode(primes))
 
 
 def grant_claim(recorder: JobRecorder, job: Job, index: int = 0) -> Claim:
-    """A claim that must be granted."""
+    """Claim a segment. Fails the test if the claim is refused."""
     claim = recorder.claim_segment(job.id, index)
     assert claim is not None
     return claim
 
 
 def reconcile(recorder: JobRecorder) -> tuple[int, int]:
-    """How many leases one look of the reconciler found to have run out, and how many messages it sent."""
+    """Run the reconciler once. Returns the number of expired leases and of messages sent again."""
     done = recorder.reconcile()
     return done.expired_leases, done.resent_segments

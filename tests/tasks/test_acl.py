@@ -1,4 +1,4 @@
-"""The job store's users: with them the system works, and neither can do what its role has no business with."""
+"""The users of the job store: the system works with them, and each is denied what its role does not need."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ def system(server: Valkey, secrets: Path, folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--without-gossip", "--without-mingle"]
     environment = {"REDIS_URL": as_user(server, "worker"), "KEY_PREFIX": PREFIX, **worker}
 
-    def seen() -> bool:
+    def registered() -> bool:
         with user(server, secrets, "admin") as client:
             return bool(client.zcard(f"{PREFIX}workers"))
 
     with (
-        programs.running([*command, "--concurrency", "1"], folder, seen, **environment),
+        programs.running([*command, "--concurrency", "1"], folder, registered, **environment),
         programs.api(folder, as_user(server, "api"), PREFIX, **api) as (url, _),
     ):
         yield url
 
 
-def test_the_system_works_and_is_refused_nothing(server: Valkey, secrets: Path, tmp_path: Path) -> None:
+def test_system_works_without_denied_commands(server: Valkey, secrets: Path, tmp_path: Path) -> None:
     settings = JobSettings(
         redis_url=as_user(server, "api"), redis_password_file=secrets / "api" / "password", key_prefix=PREFIX
     )
@@ -94,8 +94,8 @@ def test_the_system_works_and_is_refused_nothing(server: Valkey, secrets: Path, 
         assert client.post("/graphql", json={"query": "{ jobs { totalCount } system { at } }"}).json()["data"]
         assert client.get("/readyz").is_success
     with user(server, secrets, "admin") as admin:
-        refused = {(entry["username"], entry["object"]) for entry in admin.acl_log()}
-        assert {(name, what) for name, what in refused if name != "default"} == set()
+        log = {(entry["username"], entry["object"]) for entry in admin.acl_log()}
+        assert {(name, denied) for name, denied in log if name != "default"} == set()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,9 @@ def test_the_system_works_and_is_refused_nothing(server: Valkey, secrets: Path, 
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_business_of_a_role_is_refused(server: Valkey, secrets: Path, name: str, command: list[str]) -> None:
+def test_role_is_denied_commands_and_keys_it_does_not_need(
+    server: Valkey, secrets: Path, name: str, command: list[str]
+) -> None:
     with user(server, secrets, name) as client:
         assert client.ping()
         with pytest.raises((redis.exceptions.NoPermissionError, redis.exceptions.ResponseError), match="permission"):
@@ -123,9 +125,9 @@ def test_what_is_no_business_of_a_role_is_refused(server: Valkey, secrets: Path,
         admin.acl_log_reset()
 
 
-def test_without_a_password_there_is_a_sign_of_life_and_no_more(server: Valkey) -> None:
+def test_unauthenticated_client_can_only_ping(server: Valkey) -> None:
     assert server.answers()
-    with redis.Redis(port=server.port) as nobody:
+    with redis.Redis(port=server.port) as unauthenticated:
         for command in (
             ["GET", f"{PREFIX}x"],
             ["INFO"],
@@ -133,10 +135,10 @@ def test_without_a_password_there_is_a_sign_of_life_and_no_more(server: Valkey) 
             ["PUBLISH", f"{PREFIX}events", "x"],
         ):
             with pytest.raises(redis.exceptions.NoPermissionError):
-                nobody.execute_command(*command)
+                unauthenticated.execute_command(*command)
 
 
-def test_passwords_are_made_once_and_seen_by_their_own_alone(tmp_path: Path) -> None:
+def test_passwords_are_created_once_and_readable_by_their_role_only(tmp_path: Path) -> None:
     for _ in range(2):
         subprocess.run([sys.executable, "-m", "tasks.acl", str(tmp_path)], cwd=ROOT, check=True, timeout=60)
         found = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*") if path.is_file()}
@@ -150,7 +152,7 @@ def test_passwords_are_made_once_and_seen_by_their_own_alone(tmp_path: Path) -> 
     assert {name: path.read_text(encoding="utf-8") for name, path in found.items() if "acl" not in name} == passwords
 
 
-def test_the_password_of_a_file_is_the_url_s(tmp_path: Path) -> None:
+def test_password_from_file_becomes_part_of_the_url(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_text("a/b@c:d\n", encoding="utf-8")
     with_user = JobSettings(redis_url="rediss://api@host:7000/3?a=b", redis_password_file=path)

@@ -1,4 +1,4 @@
-"""Jobs belong to their callers: to all others they are as if they had never been, and yet they wait in one queue."""
+"""Jobs belong to their callers and do not exist for others, but all share one queue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.tasks.keys import Keys
 
 ALICE, BOB = Caller("key:alice"), Caller("key:bob")
-EVERYBODY = (ANYONE, ALICE, BOB)
+ALL_CALLERS = (ANYONE, ALICE, BOB)
 
 
 @pytest_asyncio.fixture
@@ -42,33 +42,33 @@ async def ids_listed(service: JobService, caller: Caller) -> list[str]:
     return [job.id for job in page.jobs]
 
 
-async def unseen(service: JobService, job_id: str) -> None:
-    """Whether each way to a job leads nowhere."""
+async def assert_not_found(service: JobService, job_id: str) -> None:
+    """Assert that the job is not found by any method."""
     assert await service.get_job(job_id) is None
     assert await service.get_jobs([job_id]) == [None]
     assert job_id not in [job.id for job in (await service.list_jobs(JobPageRequest(size=100))).jobs]
-    for refused in (service.cancel_job, service.retry_job):
+    for method in (service.cancel_job, service.retry_job):
         with pytest.raises(JobNotFound):
-            await refused(job_id)
+            await method(job_id)
     with pytest.raises(JobNotFound):
         async with aclosing(service.watch_job(job_id)) as states:
             await anext(states)
 
 
-@pytest.mark.parametrize("owner", EVERYBODY)
-async def test_a_job_is_there_for_its_caller_alone(service: JobService, recorder: JobRecorder, owner: Caller) -> None:
-    """In each state of its life, and to nobody in particular as little as to others."""
+@pytest.mark.parametrize("owner", ALL_CALLERS)
+async def test_job_exists_for_its_caller_only(service: JobService, recorder: JobRecorder, owner: Caller) -> None:
+    """In every status. The anonymous caller is a caller like any other."""
     mine = service.for_caller(owner)
-    others = [service.for_caller(caller) for caller in EVERYBODY if caller != owner]
+    others = [service.for_caller(caller) for caller in ALL_CALLERS if caller != owner]
     job = (await mine.submit_job(PrimesRequest(10))).job
     for other in others:
-        await unseen(other, job.id)
+        await assert_not_found(other, job.id)
     claim = grant_claim(recorder, job)
     for other in others:
-        await unseen(other, job.id)
+        await assert_not_found(other, job.id)
     recorder.complete_segment(claim, compute_result(claim))
     for other in others:
-        await unseen(other, job.id)
+        await assert_not_found(other, job.id)
     done = await mine.get_job(job.id)
     assert done is not None
     assert done.status is JobStatus.SUCCEEDED
@@ -78,15 +78,15 @@ async def test_a_job_is_there_for_its_caller_alone(service: JobService, recorder
 async def test_each_caller_lists_and_counts_its_own_jobs(service: JobService) -> None:
     submitted = {
         caller: [(await service.for_caller(caller).submit_job(PrimesRequest(10))).job.id for _ in range(3)]
-        for caller in EVERYBODY
+        for caller in ALL_CALLERS
     }
     await service.for_caller(BOB).cancel_job(submitted[BOB][1])
-    for caller in EVERYBODY:
-        # Those of one millisecond are in the order of their ids.
+    for caller in ALL_CALLERS:
+        # Jobs of the same millisecond are ordered by id.
         assert await ids_listed(service, caller) == sorted(submitted[caller], reverse=True)
 
 
-async def test_all_wait_in_one_queue(service: JobService) -> None:
+async def test_jobs_of_all_callers_share_one_queue(service: JobService) -> None:
     jobs = [
         (await service.for_caller(caller).submit_job(PrimesRequest(10))).job for caller in (ALICE, ANYONE, BOB, ALICE)
     ]
@@ -98,9 +98,9 @@ async def test_all_wait_in_one_queue(service: JobService) -> None:
         assert found.queue_position == ids.index(job.id)
 
 
-async def test_an_idempotency_key_is_its_caller_s(service: JobService) -> None:
+async def test_idempotency_keys_are_separate_for_each_caller(service: JobService) -> None:
     ids = set()
-    for caller in EVERYBODY:
+    for caller in ALL_CALLERS:
         mine = service.for_caller(caller)
         first = await mine.submit_job(PrimesRequest(10, idempotency_key="the-same"))
         again = await mine.submit_job(PrimesRequest(10, idempotency_key="the-same"))
@@ -108,41 +108,41 @@ async def test_an_idempotency_key_is_its_caller_s(service: JobService) -> None:
         with pytest.raises(IdempotencyConflict):
             await mine.submit_job(PrimesRequest(11, idempotency_key="the-same"))
         ids.add(first.job.id)
-    assert len(ids) == len(EVERYBODY)
+    assert len(ids) == len(ALL_CALLERS)
 
 
-async def test_a_retry_belongs_to_the_caller_too(service: JobService) -> None:
+async def test_retry_belongs_to_the_same_caller(service: JobService) -> None:
     mine = service.for_caller(ALICE)
     job = (await mine.submit_job(PrimesRequest(10))).job
     await mine.cancel_job(job.id)
     again = await mine.retry_job(job.id)
-    await unseen(service.for_caller(BOB), again.id)
-    await unseen(service, again.id)
+    await assert_not_found(service.for_caller(BOB), again.id)
+    await assert_not_found(service, again.id)
     assert again.retry_of == job.id
 
 
-async def test_subscribers_of_others_are_told_nothing_and_stop_nobody(service: JobService) -> None:
+async def test_subscriptions_of_other_callers_fail_without_side_effects(service: JobService) -> None:
     job = (await service.for_caller(ALICE).submit_job(PrimesRequest(10))).job
     async with aclosing(service.for_caller(ALICE).watch_job(job.id)) as states:
         assert (await anext(states)).status is JobStatus.QUEUED
-        await unseen(service.for_caller(BOB), job.id)
+        await assert_not_found(service.for_caller(BOB), job.id)
         await service.for_caller(ALICE).cancel_job(job.id)
         async with asyncio.timeout(10):
             assert (await anext(states)).status is JobStatus.CANCELLED
 
 
-async def test_what_has_expired_is_forgotten_for_its_owner_as_well(service: JobService, keys: Keys) -> None:
+async def test_expired_job_is_removed_from_its_owner_s_list(service: JobService, keys: Keys) -> None:
     mine = service.for_caller(ALICE)
-    gone = (await mine.submit_job(PrimesRequest(10))).job
-    left = (await mine.submit_job(PrimesRequest(10))).job
-    keys.client.delete(f"{keys.prefix}job:{gone.id}", f"{keys.prefix}job:{gone.id}:segments")
-    keys.client.zadd(f"{keys.prefix}expiry", {f"{gone.id} key:alice": 1}, xx=True)
-    assert await ids_listed(service, ALICE) == [left.id]
+    expired = (await mine.submit_job(PrimesRequest(10))).job
+    kept = (await mine.submit_job(PrimesRequest(10))).job
+    keys.client.delete(f"{keys.prefix}job:{expired.id}", f"{keys.prefix}job:{expired.id}:segments")
+    keys.client.zadd(f"{keys.prefix}expiry", {f"{expired.id} key:alice": 1}, xx=True)
+    assert await ids_listed(service, ALICE) == [kept.id]
     assert (await service.get_system_state()).queue.queued == 1
 
 
-def test_a_record_without_an_owner_is_nobody_s_in_particular(keys: Keys, settings: JobSettings) -> None:
-    """So are those that were written before there were owners."""
+def test_record_without_owner_belongs_to_the_anonymous_caller(keys: Keys, settings: JobSettings) -> None:
+    """As are records from before owners were introduced."""
 
     async def submitted() -> str:
         service = JobService.connect(settings)
@@ -159,6 +159,6 @@ def test_a_record_without_an_owner_is_nobody_s_in_particular(keys: Keys, setting
 @pytest.mark.parametrize(
     "owner", ["alice", "key:", "key:a b", "key:a:b", "key:" + "a" * 65, "KEY:a", "key:é", "key:a\n"]
 )
-def test_an_owner_can_t_be_taken_for_another_part_of_a_key(owner: str) -> None:
+def test_ambiguous_owner_is_refused(owner: str) -> None:
     with pytest.raises(ValueError, match="must be like"):
         Caller(owner)

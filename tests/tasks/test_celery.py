@@ -1,4 +1,4 @@
-"""Real workers take the messages that scripts write, and lose nothing when they are killed."""
+"""Real workers process the messages that scripts write, and lose nothing when they are killed."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def worker(valkey: Valkey, worker_prefix: str, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
-def served(settings: JobSettings, worker: Program, worker_prefix: str) -> JobSettings:
-    """Settings of a system that has a worker."""
+def with_worker(settings: JobSettings, worker: Program, worker_prefix: str) -> JobSettings:
+    """Settings of a system with a running worker."""
     assert worker.process.poll() is None
     return settings.model_copy(update={"key_prefix": worker_prefix})
 
 
-async def ended(store: JobStore, job: Job, seconds: float = 15) -> Job:
+async def wait_until_final(store: JobStore, job: Job, seconds: float = 15) -> Job:
     final: list[Job] = []
 
     async def is_final() -> bool:
@@ -66,25 +66,23 @@ async def ended(store: JobStore, job: Job, seconds: float = 15) -> Job:
 
 
 @pytest.mark.parametrize("count", [1, 10_000, 20_000])
-async def test_a_worker_computes_what_was_asked_for(served: JobSettings, count: int) -> None:
-    store = JobStore.connect(served)
-    job = await ended(store, (await store.submit_job(PrimesRequest(count))).job)
-    found = await ResultReader(store, SegmentStore.connect(served.results_url)).primes(job, 0, count)
+async def test_worker_computes_the_requested_primes(with_worker: JobSettings, count: int) -> None:
+    store = JobStore.connect(with_worker)
+    job = await wait_until_final(store, (await store.submit_job(PrimesRequest(count))).job)
+    found = await ResultReader(store, SegmentStore.connect(with_worker.results_url)).primes(job, 0, count)
     await store.close()
     assert (job.status, job.done, job.attempt) == (JobStatus.SUCCEEDED, count, 1)
     assert found.tolist() == primes_below(230_000).tolist()[:count]
 
 
 @pytest.mark.parametrize("start", [2, 10**12])
-async def test_a_job_of_several_segments_is_computed_by_all_and_sealed_by_the_last(
-    served: JobSettings, start: int
-) -> None:
-    """Its checksum is that of the primes in order, however they were cut and in whatever order they were found."""
+async def test_job_of_several_segments_succeeds_with_all_primes(with_worker: JobSettings, start: int) -> None:
+    """Its checksum is that of all primes in order, however they were segmented and in whatever order computed."""
     count = 3 * SEGMENT_PRIMES + 5
-    store = JobStore.connect(served)
-    job = await ended(store, (await store.submit_job(PrimesRequest(count, start))).job)
+    store = JobStore.connect(with_worker)
+    job = await wait_until_final(store, (await store.submit_job(PrimesRequest(count, start))).job)
     expected = engine.primes_from(start, count)
-    results = ResultReader(store, SegmentStore.connect(served.results_url))
+    results = ResultReader(store, SegmentStore.connect(with_worker.results_url))
     assert (job.status, job.done, job.available, job.attempt) == (JobStatus.SUCCEEDED, count, count, 1)
     assert (job.first, job.last, job.sha256) == (int(expected[0]), int(expected[-1]), sha256(expected))
     for index in (0, SEGMENT_PRIMES - 2, SEGMENT_PRIMES, 2 * SEGMENT_PRIMES - 1, count - 3):
@@ -93,72 +91,70 @@ async def test_a_job_of_several_segments_is_computed_by_all_and_sealed_by_the_la
     await store.close()
 
 
-async def test_a_result_that_can_not_be_kept_fails_the_job_and_no_other(
+async def test_unwritable_result_store_fails_only_large_jobs(
     valkey: Valkey, settings: JobSettings, tmp_path: Path
 ) -> None:
-    """A file is where the folder should be: nobody, not even root, can write below it."""
+    """A file takes the place of the folder, so that not even root can write there."""
     (tmp_path / "results").write_text("not a folder", encoding="utf-8")
     store = JobStore.connect(settings)
-    nowhere = {"RESULTS_URL": (tmp_path / "results").as_uri()}
-    with programs.worker(tmp_path, valkey.url, settings.key_prefix, 1, (), **nowhere):
-        large = await ended(store, (await store.submit_job(PrimesRequest(20_000))).job)
-        small = await ended(store, (await store.submit_job(PrimesRequest(10))).job)
+    unwritable = {"RESULTS_URL": (tmp_path / "results").as_uri()}
+    with programs.worker(tmp_path, valkey.url, settings.key_prefix, 1, (), **unwritable):
+        large = await wait_until_final(store, (await store.submit_job(PrimesRequest(20_000))).job)
+        small = await wait_until_final(store, (await store.submit_job(PrimesRequest(10))).job)
     await store.close()
     assert (large.status, small.status) == (JobStatus.FAILED, JobStatus.SUCCEEDED)
     assert large.failure is not None
     assert (large.failure.reason, large.failure.retryable) == (FailureReason.RESULT_STORE, True)
 
 
-async def test_repeated_messages_are_harmless(served: JobSettings, redis_client: redis.Redis) -> None:
-    """Of jobs that are queued, running and done."""
-    store, key = JobStore.connect(served), f"{served.key_prefix}large"
-    other = JobStore.connect(served.model_copy(update={"key_prefix": f"{served.key_prefix}template:"}))
+async def test_repeated_messages_are_harmless(with_worker: JobSettings, redis_client: redis.Redis) -> None:
+    """For queued, running and finished jobs."""
+    store, key = JobStore.connect(with_worker), f"{with_worker.key_prefix}large"
+    other = JobStore.connect(with_worker.model_copy(update={"key_prefix": f"{with_worker.key_prefix}template:"}))
     jobs = []
     for _ in range(5):
         job = (await store.submit_job(PrimesRequest(20_000))).job
         template = (await other.submit_job(PrimesRequest(20_000))).job
-        message = redis_client.lindex(f"{served.key_prefix}template:large", 0)
+        message = redis_client.lindex(f"{with_worker.key_prefix}template:large", 0)
         assert isinstance(message, bytes)
         repeated = message.replace(template.id.encode(), job.id.encode())
         for _ in range(4):
             redis_client.lpush(key, repeated)
         jobs.append(job)
-    found = [await ended(store, job) for job in jobs]
+    found = [await wait_until_final(store, job) for job in jobs]
 
-    async def taken() -> bool:
+    async def queue_is_empty() -> bool:
         return redis_client.llen(key) == 0
 
-    await eventually(taken)
+    await eventually(queue_is_empty)
     after = await store.get_jobs([job.id for job in jobs])
     assert [(job.status, job.version, job.attempt) for job in found] == [(JobStatus.SUCCEEDED, 3, 1)] * 5
     assert [job.version for job in after if job] == [3] * 5
-    for _ in jobs:
-        redis_client.delete(*redis_client.scan_iter(f"{served.key_prefix}template:*"))
-        break
+    redis_client.delete(*redis_client.scan_iter(f"{with_worker.key_prefix}template:*"))
     await store.close()
     await other.close()
 
 
-async def test_what_cannot_be_computed_fails_with_words_that_are_safe(
-    served: JobSettings, redis_client: redis.Redis
+async def test_failed_computation_is_reported_without_internal_details(
+    with_worker: JobSettings, redis_client: redis.Redis
 ) -> None:
-    """A record whose start no request could have had: the primes would pass 2^53."""
-    store = JobStore.connect(served)
+    """A record whose start no valid request can have: its primes would exceed 2^53."""
+    store = JobStore.connect(with_worker)
     job = (await store.submit_job(PrimesRequest(10, 2**53 - 1))).job
-    failed = await ended(store, job)
+    failed = await wait_until_final(store, job)
     await store.close()
     assert failed.status is JobStatus.FAILED
     assert failed.failure is not None
     assert failed.failure.reason is FailureReason.INTERNAL
     assert failed.failure.message == "segment 0 could not be computed"
-    assert redis_client.zscore(f"{served.key_prefix}leases", f"{job.id}:0") is None
+    assert redis_client.zscore(f"{with_worker.key_prefix}leases", f"{job.id}:0") is None
 
 
-async def test_the_work_of_a_killed_worker_is_done_by_another(tmp_path: Path, settings: JobSettings) -> None:
+async def test_another_worker_completes_the_work_of_a_killed_one(tmp_path: Path, settings: JobSettings) -> None:
     store, lease = JobStore.connect(settings), {"LEASE_SECONDS": "1"}
     url, prefix = str(settings.redis_url), settings.key_prefix
     with programs.worker(tmp_path / "first", url, prefix, processes=1, **lease) as first:
-        # Ten segments at a far start: long enough to be caught at it.
+        # One segment at a large start: takes long enough to be stopped while running.
         job = (await store.submit_job(PrimesRequest(2**20, 2**52))).job
 
         async def is_running() -> bool:
@@ -171,41 +167,41 @@ async def test_the_work_of_a_killed_worker_is_done_by_another(tmp_path: Path, se
             return False
 
         for child in psutil.Process(first.process.pid).children():
-            # Slower by far than the test that watches it.
+            # Much slower than this test, which polls for RUNNING.
             child.nice(19)
         await eventually(is_running)
         first.kill()
         [found] = await store.get_jobs([job.id])
         assert found is not None
-        killed_at_work = found.status is JobStatus.RUNNING
+        killed_while_running = found.status is JobStatus.RUNNING
         with programs.worker(tmp_path / "second", url, prefix, processes=1, **lease):
-            done = await ended(store, job)
+            done = await wait_until_final(store, job)
     await store.close()
-    assert killed_at_work
+    assert killed_while_running
     assert (done.status, done.attempt) == (JobStatus.SUCCEEDED, 2)
 
 
-async def test_small_jobs_are_taken_first(tmp_path: Path, settings: JobSettings, keys: Keys) -> None:
+async def test_small_jobs_are_processed_first(tmp_path: Path, settings: JobSettings, keys: Keys) -> None:
     store = JobStore.connect(settings)
     large = [(await store.submit_job(PrimesRequest(20_000))).job for _ in range(5)]
     small = [(await store.submit_job(PrimesRequest(10))).job for _ in range(5)]
     url, prefix = str(settings.redis_url), settings.key_prefix
     with programs.worker(tmp_path, url, prefix, processes=1):
         for job in large + small:
-            assert (await ended(store, job)).status is JobStatus.SUCCEEDED
+            assert (await wait_until_final(store, job)).status is JobStatus.SUCCEEDED
     await store.close()
     started = {job.id: int(keys.record(job.id)["started_at"]) for job in large + small}
     assert max(started[job.id] for job in small) <= min(started[job.id] for job in large)
 
 
-async def test_a_worker_sends_again_what_was_lost(served: JobSettings, redis_client: redis.Redis) -> None:
-    """Taken by somebody that died at once; its lease has run out."""
-    store = JobStore.connect(served.model_copy(update={"key_prefix": served.key_prefix}))
+async def test_worker_sends_lost_messages_again(with_worker: JobSettings, redis_client: redis.Redis) -> None:
+    """Claimed by a worker that died immediately, with an expired lease."""
+    store = JobStore.connect(with_worker.model_copy(update={"key_prefix": with_worker.key_prefix}))
     job = (await store.submit_job(PrimesRequest(10, idempotency_key=uuid.uuid4().hex))).job
-    recorder = JobRecorder.connect(served)
+    recorder = JobRecorder.connect(with_worker)
     claim = recorder.claim_segment(job.id, 0)
-    redis_client.zadd(f"{served.key_prefix}leases", {f"{job.id}:0": 1}, xx=True)
-    done = await ended(store, job)
+    redis_client.zadd(f"{with_worker.key_prefix}leases", {f"{job.id}:0": 1}, xx=True)
+    done = await wait_until_final(store, job)
     await store.close()
     assert done.status is JobStatus.SUCCEEDED
     assert claim is None or recorder.complete_segment(claim, fake_result()) is CompletionOutcome.FENCED

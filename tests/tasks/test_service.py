@@ -1,4 +1,4 @@
-"""Waiting for news of a job, and what the service adds to its parts."""
+"""Waiting for updates of a job, and what the service adds to its parts."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ async def service(settings: JobSettings) -> AsyncIterator[JobService]:
     await service.stop()
 
 
-async def submitted(service: JobService) -> Job:
+async def submit_job(service: JobService) -> Job:
     return (await service.submit_job(PrimesRequest(10))).job
 
 
-async def waiting(service: JobService, job: Job, after_version: int | None = None) -> asyncio.Task[Job | None]:
-    """A caller that waits, and is known to."""
+async def start_waiting(service: JobService, job: Job, after_version: int | None = None) -> asyncio.Task[Job | None]:
+    """Start waiting for an update. Returns once the wait is subscribed."""
     before = service.subscribers
     task = asyncio.create_task(service.get_job(job.id, LONG, after_version))
 
@@ -56,7 +56,7 @@ async def waiting(service: JobService, job: Job, after_version: int | None = Non
     return task
 
 
-async def cancels(service: JobService, job: Job) -> bool:
+async def try_cancel(service: JobService, job: Job) -> bool:
     try:
         await service.cancel_job(job.id)
     except BackendUnavailable:
@@ -64,22 +64,22 @@ async def cancels(service: JobService, job: Job) -> bool:
     return True
 
 
-async def test_a_request_out_of_bounds_is_refused(service: JobService) -> None:
+async def test_request_out_of_bounds_is_refused(service: JobService) -> None:
     with pytest.raises(InvalidRequest):
         await service.submit_job(PrimesRequest(service.settings.max_count + 1))
 
 
-async def test_without_time_to_wait_the_job_is_answered_as_it_is(service: JobService) -> None:
-    job = await submitted(service)
+async def test_without_wait_the_current_state_is_returned(service: JobService) -> None:
+    job = await submit_job(service)
     found = await service.get_job(job.id)
     assert found is not None
     assert found.version == 1
     assert await service.get_job(UNKNOWN, LONG) is None
 
 
-async def test_who_waits_for_the_end_is_answered_at_the_end(service: JobService, recorder: JobRecorder) -> None:
-    job = await submitted(service)
-    task = await waiting(service, job)
+async def test_wait_returns_at_the_final_state(service: JobService, recorder: JobRecorder) -> None:
+    job = await submit_job(service)
+    task = await start_waiting(service, job)
     recorder.complete_segment(grant_claim(recorder, job), fake_result())
     found = await asyncio.wait_for(task, 5)
     assert found is not None
@@ -87,19 +87,19 @@ async def test_who_waits_for_the_end_is_answered_at_the_end(service: JobService,
     assert service.subscribers == 0
 
 
-async def test_who_waits_for_a_newer_version_is_answered_by_the_next(
-    service: JobService, recorder: JobRecorder
-) -> None:
-    job = await submitted(service)
-    task = await waiting(service, job, after_version=1)
+async def test_wait_after_version_returns_at_the_next_version(service: JobService, recorder: JobRecorder) -> None:
+    job = await submit_job(service)
+    task = await start_waiting(service, job, after_version=1)
     grant_claim(recorder, job)
     found = await asyncio.wait_for(task, 5)
     assert found is not None
     assert (found.status, found.version) == (JobStatus.RUNNING, 2)
 
 
-async def test_news_that_is_there_already_is_not_waited_for(service: JobService, recorder: JobRecorder) -> None:
-    job = await submitted(service)
+async def test_wait_returns_immediately_if_the_update_already_exists(
+    service: JobService, recorder: JobRecorder
+) -> None:
+    job = await submit_job(service)
     grant_claim(recorder, job)
     began = time.monotonic()
     found = await service.get_job(job.id, LONG, after_version=1)
@@ -110,10 +110,8 @@ async def test_news_that_is_there_already_is_not_waited_for(service: JobService,
     assert found.version == 2
 
 
-async def test_when_the_time_is_up_the_newest_known_state_is_the_answer(
-    service: JobService, recorder: JobRecorder
-) -> None:
-    job = await submitted(service)
+async def test_wait_returns_the_newest_state_when_time_is_up(service: JobService, recorder: JobRecorder) -> None:
+    job = await submit_job(service)
     grant_claim(recorder, job)
     began = time.monotonic()
     found = await service.wait_for_update(job, SHORT)
@@ -122,39 +120,39 @@ async def test_when_the_time_is_up_the_newest_known_state_is_the_answer(
     assert service.subscribers == 0
 
 
-async def test_an_outage_while_waiting_leaves_what_was_known(tmp_path: Path) -> None:
+async def test_wait_returns_the_last_known_state_during_an_outage(tmp_path: Path) -> None:
     with programs.valkey(tmp_path) as server:
         service = JobService.connect(JobSettings(redis_url=server.url, key_prefix="own:"))
         service.start()
-        job = await submitted(service)
-        task = await waiting(service, job)
+        job = await submit_job(service)
+        task = await start_waiting(service, job)
         assert server.program is not None
         server.program.kill()
         assert await service.wait_for_update(job, SHORT) == job
         await service.stop()
-        # The process is being stopped: whoever still waits is answered too.
+        # Shutdown also ends waits that are still in progress.
         found = await asyncio.wait_for(task, 5)
     assert found is not None
     assert found.id == job.id
 
 
-async def test_a_wait_goes_on_through_an_outage(tmp_path: Path, settings: JobSettings) -> None:
+async def test_wait_continues_after_an_outage(tmp_path: Path, settings: JobSettings) -> None:
     with programs.valkey(tmp_path, appendfsync="always") as server:
         service = JobService.connect(settings.model_copy(update={"redis_url": server.url, "key_prefix": "own:"}))
         service.start()
-        job = await submitted(service)
-        task = await waiting(service, job)
+        job = await submit_job(service)
+        task = await start_waiting(service, job)
         assert server.program is not None
         server.program.kill()
         with programs.valkey(tmp_path, server.port):
-            await eventually(lambda: cancels(service, job))
+            await eventually(lambda: try_cancel(service, job))
             found = await asyncio.wait_for(task, 10)
             await service.stop()
     assert found is not None
     assert found.status is JobStatus.CANCELLED
 
 
-async def test_the_systems_state_comes_at_each_interval_until_the_end(service: JobService) -> None:
+async def test_system_state_is_yielded_at_each_interval_until_shutdown(service: JobService) -> None:
     states = service.watch_system_state(timedelta(milliseconds=10))
     first, second = await anext(states), await anext(states)
     assert first.at < second.at
@@ -163,19 +161,16 @@ async def test_the_systems_state_comes_at_each_interval_until_the_end(service: J
         await anext(states)
 
 
-async def test_streams_are_ended_in_time(service: JobService) -> None:
-    job = await submitted(service)
-    task = await waiting(service, job)
+async def test_graceful_shutdown_ends_streams_in_time(service: JobService) -> None:
+    job = await submit_job(service)
+    task = await start_waiting(service, job)
     await service.complete_streams(5)
     found = await asyncio.wait_for(task, 1)
     assert found is not None
     assert found.status is JobStatus.QUEUED
 
 
-# Files of results
-
-
-async def test_whether_results_can_be_kept_is_told(service: JobService, settings: JobSettings, tmp_path: Path) -> None:
+async def test_unwritable_result_store_is_reported(service: JobService, settings: JobSettings, tmp_path: Path) -> None:
     await service.check_result_store()
     other = JobService.connect(settings.model_copy(update={"results_url": (tmp_path / "results").as_uri()}))
     shutil.rmtree(tmp_path / "results")

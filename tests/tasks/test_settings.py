@@ -1,4 +1,4 @@
-"""Settings come from the environment, and contradictory ones are refused at the start."""
+"""Settings are read from the environment, and contradictory ones are refused at startup."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NAMES = (
 
 
 @pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def _unset_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_every_setting_has_a_default_and_a_name_in_the_environment() -> None:
+def test_every_setting_has_a_default_and_an_environment_variable() -> None:
     assert {name.upper() for name in JobSettings.model_fields} == set(NAMES)
     assert str(JobSettings().redis_url) == "redis://127.0.0.1:6379/0"
 
@@ -77,14 +77,14 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         ("MAX_ATTEMPTS", "many"),
     ],
 )
-def test_a_setting_out_of_bounds_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_setting_out_of_bounds_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=name.lower()):
         JobSettings()
 
 
 @pytest.mark.parametrize("name", ["RESULT_TTL_SECONDS", "IDEMPOTENCY_TTL_SECONDS"])
-def test_nothing_may_outlive_the_job_that_it_belongs_to(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_result_and_idempotency_ttl_must_not_exceed_job_ttl(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for other in ("RESULT_TTL_SECONDS", "IDEMPOTENCY_TTL_SECONDS", "JOB_TTL_SECONDS"):
         monkeypatch.setenv(other, "100")
     JobSettings()
@@ -96,4 +96,4 @@ def test_nothing_may_outlive_the_job_that_it_belongs_to(monkeypatch: pytest.Monk
 def test_settings_cannot_be_changed_once_read() -> None:
     settings = JobSettings()
     with pytest.raises(ValidationError, match="frozen"):
-        settings.max_count = 1  # type: ignore[misc]  # what must not work
+        settings.max_count = 1  # type: ignore[misc]  # must not work
