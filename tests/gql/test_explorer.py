@@ -1,4 +1,4 @@
-"""The explorer's page: what is served with and without it, and what its build does when it cannot."""
+"""GraphiQL: the page and its assets, the fallback page, and the build with its failures."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ needs_node = pytest.mark.skipif(
 
 @pytest.fixture
 def dist(tmp_path: Path) -> Path:
-    """A page as the bundler leaves it, with one file of each kind."""
+    """A page as built by the bundler, with one asset of each type."""
     folder = tmp_path / "dist"
     (folder / "explorer").mkdir(parents=True)
     (folder / "index.html").write_text('<script type="module" src="./explorer/index-abc.js"></script>')
@@ -41,30 +41,30 @@ def client(dist: Path) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test")
 
 
-def test_the_page_is_what_was_built(dist: Path) -> None:
+def test_the_page_is_the_built_one(dist: Path) -> None:
     assert explorer.page(dist) == (dist / "index.html").read_text()
 
 
-def test_there_is_no_page_before_it_is_built(tmp_path: Path) -> None:
+def test_an_unbuilt_page_is_none(tmp_path: Path) -> None:
     assert explorer.page(tmp_path / "dist") is None
 
 
-def test_the_page_in_its_place_says_how_to_mend_it() -> None:
+def test_the_fallback_page_names_the_build_command() -> None:
     assert "make explorer" in explorer.fallback("http://localhost/graphql")
 
 
-def test_the_page_in_its_place_shows_a_request_to_the_address_asked_for() -> None:
+def test_the_fallback_page_shows_a_request_to_its_own_address() -> None:
     assert "curl http://localhost:9000/api/graphql" in explorer.fallback("http://localhost:9000/api/graphql")
 
 
-def test_an_address_with_markup_or_shell_in_it_stays_text() -> None:
+def test_the_fallback_page_escapes_the_address() -> None:
     text = explorer.fallback("http://localhost/graphql?<script>alert(1)</script>;reboot")
     assert "<script" not in text
     assert "curl &#x27;http://localhost/graphql?&lt;script&gt;" in text
 
 
 @pytest.mark.parametrize("html", [explorer.fallback("http://localhost/graphql"), (SOURCES / "index.html").read_text()])
-def test_neither_page_has_inline_code_or_a_foreign_address(html: str) -> None:
+def test_no_page_has_inline_code_or_a_foreign_address(html: str) -> None:
     assert "<style" not in html
     assert "style=" not in html
     assert 'src="//' not in html
@@ -81,24 +81,24 @@ def test_neither_page_has_inline_code_or_a_foreign_address(html: str) -> None:
         ("codicon-abc.ttf", "font/ttf"),
     ],
 )
-async def test_a_file_says_what_it_is_and_that_it_never_changes(dist: Path, name: str, media_type: str) -> None:
+async def test_an_asset_has_its_media_type_and_is_immutable(dist: Path, name: str, media_type: str) -> None:
     async with client(dist) as http:
-        answer = await http.get(f"/explorer/{name}")
-    assert answer.status_code == httpx.codes.OK
-    assert answer.text == name
-    assert answer.headers["content-type"] == media_type
-    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-    assert answer.headers["x-content-type-options"] == "nosniff"
+        response = await http.get(f"/explorer/{name}")
+    assert response.status_code == httpx.codes.OK
+    assert response.text == name
+    assert response.headers["content-type"] == media_type
+    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
     "path", ["/explorer/none.js", "/explorer/", "/explorer/..%2fstamp", "/explorer/%2e%2e/index.html"]
 )
-async def test_nothing_but_the_pages_files_is_served(dist: Path, path: str) -> None:
+async def test_only_the_assets_are_served(dist: Path, path: str) -> None:
     async with client(dist) as http:
-        answer = await http.get(path)
-    assert answer.status_code == httpx.codes.NOT_FOUND
-    assert "cache-control" not in answer.headers
+        response = await http.get(path)
+    assert response.status_code == httpx.codes.NOT_FOUND
+    assert "cache-control" not in response.headers
 
 
 async def test_a_page_built_while_the_server_runs_is_served(dist: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ async def test_a_page_built_while_the_server_runs_is_served(dist: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("version", "fits"),
+    ("version", "expected"),
     [
         ("v20.19.0\n", True),
         ("v20.18.3\n", False),
@@ -123,25 +123,25 @@ async def test_a_page_built_while_the_server_runs_is_served(dist: Path, tmp_path
         ("", False),
     ],
 )
-def test_a_node_fits_when_the_bundler_says_it_does(version: str, fits: bool) -> None:
-    assert build.is_new_enough(version) is fits
+def test_node_is_new_enough_for_the_bundler(version: str, expected: bool) -> None:
+    assert build.is_new_enough(version) is expected
 
 
-def test_the_lock_file_names_no_host() -> None:
-    """So that it holds for whatever registry or mirror the installing machine uses; the hashes stay."""
+def test_the_lock_file_has_no_host() -> None:
+    """It is valid for any registry or mirror. The hashes are kept."""
     lock = (SOURCES / "package-lock.json").read_text()
     assert '"resolved"' not in lock
     assert '"integrity": "sha512-' in lock
 
 
-def test_a_new_page_replaces_the_old_one_and_its_files(dist: Path, tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    (made / "explorer").mkdir(parents=True)
-    (made / "index.html").write_text("new")
+def test_a_new_page_replaces_the_old_one_and_its_assets(dist: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    (output / "explorer").mkdir(parents=True)
+    (output / "index.html").write_text("new")
     for name in ("index-xyz.js", "favicon-abc.svg"):
-        (made / "explorer" / name).write_text("new")
+        (output / "explorer" / name).write_text("new")
 
-    build.publish(made, dist)
+    build.publish(output, dist)
 
     assert explorer.page(dist) == "new"
     assert {path.name: path.read_text() for path in (dist / "explorer").iterdir()} == {
@@ -150,12 +150,12 @@ def test_a_new_page_replaces_the_old_one_and_its_files(dist: Path, tmp_path: Pat
     }
 
 
-# ---- the build, in a copy of the sources, as a process of its own ---------------------------------
+# The build, in a copy of the sources, as a separate process
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """The explorer's sources in a tree of their own, never built."""
+    """A copy of the explorer's sources, not built."""
     root = tmp_path / "tree"
     shutil.copytree(
         SOURCES, root / "gql/explorer", ignore=shutil.ignore_patterns("dist", "node_modules", "__pycache__")
@@ -174,7 +174,7 @@ def closed_port() -> int:
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that takes connections and never answers: the network of a firewall that drops."""
+    """A port that accepts connections and never responds, as behind a firewall that drops packets."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(64)
@@ -182,7 +182,7 @@ def silent_port() -> Iterator[int]:
 
 
 def run_build(root: Path, port: int, *arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Build with both package registries at that port of this machine."""
+    """Build with both package registries at this local port."""
     registry = f"http://127.0.0.1:{port}/"
     environment: Mapping[str, str] = {
         **os.environ,
@@ -199,81 +199,81 @@ def run_build(root: Path, port: int, *arguments: str, path: str | None = None) -
 
 
 @needs_node
-def test_packages_that_cannot_be_reached_are_one_clear_line(copy: Path, closed_port: int) -> None:
-    done = run_build(copy, closed_port)
-    assert done.stderr == (
+def test_an_unreachable_registry_is_reported_in_one_line(copy: Path, closed_port: int) -> None:
+    result = run_build(copy, closed_port)
+    assert result.stderr == (
         "GraphiQL was not built: the npm registry is unreachable (ECONNREFUSED). "
         "Until `make explorer` succeeds, /graphql serves a fallback page.\n"
     )
-    assert (done.stdout, done.returncode) == ("", 1)
+    assert (result.stdout, result.returncode) == ("", 1)
     assert explorer.page(copy / "gql/explorer/dist") is None
 
 
 @needs_node
-def test_an_optional_page_that_cannot_be_built_is_no_failure(copy: Path, closed_port: int) -> None:
-    done = run_build(copy, closed_port, "--optional")
-    assert "GraphiQL was not built" in done.stderr
-    assert done.returncode == 0
+def test_a_failed_optional_build_exits_with_0(copy: Path, closed_port: int) -> None:
+    result = run_build(copy, closed_port, "--optional")
+    assert "GraphiQL was not built" in result.stderr
+    assert result.returncode == 0
 
 
 @needs_node
-def test_a_network_that_never_answers_is_given_up_within_half_a_minute(copy: Path, silent_port: int) -> None:
+def test_a_silent_network_times_out_within_30_seconds(copy: Path, silent_port: int) -> None:
     started = time.monotonic()
-    done = run_build(copy, silent_port)
-    assert "the npm registry is unreachable" in done.stderr
+    result = run_build(copy, silent_port)
+    assert "the npm registry is unreachable" in result.stderr
     assert time.monotonic() - started < 30
 
 
-def test_a_machine_without_node_or_its_wheel_is_told_so(copy: Path, closed_port: int) -> None:
-    done = run_build(copy, closed_port, path="")
-    assert "Node 20.19 or newer is not installed, and installing its wheel failed" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.returncode == 1
+def test_a_missing_node_and_wheel_are_reported(copy: Path, closed_port: int) -> None:
+    result = run_build(copy, closed_port, path="")
+    assert "Node 20.19 or newer is not installed, and installing its wheel failed" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.returncode == 1
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_one_line_too(copy: Path, closed_port: int) -> None:
+def test_an_unwritable_folder_is_reported_in_one_line(copy: Path, closed_port: int) -> None:
     (copy / "gql/explorer/dist").touch()
-    done = run_build(copy, closed_port, "--optional")
-    assert done.stderr.startswith("GraphiQL was not built: ")
-    assert done.stderr.count("\n") == 1
-    assert done.returncode == 0
+    result = run_build(copy, closed_port, "--optional")
+    assert result.stderr.startswith("GraphiQL was not built: ")
+    assert result.stderr.count("\n") == 1
+    assert result.returncode == 0
 
 
 def test_unchanged_inputs_are_not_built_again(copy: Path, closed_port: int) -> None:
-    """Nothing is asked of the network, and no Node is needed."""
+    """No network and no Node are needed."""
     dist = copy / "gql/explorer/dist"
     dist.mkdir()
     (dist / "stamp").write_text(build.fingerprint(copy / "gql/explorer"))
-    done = run_build(copy, closed_port, path="")
-    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    result = run_build(copy, closed_port, path="")
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
 
 
-def test_an_earlier_page_stays_when_a_later_build_fails(copy: Path, closed_port: int) -> None:
+def test_a_failed_build_keeps_the_previous_page(copy: Path, closed_port: int) -> None:
     dist = copy / "gql/explorer/dist"
     dist.mkdir()
-    (dist / "index.html").write_text("earlier")
-    (dist / "stamp").write_text("of other inputs")
-    done = run_build(copy, closed_port, path="")
-    assert "/graphql serves the previous build" in done.stderr
-    assert explorer.page(dist) == "earlier"
+    (dist / "index.html").write_text("previous")
+    (dist / "stamp").write_text("hash of other inputs")
+    result = run_build(copy, closed_port, path="")
+    assert "/graphql serves the previous build" in result.stderr
+    assert explorer.page(dist) == "previous"
 
 
-def test_what_a_killed_build_left_is_cleared(copy: Path, closed_port: int) -> None:
-    left = copy / "gql/explorer/dist/unfinished-abc"
-    left.mkdir(parents=True)
+def test_leftovers_of_a_killed_build_are_removed(copy: Path, closed_port: int) -> None:
+    leftover = copy / "gql/explorer/dist/unfinished-abc"
+    leftover.mkdir(parents=True)
     run_build(copy, closed_port, path="")
-    assert not left.exists()
+    assert not leftover.exists()
 
 
 @pytest.mark.parametrize("name", ["src/tabs.js", "src/main.jsx", "package-lock.json", "vite.config.js", "index.html"])
-def test_a_changed_input_asks_for_a_new_build(copy: Path, name: str) -> None:
+def test_a_changed_input_changes_the_fingerprint(copy: Path, name: str) -> None:
     root = copy / "gql/explorer"
     before = build.fingerprint(root)
     (root / name).write_text((root / name).read_text() + "\n")
     assert build.fingerprint(root) != before
 
 
-def test_a_renamed_input_asks_for_a_new_build(copy: Path) -> None:
+def test_a_renamed_input_changes_the_fingerprint(copy: Path) -> None:
     root = copy / "gql/explorer"
     before = build.fingerprint(root)
     (root / "src/tabs.js").rename(root / "src/steps.js")

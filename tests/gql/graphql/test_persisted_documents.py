@@ -1,4 +1,4 @@
-"""Trusted documents: an operation by its identifier on each transport, and nothing else where only they are allowed."""
+"""Trusted documents on each transport, with and without permission for other documents."""
 
 from __future__ import annotations
 
@@ -43,92 +43,92 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(scope="module", params=["false", "true"], ids=["also", "only"])
-def mode(request: pytest.FixtureRequest) -> bool:
+@pytest.fixture(scope="module", params=["false", "true"], ids=["any", "trusted_only"])
+def trusted_only(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "true")
 
 
 @pytest.fixture(scope="module")
-def api(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory, manifest: Path, mode: bool) -> Iterator[str]:
-    settings: dict[str, Any] = {"TRUSTED_DOCUMENTS": str(manifest), "TRUSTED_DOCUMENTS_ONLY": str(mode)}
+def api(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory, manifest: Path, trusted_only: bool) -> Iterator[str]:
+    settings: dict[str, Any] = {"TRUSTED_DOCUMENTS": str(manifest), "TRUSTED_DOCUMENTS_ONLY": str(trusted_only)}
     with programs.api(tmp_path_factory.mktemp("trusted"), valkey.url, "trusted:", **settings) as (url, _):
         yield f"{url}/graphql"
 
 
-def code(answer: httpx.Response) -> str:
-    assert answer.status_code == 400
-    [error] = answer.json()["errors"]
+def error_code(response: httpx.Response) -> str:
+    assert response.status_code == 400
+    [error] = response.json()["errors"]
     return str(error["extensions"]["code"])
 
 
-def test_a_document_is_known_by_its_identifier(api: str) -> None:
+def test_a_document_is_executed_by_its_identifier(api: str) -> None:
     assert httpx.post(api, json=KNOWN).json() == DATA
 
 
-def test_the_documents_name_and_variables_count_as_ever(api: str) -> None:
+def test_operation_name_and_variables_apply_to_a_trusted_document(api: str) -> None:
     assert httpx.post(api, json=KNOWN | {"operationName": "Page"}).json() == DATA
     assert "errors" in httpx.post(api, json=KNOWN | {"variables": {"size": -1}}).json()
 
 
-def test_an_identifier_that_is_not_known_is_refused(api: str) -> None:
-    assert code(httpx.post(api, json=UNKNOWN)) == "PERSISTED_DOCUMENT_NOT_FOUND"
-    assert code(httpx.post(api, json={"documentId": 1})) == "BAD_REQUEST"
-    assert code(httpx.post(api, json=KNOWN | {"query": QUERY})) == "BAD_REQUEST"
+def test_an_unknown_or_invalid_identifier_is_refused(api: str) -> None:
+    assert error_code(httpx.post(api, json=UNKNOWN)) == "PERSISTED_DOCUMENT_NOT_FOUND"
+    assert error_code(httpx.post(api, json={"documentId": 1})) == "BAD_REQUEST"
+    assert error_code(httpx.post(api, json=KNOWN | {"query": QUERY})) == "BAD_REQUEST"
 
 
-def test_a_document_itself_is_refused_where_only_trusted_ones_are_allowed(api: str, mode: bool) -> None:
+def test_a_query_is_refused_if_only_trusted_documents_are_allowed(api: str, trusted_only: bool) -> None:
     for query in ("{ __typename }", QUERY):
-        answer = httpx.post(api, json={"query": query, "variables": {"size": 1}})
-        assert code(answer) == "TRUSTED_DOCUMENT_REQUIRED" if mode else "data" in answer.json()
+        response = httpx.post(api, json={"query": query, "variables": {"size": 1}})
+        assert error_code(response) == "TRUSTED_DOCUMENT_REQUIRED" if trusted_only else "data" in response.json()
 
 
-def test_an_event_stream_is_asked_for_by_identifier(api: str) -> None:
+def test_an_event_stream_starts_by_identifier(api: str) -> None:
     headers = {"Accept": "text/event-stream"}
     parameters = {"documentId": identifier(STATS)}
-    for how in ({"method": "GET", "params": parameters}, {"method": "POST", "json": parameters}):
-        with httpx.stream(url=api, headers=headers, timeout=10, **how) as answer:  # type: ignore[arg-type]
-            event = next(line for line in answer.iter_lines() if line.startswith("data: "))
+    for request in ({"method": "GET", "params": parameters}, {"method": "POST", "json": parameters}):
+        with httpx.stream(url=api, headers=headers, timeout=10, **request) as response:  # type: ignore[arg-type]
+            event = next(line for line in response.iter_lines() if line.startswith("data: "))
         assert json.loads(event.removeprefix("data: ")) == {"data": {"systemStats": {"__typename": "SystemStats"}}}
 
 
-def test_a_stream_of_a_document_is_refused_likewise(api: str, mode: bool) -> None:
-    answer = httpx.post(api, json={"query": "{ __typename }"}, headers={"Accept": "text/event-stream"})
-    assert ("TRUSTED_DOCUMENT_REQUIRED" in answer.text) is mode
+def test_a_streamed_query_is_refused_if_only_trusted_documents_are_allowed(api: str, trusted_only: bool) -> None:
+    response = httpx.post(api, json={"query": "{ __typename }"}, headers={"Accept": "text/event-stream"})
+    assert ("TRUSTED_DOCUMENT_REQUIRED" in response.text) is trusted_only
 
 
-async def test_a_websocket_takes_identifiers_too(api: str, mode: bool) -> None:
+async def test_a_websocket_accepts_identifiers(api: str, trusted_only: bool) -> None:
     protocols = [websockets.Subprotocol("graphql-transport-ws")]
     async with websockets.connect(api.replace("http", "ws", 1), subprotocols=protocols) as socket:
 
-        async def ask(payload: dict[str, Any], number: str) -> Any:
-            await socket.send(json.dumps({"type": "subscribe", "id": number, "payload": payload}))
-            while (answer := json.loads(await asyncio.wait_for(socket.recv(), 10))).get("id") != number:
+        async def subscribe(payload: dict[str, Any], operation_id: str) -> Any:
+            await socket.send(json.dumps({"type": "subscribe", "id": operation_id, "payload": payload}))
+            while (response := json.loads(await asyncio.wait_for(socket.recv(), 10))).get("id") != operation_id:
                 pass
-            return answer
+            return response
 
         await socket.send('{"type": "connection_init"}')
-        assert (await ask(KNOWN, "1"))["payload"] == DATA
-        assert (await ask(UNKNOWN, "2"))["payload"][0]["extensions"]["code"] == "PERSISTED_DOCUMENT_NOT_FOUND"
-        refused = await ask({"query": "{ __typename }"}, "3")
-        assert refused["type"] == ("error" if mode else "next")
+        assert (await subscribe(KNOWN, "1"))["payload"] == DATA
+        assert (await subscribe(UNKNOWN, "2"))["payload"][0]["extensions"]["code"] == "PERSISTED_DOCUMENT_NOT_FOUND"
+        refused = await subscribe({"query": "{ __typename }"}, "3")
+        assert refused["type"] == ("error" if trusted_only else "next")
 
 
-def test_there_is_an_explorer_unless_it_could_ask_nothing(api: str, mode: bool) -> None:
-    assert httpx.get(api, headers={"Accept": "text/html"}).status_code == (404 if mode else 200)
+def test_graphiql_is_served_unless_only_trusted_documents_are_allowed(api: str, trusted_only: bool) -> None:
+    assert httpx.get(api, headers={"Accept": "text/html"}).status_code == (404 if trusted_only else 200)
 
 
 @pytest.mark.parametrize("content", ["[]", '{"x": "{ a }"}', '{"sha256:00": "{ a }"}', '{"x": 1}', "{"])
-def test_a_file_that_is_no_manifest_stops_the_start(tmp_path: Path, content: str) -> None:
+def test_an_invalid_manifest_is_an_error_at_start(tmp_path: Path, content: str) -> None:
     file = tmp_path / "documents.json"
     file.write_text(content)
     with pytest.raises(ValueError, match=r"must contain|has identifier|unexpected"):
         PersistedDocuments.load(file, only=False)
 
 
-def test_the_manifest_in_the_manual_is_one(tmp_path: Path) -> None:
-    [shown] = re.findall(r"```json\n(.*?)```", (ROOT / "SECURITY.md").read_text(encoding="utf-8"), re.DOTALL)
+def test_the_manifest_in_the_documentation_is_valid(tmp_path: Path) -> None:
+    [example] = re.findall(r"```json\n(.*?)```", (ROOT / "SECURITY.md").read_text(encoding="utf-8"), re.DOTALL)
     file = tmp_path / "documents.json"
-    file.write_text(shown)
-    [document] = json.loads(shown).values()
+    file.write_text(example)
+    [document] = json.loads(example).values()
     trusted = PersistedDocuments.load(file, only=True)
     assert trusted.resolve({"documentId": identifier(document)}) == {"query": document}

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: media types and status codes, and a well-formed answer to whatever is sent."""
+"""GraphQL over HTTP: media types, status codes, and well-formed errors for malformed requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STRICT = "application/graphql-response+json"
 JSON = "application/json"
-FINE = {"query": "{ limits { maxCount } }"}
+VALID_QUERY = {"query": "{ limits { maxCount } }"}
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def send(client: httpx.Client, content: bytes, **headers: str) -> httpx.Response
     return client.post("/graphql", content=content, headers={"Content-Type": JSON, **headers})
 
 
-def refused(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """The one error of a refused request."""
-    assert answer.status_code == status, answer.text
-    body = answer.json()
+def the_error(response: httpx.Response, status: int) -> dict[str, Any]:
+    """The only error of a refused request."""
+    assert response.status_code == status, response.text
+    body = response.json()
     assert "data" not in body
     [error] = body["errors"]
     assert 0 < len(error["message"]) < 300
@@ -47,28 +47,28 @@ def refused(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("accept", [STRICT, JSON, "*/*", f"{JSON}, {STRICT}"])
-def test_an_answer_has_the_media_type_that_is_wanted(client: httpx.Client, accept: str) -> None:
-    answer = client.post("/graphql", json=FINE, headers={"Accept": accept})
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == (STRICT if STRICT in accept else JSON)
-    assert answer.json() == {"data": {"limits": {"maxCount": 100_000_000}}}
+def test_a_response_has_the_accepted_media_type(client: httpx.Client, accept: str) -> None:
+    response = client.post("/graphql", json=VALID_QUERY, headers={"Accept": accept})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == (STRICT if STRICT in accept else JSON)
+    assert response.json() == {"data": {"limits": {"maxCount": 100_000_000}}}
 
 
 @pytest.mark.parametrize("query", ["{", "{ nothing }", "query ($n: Int!) { job(id: 1, waitMs: $n) { id } }", ""])
-def test_what_cannot_be_executed_is_400_or_200_by_media_type(client: httpx.Client, query: str) -> None:
+def test_a_request_error_is_400_or_200_by_media_type(client: httpx.Client, query: str) -> None:
     legacy = client.post("/graphql", json={"query": query}, headers={"Accept": JSON})
     strict = client.post("/graphql", json={"query": query}, headers={"Accept": STRICT})
-    refused(legacy, 200 if query else 400)
-    refused(strict, 400)
+    the_error(legacy, 200 if query else 400)
+    the_error(strict, 400)
 
 
-def test_an_error_while_executing_is_200_with_data_in_both(client: httpx.Client) -> None:
+def test_a_field_error_is_200_with_data_in_both_media_types(client: httpx.Client) -> None:
     for accept in (JSON, STRICT):
-        answer = client.post(
+        response = client.post(
             "/graphql", json={"query": "{ job(id: 1, waitMs: -1) { id } }"}, headers={"Accept": accept}
         )
-        assert answer.status_code == 200
-        assert answer.json()["data"] == {"job": None}
+        assert response.status_code == 200
+        assert response.json()["data"] == {"job": None}
 
 
 @pytest.mark.parametrize(
@@ -82,97 +82,97 @@ def test_an_error_while_executing_is_200_with_data_in_both(client: httpx.Client)
     ],
     ids=lambda body: body[:30].decode(errors="replace"),
 )  # fmt: skip
-def test_a_malformed_body_is_400_in_graphqls_shape(client: httpx.Client, body: bytes) -> None:
+def test_a_malformed_body_is_400_with_a_graphql_error(client: httpx.Client, body: bytes) -> None:
     for accept in (JSON, STRICT, "text/event-stream"):
-        error = refused(send(client, body, Accept=accept), 400)
+        error = the_error(send(client, body, Accept=accept), 400)
         assert error["extensions"] == {"code": "BAD_REQUEST"}
 
 
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
-def test_what_a_form_can_send_is_refused(client: httpx.Client, content_type: str) -> None:
-    answer = client.post("/graphql", content=json.dumps(FINE), headers={"Content-Type": content_type})
-    assert refused(answer, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
+def test_media_types_of_html_forms_are_the_error(client: httpx.Client, content_type: str) -> None:
+    response = client.post("/graphql", content=json.dumps(VALID_QUERY), headers={"Content-Type": content_type})
+    assert the_error(response, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
 
 
 @pytest.mark.parametrize(("charset", "status"), [("utf-8", 200), ('"UTF-8"', 200), ("utf-16", 415), ("latin-1", 415)])
-def test_json_is_utf_8(client: httpx.Client, charset: str, status: int) -> None:
+def test_a_charset_other_than_utf_8_is_415(client: httpx.Client, charset: str, status: int) -> None:
     headers = {"Content-Type": f"{JSON}; charset={charset}"}
-    answer = client.post("/graphql", content=json.dumps(FINE), headers=headers)
-    assert answer.status_code == status
+    response = client.post("/graphql", content=json.dumps(VALID_QUERY), headers=headers)
+    assert response.status_code == status
     if status != 200:
-        assert refused(answer, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
+        assert the_error(response, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
 
 
-def test_a_compressed_body_is_refused(client: httpx.Client) -> None:
-    answer = send(client, gzip.compress(json.dumps(FINE).encode()), **{"Content-Encoding": "gzip"})
-    assert answer.status_code == 415
+def test_a_compressed_body_is_the_error(client: httpx.Client) -> None:
+    response = send(client, gzip.compress(json.dumps(VALID_QUERY).encode()), **{"Content-Encoding": "gzip"})
+    assert response.status_code == 415
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("path", ["/graphql", "/generate"])
-def test_a_body_beyond_the_limit_is_413(client: httpx.Client, chunked: bool, path: str) -> None:
+def test_a_body_above_the_limit_is_413(client: httpx.Client, chunked: bool, path: str) -> None:
     body = b'{"query": "' + b" " * 300_000 + b'"}'
     content = (part for part in (body[:200_000], body[200_000:])) if chunked else body
-    answer = client.post(path, content=content, headers={"Content-Type": JSON})
-    # The REST door stops reading far below the limit.
-    assert answer.status_code == (400 if chunked and path == "/generate" else 413)
+    response = client.post(path, content=content, headers={"Content-Type": JSON})
+    # POST /generate stops reading far below the limit.
+    assert response.status_code == (400 if chunked and path == "/generate" else 413)
 
 
 @pytest.mark.parametrize("query", ["{ limits { maxCount } }", 'mutation { cancelJob(id: "x") { __typename } }'])
 @pytest.mark.parametrize("accept", [JSON, "text/event-stream"])
 def test_queries_and_mutations_by_get_are_405(client: httpx.Client, query: str, accept: str) -> None:
-    answer = client.get("/graphql", params={"query": query}, headers={"Accept": accept})
-    refused(answer, 405)
-    assert answer.headers["allow"] == "POST"
+    response = client.get("/graphql", params={"query": query}, headers={"Accept": accept})
+    the_error(response, 405)
+    assert response.headers["allow"] == "POST"
 
 
 @pytest.fixture(scope="module")
 def by_get(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint of an API that answers queries by GET."""
+    """The GraphQL endpoint of an API that allows queries by GET."""
     with programs.api(tmp_path_factory.mktemp("by_get"), valkey.url, "by-get:", QUERIES_BY_GET="true") as (url, _):
         yield f"{url}/graphql"
 
 
 @pytest.mark.parametrize("accept", [JSON, STRICT, f"{JSON}, text/event-stream;q=0.1"])
-def test_a_query_by_get_is_answered_where_that_is_allowed(by_get: str, accept: str) -> None:
-    asked = {
+def test_a_query_by_get_is_executed_if_the_setting_allows_it(by_get: str, accept: str) -> None:
+    parameters = {
         "query": "query Known($id: ID!) { job(id: $id) { id } } query Other { limits { maxCount } }",
         "operationName": "Known",
         "variables": '{"id": "none"}',
     }
-    answer = httpx.get(by_get, params=asked, headers={"Accept": accept})
-    assert (answer.status_code, answer.json()) == (200, {"data": {"job": None}})
+    response = httpx.get(by_get, params=parameters, headers={"Accept": accept})
+    assert (response.status_code, response.json()) == (200, {"data": {"job": None}})
 
 
-def test_a_mutation_by_get_is_405_though_queries_are_allowed(by_get: str) -> None:
+def test_a_mutation_by_get_is_405_even_if_queries_are_allowed(by_get: str) -> None:
     mutation = "mutation { generatePrimes(input: {count: 1}) { __typename } }"
     for accept in (JSON, STRICT, "text/event-stream"):
-        answer = httpx.get(by_get, params={"query": mutation}, headers={"Accept": accept})
-        refused(answer, 405)
-        assert answer.headers["allow"] == "POST"
+        response = httpx.get(by_get, params={"query": mutation}, headers={"Accept": accept})
+        the_error(response, 405)
+        assert response.headers["allow"] == "POST"
 
 
-def test_a_subscription_without_a_stream_is_told_how_to_get_one(client: httpx.Client) -> None:
-    answer = client.post("/graphql", json={"query": "subscription { systemStats { at } }"})
-    assert "text/event-stream" in refused(answer, 406)["message"]
+def test_a_subscription_without_a_stream_is_406_with_the_accepted_types(client: httpx.Client) -> None:
+    response = client.post("/graphql", json={"query": "subscription { systemStats { at } }"})
+    assert "text/event-stream" in the_error(response, 406)["message"]
 
 
-def test_a_browser_gets_the_explorer_under_a_policy(client: httpx.Client) -> None:
-    answer = client.get("/graphql", headers={"Accept": "text/html"})
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "script-src 'self'" in answer.headers["content-security-policy"]
+def test_a_browser_gets_graphiql_with_a_content_security_policy(client: httpx.Client) -> None:
+    response = client.get("/graphql", headers={"Accept": "text/html"})
+    assert response.headers["content-type"].startswith("text/html")
+    assert "script-src 'self'" in response.headers["content-security-policy"]
 
 
-def test_who_hangs_up_amid_a_request_is_no_defect(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+def test_a_disconnect_during_a_request_is_not_logged_as_an_error(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
     with programs.api(tmp_path, valkey.url, prefix) as (url, api):
         host = urlsplit(url).netloc
         for path in ("/graphql", "/generate"):
             head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {JSON}\r\nContent-Length: 100\r\n\r\n"
             with socket.create_connection((urlsplit(url).hostname or "", urlsplit(url).port or 0), 10) as connection:
                 connection.sendall(head.encode() + b'{"query"')
-                # By now the request has surely begun.
+                # This request comes later, so the server has started to read the first one.
                 assert httpx.get(f"{url}/livez").is_success
         assert httpx.get(f"{url}/livez").is_success
         api.end()

@@ -1,4 +1,4 @@
-"""Subscriptions over HTTP: the frames as clients split them, signs of life, and who gets a stream at all."""
+"""Subscriptions over HTTP: framing, heartbeats, and the choice of a stream by Accept."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ def subscribe(system: System, accept: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("accept", [SSE, f"{SSE}, application/json", f"application/json, {SSE}"])
-def test_an_event_stream_ends_its_events_with_empty_lines(system: System, accept: str) -> None:
-    answer = subscribe(system, accept)
-    assert answer.headers["content-type"].startswith(SSE)
-    assert answer.text == f"event: next\ndata: {DATA}\n\nevent: complete\ndata: \n\n"
+def test_an_event_stream_separates_events_by_empty_lines(system: System, accept: str) -> None:
+    response = subscribe(system, accept)
+    assert response.headers["content-type"].startswith(SSE)
+    assert response.text == f"event: next\ndata: {DATA}\n\nevent: complete\ndata: \n\n"
 
 
 def test_an_event_source_subscribes_by_get(system: System) -> None:
     variables = f'{{"id": "{finished_job(system, 10)}"}}'
-    answer = httpx.get(system.graphql, params={"query": QUERY, "variables": variables}, headers={"Accept": SSE})
-    assert f"data: {DATA}\n\n" in answer.text
+    response = httpx.get(system.graphql, params={"query": QUERY, "variables": variables}, headers={"Accept": SSE})
+    assert f"data: {DATA}\n\n" in response.text
 
 
 @pytest.mark.parametrize(
     "accept", [MULTIPART, f"{MULTIPART},application/json", f"application/json, {MULTIPART}", f"*/*;q=0.1, {MULTIPART}"]
 )
-def test_a_multipart_stream_is_chosen_wherever_it_stands(system: System, accept: str) -> None:
-    answer = subscribe(system, accept)
-    assert answer.headers["content-type"].startswith("multipart/mixed;boundary=graphql")
-    assert f'{{"payload":{DATA}}}' in answer.text
-    assert answer.text.rstrip().endswith("--graphql--")
+def test_a_multipart_stream_is_chosen_at_any_position_in_accept(system: System, accept: str) -> None:
+    response = subscribe(system, accept)
+    assert response.headers["content-type"].startswith("multipart/mixed;boundary=graphql")
+    assert f'{{"payload":{DATA}}}' in response.text
+    assert response.text.rstrip().endswith("--graphql--")
 
 
-def test_a_multipart_stream_is_read_by_who_goes_by_the_standard(system: System) -> None:
-    answer = subscribe(system, MULTIPART)
-    content_type = answer.headers["content-type"]
+def test_a_multipart_stream_is_valid_mime(system: System) -> None:
+    response = subscribe(system, MULTIPART)
+    content_type = response.headers["content-type"]
     assert content_type == "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
-    message = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + answer.content, policy=HTTP)
+    message = email.message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + response.content, policy=HTTP)
     assert message.is_multipart()
     assert (message.preamble or "", message.epilogue or "", message.defects) == ("", "", [])
     parts = [part.get_payload(decode=True) for part in message.iter_parts()]
@@ -66,33 +66,33 @@ def test_a_multipart_stream_is_read_by_who_goes_by_the_standard(system: System) 
 @pytest.mark.parametrize(
     "accept", [f"application/graphql-response+json, application/json, {SSE}", f"{SSE}, application/json"]
 )
-def test_who_accepts_both_gets_one_answer_to_a_query(system: System, accept: str) -> None:
-    answer = httpx.post(system.graphql, json={"query": "{ limits { maxCount } }"}, headers={"Accept": accept})
-    assert answer.json() == {"data": {"limits": {"maxCount": 100_000_000}}}
+def test_a_query_is_a_single_response_if_json_is_accepted_too(system: System, accept: str) -> None:
+    response = httpx.post(system.graphql, json={"query": "{ limits { maxCount } }"}, headers={"Accept": accept})
+    assert response.json() == {"data": {"limits": {"maxCount": 100_000_000}}}
 
 
-def test_who_wants_a_stream_alone_gets_a_query_as_one(system: System) -> None:
-    answer = httpx.post(system.graphql, json={"query": "{ limits { maxCount } }"}, headers={"Accept": SSE})
-    assert answer.text.startswith('event: next\ndata: {"data":')
+def test_a_query_is_streamed_if_only_a_stream_is_accepted(system: System) -> None:
+    response = httpx.post(system.graphql, json={"query": "{ limits { maxCount } }"}, headers={"Accept": SSE})
+    assert response.text.startswith('event: next\ndata: {"data":')
 
 
 @pytest.mark.parametrize("accept", [SSE, MULTIPART])
 def test_an_invalid_subscription_is_an_error_in_the_stream(system: System, accept: str) -> None:
     body = {"query": "subscription { nothing }"}
-    answer = httpx.post(system.graphql, json=body, headers={"Accept": accept})
-    assert "Cannot query field" in answer.text
-    assert answer.text.rstrip().endswith(("data:", "--graphql--"))
+    response = httpx.post(system.graphql, json=body, headers={"Accept": accept})
+    assert "Cannot query field" in response.text
+    assert response.text.rstrip().endswith(("data:", "--graphql--"))
 
 
-@pytest.mark.parametrize(("accept", "sign"), [(SSE, ": heartbeat"), (MULTIPART, "{}")])
-def test_a_silent_stream_gives_signs_of_life(system: System, tmp_path: Path, accept: str, sign: str) -> None:
-    with programs.api(tmp_path, system.valkey.url, "nobody-works-here:", HEARTBEAT_SECONDS="0.1") as (url, _):
+@pytest.mark.parametrize(("accept", "heartbeat"), [(SSE, ": heartbeat"), (MULTIPART, "{}")])
+def test_an_idle_stream_sends_heartbeats(system: System, tmp_path: Path, accept: str, heartbeat: str) -> None:
+    with programs.api(tmp_path, system.valkey.url, "no-worker:", HEARTBEAT_SECONDS="0.1") as (url, _):
         job_id = httpx.post(f"{url}/generate?n=10").json()["request_id"]
         body = {"query": QUERY, "variables": {"id": job_id}}
-        signs = 0
-        with httpx.stream("POST", f"{url}/graphql", json=body, headers={"Accept": accept}, timeout=10) as answer:
-            for line in answer.iter_lines():
-                signs += line == sign or (sign == ": heartbeat" and line.startswith(":"))
-                if signs == 3:
+        heartbeats = 0
+        with httpx.stream("POST", f"{url}/graphql", json=body, headers={"Accept": accept}, timeout=10) as response:
+            for line in response.iter_lines():
+                heartbeats += line == heartbeat or (heartbeat == ": heartbeat" and line.startswith(":"))
+                if heartbeats == 3:
                     break
-    assert signs == 3
+    assert heartbeats == 3

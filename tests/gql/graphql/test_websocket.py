@@ -1,4 +1,4 @@
-"""graphql-transport-ws, message by message, as its protocol has it."""
+"""The graphql-transport-ws protocol, message by message."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def receive(socket: websockets.ClientConnection) -> Any:
     return json.loads(await asyncio.wait_for(socket.recv(), 10))
 
 
-async def code_of_close(socket: websockets.ClientConnection, within: float = 10) -> int | None:
+async def close_code(socket: websockets.ClientConnection, within: float = 10) -> int | None:
     async with asyncio.timeout(within):
         try:
             async for _ in socket:
@@ -61,26 +61,26 @@ async def code_of_close(socket: websockets.ClientConnection, within: float = 10)
     ],
     ids=lambda text: text[:60],
 )  # fmt: skip
-async def test_a_message_that_the_protocol_does_not_know_closes_with_4400(system: System, text: str) -> None:
+async def test_an_invalid_message_closes_with_4400(system: System, text: str) -> None:
     async with connected(system) as socket:
         await socket.send(text)
-        assert await code_of_close(socket) == 4400
+        assert await close_code(socket) == 4400
 
 
 async def test_a_binary_message_closes_with_4400(system: System) -> None:
     async with connected(system) as socket:
         await socket.send(b"{}")
-        assert await code_of_close(socket) == 4400
+        assert await close_code(socket) == 4400
 
 
-async def test_a_message_beyond_the_limit_closes_with_1009(system: System) -> None:
+async def test_a_message_above_the_size_limit_closes_with_1009(system: System) -> None:
     async with connected(system) as socket:
         await socket.send("x" * 70_000)
-        assert await code_of_close(socket) == 1009
+        assert await close_code(socket) == 1009
 
 
 @pytest.mark.parametrize("payload", [{"payload": None}, {"payload": {}}, {"payload": {"Authorization": "x"}}, {}])
-async def test_a_connection_may_be_opened_with_or_without_a_payload(system: System, payload: dict[str, Any]) -> None:
+async def test_connection_init_is_accepted_with_or_without_a_payload(system: System, payload: dict[str, Any]) -> None:
     async with connected(system, acknowledged=False) as socket:
         await send(socket, {"type": "connection_init", **payload})
         assert await receive(socket) == {"type": "connection_ack"}
@@ -89,43 +89,43 @@ async def test_a_connection_may_be_opened_with_or_without_a_payload(system: Syst
 async def test_subscribing_before_the_acknowledgement_closes_with_4401(system: System) -> None:
     async with connected(system, acknowledged=False) as socket:
         await send(socket, {"type": "subscribe", "id": "1", "payload": STATS})
-        assert await code_of_close(socket) == 4401
+        assert await close_code(socket) == 4401
 
 
 async def test_a_second_init_closes_with_4429(system: System) -> None:
     async with connected(system) as socket:
         await send(socket, {"type": "connection_init"})
-        assert await code_of_close(socket) == 4429
+        assert await close_code(socket) == 4429
 
 
-async def test_a_socket_that_is_not_opened_in_10_s_closes_with_4408(system: System) -> None:
+async def test_a_connection_without_init_for_10_s_closes_with_4408(system: System) -> None:
     async with connected(system, acknowledged=False) as socket:
-        begun = time.monotonic()
-        assert await code_of_close(socket, within=20) == 4408
-        assert time.monotonic() - begun > 9
+        started = time.monotonic()
+        assert await close_code(socket, within=20) == 4408
+        assert time.monotonic() - started > 9
 
 
-async def test_an_id_in_use_closes_with_4409(system: System) -> None:
+async def test_a_duplicate_operation_id_closes_with_4409(system: System) -> None:
     async with connected(system) as socket:
         for _ in range(2):
             await send(socket, {"type": "subscribe", "id": "1", "payload": STATS})
-        assert await code_of_close(socket) == 4409
+        assert await close_code(socket) == 4409
 
 
-async def test_a_ping_is_answered(system: System) -> None:
+async def test_a_ping_is_followed_by_a_pong(system: System) -> None:
     async with connected(system) as socket:
         await send(socket, {"type": "ping", "payload": {"a": 1}})
         assert (await receive(socket))["type"] == "pong"
 
 
-async def test_another_protocol_is_refused(system: System) -> None:
+async def test_another_subprotocol_is_refused(system: System) -> None:
     with pytest.raises(websockets.WebSocketException):
         async with websockets.connect(system.websocket, subprotocols=[websockets.Subprotocol("graphql-ws")]) as socket:
             await socket.recv()
 
 
 @pytest.mark.parametrize("query", ["{", "subscription { nothing }", "subscription { jobUpdates { __typename } }"])
-async def test_a_bad_document_is_an_error_of_its_operation_alone(system: System, query: str) -> None:
+async def test_an_invalid_document_fails_only_its_own_operation(system: System, query: str) -> None:
     async with connected(system) as socket:
         await send(socket, {"type": "subscribe", "id": "good", "payload": STATS})
         assert (await receive(socket))["type"] == "next"
@@ -136,11 +136,11 @@ async def test_a_bad_document_is_an_error_of_its_operation_alone(system: System,
         assert (await receive(socket))["id"] == "good"
 
 
-async def test_queries_and_mutations_work_too(system: System) -> None:
+async def test_queries_are_executed_over_a_websocket(system: System) -> None:
     async with connected(system) as socket:
         await send(socket, {"type": "subscribe", "id": "1", "payload": {"query": "{ limits { maxCount } }"}})
-        answer = {"data": {"limits": {"maxCount": 100_000_000}}}
-        assert await receive(socket) == {"id": "1", "type": "next", "payload": answer}
+        payload = {"data": {"limits": {"maxCount": 100_000_000}}}
+        assert await receive(socket) == {"id": "1", "type": "next", "payload": payload}
         assert await receive(socket) == {"id": "1", "type": "complete"}
 
 

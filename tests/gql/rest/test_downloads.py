@@ -1,4 +1,4 @@
-"""Downloads, opened as other programs open them."""
+"""Downloads, read with other programs and libraries."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def download(system: System, job_id: str, form: str, **headers: str) -> httpx.Re
     return httpx.get(f"{system.url}/jobs/{job_id}/primes.{form}", headers=headers, timeout=30)
 
 
-def unpack_zstd(data: bytes) -> bytes:
+def decompress_zstd(data: bytes) -> bytes:
     with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
         found: bytes = stream.read()
         return found
 
 
-# Whole
+# Whole files
 
 
 def test_a_parquet_file_has_the_primes_in_one_column(system: System, job_id: str) -> None:
@@ -70,18 +70,18 @@ def test_an_ndjson_file_has_one_object_a_line(system: System, job_id: str) -> No
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_file_has_a_name_a_type_and_an_etag(system: System, job_id: str, form: str) -> None:
-    answer = download(system, job_id, form)
-    assert answer.headers["content-disposition"] == f'attachment; filename="primes-{job_id}.{form}"'
-    again = download(system, job_id, form, **{"If-None-Match": answer.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
+def test_a_file_has_a_name_and_an_etag(system: System, job_id: str, form: str) -> None:
+    response = download(system, job_id, form)
+    assert response.headers["content-disposition"] == f'attachment; filename="primes-{job_id}.{form}"'
+    conditional = download(system, job_id, form, **{"If-None-Match": response.headers["etag"]})
+    assert (conditional.status_code, conditional.content) == (304, b"")
 
 
-# In part
+# Ranges
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_size_is_told_before_the_file_is_read(system: System, job_id: str, form: str) -> None:
+def test_head_returns_the_size_of_the_file(system: System, job_id: str, form: str) -> None:
     whole = download(system, job_id, form, **PLAIN)
     assert int(whole.headers["content-length"]) == len(whole.content)
     head = httpx.head(f"{system.url}/jobs/{job_id}/primes.{form}", headers=PLAIN, timeout=30)
@@ -92,45 +92,47 @@ def test_the_size_is_told_before_the_file_is_read(system: System, job_id: str, f
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    ("part", "slice_"), [("0-0", slice(0, 1)), ("1000-", slice(1000, None)), ("-9", slice(-9, None))]
+    ("range_", "slice_"), [("0-0", slice(0, 1)), ("1000-", slice(1000, None)), ("-9", slice(-9, None))]
 )
-def test_a_part_is_that_part_of_the_whole(system: System, job_id: str, form: str, part: str, slice_: slice) -> None:
+def test_a_range_equals_that_slice_of_the_file(
+    system: System, job_id: str, form: str, range_: str, slice_: slice
+) -> None:
     whole = download(system, job_id, form, **PLAIN)
-    answer = download(system, job_id, form, Range=f"bytes={part}")
-    assert (answer.status_code, answer.content) == (206, whole.content[slice_])
-    assert answer.headers["content-length"] == str(len(answer.content))
+    response = download(system, job_id, form, Range=f"bytes={range_}")
+    assert (response.status_code, response.content) == (206, whole.content[slice_])
+    assert response.headers["content-length"] == str(len(response.content))
     start = range(len(whole.content))[slice_][0]
-    end = start + len(answer.content) - 1
-    assert answer.headers["content-range"] == f"bytes {start}-{end}/{len(whole.content)}"
-    assert answer.headers["etag"] == whole.headers["etag"]
+    end = start + len(response.content) - 1
+    assert response.headers["content-range"] == f"bytes {start}-{end}/{len(whole.content)}"
+    assert response.headers["etag"] == whole.headers["etag"]
 
 
-def test_a_part_is_no_matter_where_only_the_headers_are_wanted(system: System, job_id: str) -> None:
+def test_head_ignores_the_range(system: System, job_id: str) -> None:
     url = f"{system.url}/jobs/{job_id}/primes.csv"
     plain = httpx.head(url, headers=PLAIN, timeout=30)
-    for part in ("bytes=5-9", "bytes=999999999-"):
-        head = httpx.head(url, headers=PLAIN | {"Range": part}, timeout=30)
+    for range_ in ("bytes=5-9", "bytes=999999999-"):
+        head = httpx.head(url, headers=PLAIN | {"Range": range_}, timeout=30)
         assert (head.status_code, head.headers["content-length"]) == (200, plain.headers["content-length"])
         assert "content-range" not in head.headers
 
 
-def test_a_part_beyond_the_end_is_refused_with_the_size(system: System, job_id: str) -> None:
-    answer = download(system, job_id, "csv", Range="bytes=999999999-")
+def test_a_range_beyond_the_end_is_416_with_the_size(system: System, job_id: str) -> None:
+    response = download(system, job_id, "csv", Range="bytes=999999999-")
     size = download(system, job_id, "csv", **PLAIN).headers["content-length"]
-    assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, response.headers["content-range"]) == (416, f"bytes */{size}")
+    assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_a_part_of_another_file_is_answered_with_the_whole(system: System, job_id: str) -> None:
+def test_if_range_with_another_etag_returns_the_whole_file(system: System, job_id: str) -> None:
     etag = download(system, job_id, "csv", **PLAIN).headers["etag"]
-    asked = {"Range": "bytes=5-9"} | PLAIN
-    assert download(system, job_id, "csv", **asked, **{"If-Range": etag}).status_code == 206
-    assert download(system, job_id, "csv", **asked, **{"If-Range": '"another"'}).status_code == 200
+    headers = {"Range": "bytes=5-9"} | PLAIN
+    assert download(system, job_id, "csv", **headers, **{"If-Range": etag}).status_code == 206
+    assert download(system, job_id, "csv", **headers, **{"If-Range": '"another"'}).status_code == 200
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("form", FORMS)
-def test_curl_goes_on_where_it_broke_off(system: System, job_id: str, form: str, tmp_path: Path) -> None:
+def test_curl_resumes_a_partial_download(system: System, job_id: str, form: str, tmp_path: Path) -> None:
     whole = download(system, job_id, form, **PLAIN).content
     file = tmp_path / f"primes.{form}"
     for cut in (0, 1, len(whole) // 2, len(whole) - 1):
@@ -142,68 +144,68 @@ def test_curl_goes_on_where_it_broke_off(system: System, job_id: str, form: str,
         assert file.read_bytes() == whole
 
 
-@pytest.mark.parametrize("coding", ["identity", "zstd"])
-def test_a_client_that_goes_away_in_the_middle_is_no_error(system: System, job_id: str, coding: str) -> None:
+@pytest.mark.parametrize("encoding", ["identity", "zstd"])
+def test_a_disconnect_during_a_download_is_not_logged_as_an_error(system: System, job_id: str, encoding: str) -> None:
     url = f"{system.url}/jobs/{job_id}/primes.ndjson"
     before = system.api.output().count("Traceback")
     for _ in range(3):
-        with httpx.stream("GET", url, headers={"Accept-Encoding": coding}, timeout=30) as answer:
-            assert next(answer.iter_raw())
+        with httpx.stream("GET", url, headers={"Accept-Encoding": encoding}, timeout=30) as response:
+            assert next(response.iter_raw())
     assert download(system, job_id, "csv").status_code == 200
     assert system.api.output().count("Traceback") == before
 
 
-# Compressed
+# Compression
 
 
-@pytest.mark.parametrize(("coding", "unpack"), [("gzip", gzip.decompress), ("zstd", unpack_zstd)])
+@pytest.mark.parametrize(("encoding", "decompress"), [("gzip", gzip.decompress), ("zstd", decompress_zstd)])
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
-def test_text_is_compressed_for_those_who_ask(
-    system: System, job_id: str, form: str, coding: str, unpack: Callable[[bytes], bytes]
+def test_text_is_compressed_with_an_accepted_encoding(
+    system: System, job_id: str, form: str, encoding: str, decompress: Callable[[bytes], bytes]
 ) -> None:
     plain = download(system, job_id, form, **PLAIN)
     url = f"{system.url}/jobs/{job_id}/primes.{form}"
-    with httpx.stream("GET", url, headers={"Accept-Encoding": coding}, timeout=30) as answer:
-        data = b"".join(answer.iter_raw())
-    assert (answer.headers["content-encoding"], answer.headers["vary"]) == (coding, "Accept-Encoding")
+    with httpx.stream("GET", url, headers={"Accept-Encoding": encoding}, timeout=30) as response:
+        data = b"".join(response.iter_raw())
+    assert (response.headers["content-encoding"], response.headers["vary"]) == (encoding, "Accept-Encoding")
     assert len(data) < len(plain.content) / 2
-    assert unpack(data) == plain.content
-    assert answer.headers["etag"] != plain.headers["etag"]
-    again = {"Accept-Encoding": coding, "If-None-Match": answer.headers["etag"]}
-    assert download(system, job_id, form, **again).status_code == 304
-    assert "content-length" not in httpx.head(url, headers={"Accept-Encoding": coding}, timeout=30).headers
+    assert decompress(data) == plain.content
+    assert response.headers["etag"] != plain.headers["etag"]
+    conditional = {"Accept-Encoding": encoding, "If-None-Match": response.headers["etag"]}
+    assert download(system, job_id, form, **conditional).status_code == 304
+    assert "content-length" not in httpx.head(url, headers={"Accept-Encoding": encoding}, timeout=30).headers
 
 
-def test_parquet_and_parts_are_sent_as_they_are(system: System, job_id: str) -> None:
-    asked = {"Accept-Encoding": "gzip, zstd"}
-    assert "content-encoding" not in download(system, job_id, "parquet", **asked).headers
-    assert "content-encoding" not in download(system, job_id, "csv", Range="bytes=5-", **asked).headers
+def test_parquet_and_ranges_are_not_compressed(system: System, job_id: str) -> None:
+    headers = {"Accept-Encoding": "gzip, zstd"}
+    assert "content-encoding" not in download(system, job_id, "parquet", **headers).headers
+    assert "content-encoding" not in download(system, job_id, "csv", Range="bytes=5-", **headers).headers
 
 
-# Where they are, and where there are none
+# Links and refusals
 
 
-def test_the_job_says_where_its_files_are(system: System, job_id: str) -> None:
+def test_a_job_has_the_urls_of_its_downloads(system: System, job_id: str) -> None:
     query = "query ($id: ID!) { job(id: $id) { result { downloads { format url contentType byteSize } } } }"
     downloads = data(system, query, id=job_id)["job"]["result"]["downloads"]
     assert [found["format"] for found in downloads] == ["PARQUET", "CSV", "NDJSON"]
     for found in downloads:
-        answer = httpx.get(f"{system.url}{found['url']}", timeout=30)
-        assert answer.headers["content-type"] == found["contentType"]
+        response = httpx.get(f"{system.url}{found['url']}", timeout=30)
+        assert response.headers["content-type"] == found["contentType"]
 
 
-def test_what_cannot_be_downloaded_says_why(system: System, job_id: str) -> None:
+def test_a_refused_download_has_the_reason(system: System, job_id: str) -> None:
     assert download(system, "01945b7e-1c2d-7abc-8def-0123456789ab", "csv").status_code == 404
     assert download(system, "x" * 5000, "csv").status_code == 404
     assert "primes.parquet" in download(system, job_id, "xlsx").json()["detail"]
     with paused(system.worker):
         mutation = "mutation { generatePrimes(input: {count: 10}) { ... on GeneratePrimesAccepted { job { id } } } }"
         queued = data(system, mutation)["generatePrimes"]["job"]["id"]
-        answer = download(system, queued, "csv")
-    assert (answer.status_code, "is QUEUED" in answer.json()["detail"]) == (409, True)
+        response = download(system, queued, "csv")
+    assert (response.status_code, "is QUEUED" in response.json()["detail"]) == (409, True)
 
 
-def test_expired_primes_are_gone(system: System) -> None:
+def test_expired_primes_are_410(system: System) -> None:
     expired = finished_job(system, 10)
     with redis.Redis.from_url(system.valkey.url) as store:
         store.hset(f"{system.prefix}job:{expired}", "result_expires_at", 1)
