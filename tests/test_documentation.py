@@ -334,9 +334,8 @@ def test_named_settings_exist(page: str) -> None:
     """Names with a form that only settings have; others are variables of the compose file."""
     known = settings_named(JobSettings, ApiSettings, LocalSettings, LogSettings)
     known |= {*re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))}
-    named = re.findall(
-        r"\b((?:MAX|JWT)_[A-Z_]+|TRUSTED_DOCUMENTS\w*|(?<!OTEL_)(?<!AWS_)[A-Z_]+_(?:SECONDS|URL|MS))\b", PAGES[page]
-    )
+    forms = r"(?:MAX|JWT)_[A-Z_]+", r"TRUSTED_DOCUMENTS\w*", r"(?<!OTEL_)(?<!AWS_)[A-Z_]+_(?:SECONDS|URL|MS)"
+    named = re.findall(rf"\b({'|'.join(forms)})\b", PAGES[page])
     assert [setting for setting in named if setting not in known | {"AWS_ENDPOINT_URL", "PIP_INDEX_URL"}] == []
 
 
