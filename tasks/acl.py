@@ -25,7 +25,7 @@ from tasks.settings import JobSettings
 # Scripts and transactions, and the data types they use. CLIENT, CONFIG, KEYS and similar commands are in none of these
 # groups, or belong to the server's group @dangerous.
 _COMMANDS = (
-    "-@all +@connection +@scripting +@transaction +@hash +@sortedset +@string +@list +@set +@keyspace time -@dangerous"
+    "-@all +@connection +@scripting +@transaction +@hash +@sortedset +@string +@list +@set +@keyspace +time -@dangerous"
 )
 
 # Key patterns under the prefix: all keys but the API's own, which begin with @. Scripts receive the bare prefix as key.
