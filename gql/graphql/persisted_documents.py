@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NOT_FOUND = "PERSISTED_DOCUMENT_NOT_FOUND"
 REQUIRED = "TRUSTED_DOCUMENT_REQUIRED"
-CONFLICT = "BAD_REQUEST"
+BAD_REQUEST = "BAD_REQUEST"
 
 
 class PersistedDocumentError(Exception):
@@ -65,9 +65,9 @@ class PersistedDocuments:
                 raise PersistedDocumentError("only trusted documents are allowed: send documentId, not query", REQUIRED)
             return resolved
         if resolved.get("query") is not None:
-            raise PersistedDocumentError("query and documentId are both set: send one of them", CONFLICT)
+            raise PersistedDocumentError("query and documentId are both set: send one of them", BAD_REQUEST)
         if not isinstance(identifier, str):
-            raise PersistedDocumentError("documentId must be a string", CONFLICT)
+            raise PersistedDocumentError("documentId must be a string", BAD_REQUEST)
         if identifier not in self._documents:
             raise PersistedDocumentError("unknown documentId", NOT_FOUND)
         return resolved | {"query": self._documents[identifier]}

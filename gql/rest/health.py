@@ -59,7 +59,7 @@ async def _result_check(service: JobService) -> dict[str, Any]:
         async with asyncio.timeout(_RESULT_STORE_SECONDS):
             await service.check_result_store()
     except (BackendUnavailable, TimeoutError) as error:
-        return _not_ok(str(error) or f"the result store did not answer within {_RESULT_STORE_SECONDS} s")
+        return _not_ok(str(error) or f"the result store did not respond within {_RESULT_STORE_SECONDS} s")
     return {"ok": True}
 
 
@@ -71,9 +71,11 @@ async def _job_checks(service: JobService) -> dict[str, dict[str, Any]]:
     checks = {"broker": {"ok": True}, **dict.fromkeys(("persistence", "memory", "queue", "workers"), unknown)}
     match state:
         case BackendUnavailable():
-            # A store that answers INFO but no script is full or a read-only replica.
+            # A store that replies to INFO but refuses scripts is out of memory or disk space, or a read-only replica.
             is_up = not isinstance(server_info, BaseException)
-            checks["broker"] = _not_ok("the job store refuses writes: it is full or a replica" if is_up else str(state))
+            checks["broker"] = _not_ok(
+                "the job store refuses writes: it is out of memory or disk space, or a replica" if is_up else str(state)
+            )
         case BaseException():
             raise state
         case _:

@@ -200,7 +200,7 @@ async def test_a_full_disk_refuses_jobs_and_keeps_those_it_has(tmp_path: Path) -
                 assert unready.status_code == httpx.codes.SERVICE_UNAVAILABLE
                 assert "check that its disk has free space" in unready.json()["checks"]["persistence"]["reason"]
                 assert unready.json()["checks"]["broker"]["reason"] == (
-                    "the job store refuses writes: it is full or a replica"
+                    "the job store refuses writes: it is out of memory or disk space, or a replica"
                 )
                 # Reading goes on.
                 assert (await client.get(f"/status/{next(iter(expected_jobs.orders))}")).is_success

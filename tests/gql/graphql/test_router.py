@@ -35,7 +35,7 @@ def send(client: httpx.Client, content: bytes, **headers: str) -> httpx.Response
     return client.post("/graphql", content=content, headers={"Content-Type": JSON, **headers})
 
 
-def the_error(response: httpx.Response, status: int) -> dict[str, Any]:
+def single_error(response: httpx.Response, status: int) -> dict[str, Any]:
     """The only error of a refused request."""
     assert response.status_code == status, response.text
     body = response.json()
@@ -58,8 +58,8 @@ def test_a_response_has_the_accepted_media_type(client: httpx.Client, accept: st
 def test_a_request_error_is_400_or_200_by_media_type(client: httpx.Client, query: str) -> None:
     legacy = client.post("/graphql", json={"query": query}, headers={"Accept": JSON})
     strict = client.post("/graphql", json={"query": query}, headers={"Accept": STRICT})
-    the_error(legacy, 200 if query else 400)
-    the_error(strict, 400)
+    single_error(legacy, 200 if query else 400)
+    single_error(strict, 400)
 
 
 def test_a_field_error_is_200_with_data_in_both_media_types(client: httpx.Client) -> None:
@@ -84,7 +84,7 @@ def test_a_field_error_is_200_with_data_in_both_media_types(client: httpx.Client
 )  # fmt: skip
 def test_a_malformed_body_is_400_with_a_graphql_error(client: httpx.Client, body: bytes) -> None:
     for accept in (JSON, STRICT, "text/event-stream"):
-        error = the_error(send(client, body, Accept=accept), 400)
+        error = single_error(send(client, body, Accept=accept), 400)
         assert error["extensions"] == {"code": "BAD_REQUEST"}
 
 
@@ -93,7 +93,7 @@ def test_a_malformed_body_is_400_with_a_graphql_error(client: httpx.Client, body
 )
 def test_media_types_of_html_forms_are_the_error(client: httpx.Client, content_type: str) -> None:
     response = client.post("/graphql", content=json.dumps(VALID_QUERY), headers={"Content-Type": content_type})
-    assert the_error(response, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
+    assert single_error(response, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
 
 
 @pytest.mark.parametrize(("charset", "status"), [("utf-8", 200), ('"UTF-8"', 200), ("utf-16", 415), ("latin-1", 415)])
@@ -102,7 +102,7 @@ def test_a_charset_other_than_utf_8_is_415(client: httpx.Client, charset: str, s
     response = client.post("/graphql", content=json.dumps(VALID_QUERY), headers=headers)
     assert response.status_code == status
     if status != 200:
-        assert the_error(response, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
+        assert single_error(response, 415)["extensions"] == {"code": "UNSUPPORTED_MEDIA_TYPE"}
 
 
 def test_a_compressed_body_is_the_error(client: httpx.Client) -> None:
@@ -124,7 +124,7 @@ def test_a_body_above_the_limit_is_413(client: httpx.Client, chunked: bool, path
 @pytest.mark.parametrize("accept", [JSON, "text/event-stream"])
 def test_queries_and_mutations_by_get_are_405(client: httpx.Client, query: str, accept: str) -> None:
     response = client.get("/graphql", params={"query": query}, headers={"Accept": accept})
-    the_error(response, 405)
+    single_error(response, 405)
     assert response.headers["allow"] == "POST"
 
 
@@ -150,13 +150,13 @@ def test_a_mutation_by_get_is_405_even_if_queries_are_allowed(by_get: str) -> No
     mutation = "mutation { generatePrimes(input: {count: 1}) { __typename } }"
     for accept in (JSON, STRICT, "text/event-stream"):
         response = httpx.get(by_get, params={"query": mutation}, headers={"Accept": accept})
-        the_error(response, 405)
+        single_error(response, 405)
         assert response.headers["allow"] == "POST"
 
 
 def test_a_subscription_without_a_stream_is_406_with_the_accepted_types(client: httpx.Client) -> None:
     response = client.post("/graphql", json={"query": "subscription { systemStats { at } }"})
-    assert "text/event-stream" in the_error(response, 406)["message"]
+    assert "text/event-stream" in single_error(response, 406)["message"]
 
 
 def test_a_browser_gets_graphiql_with_a_content_security_policy(client: httpx.Client) -> None:
