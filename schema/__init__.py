@@ -1,1 +1,1 @@
-"""GraphQL types, operations and limits: translates between clients and tasks.service, and knows nothing of HTTP."""
+"""GraphQL types, operations and limits: they translate between clients and tasks.service, independent of HTTP."""

@@ -1,7 +1,4 @@
-"""The schema as served: root types, extensions and limits put together.
-
-`python -m schema` prints it as schema/schema.graphql.
-"""
+"""Composition of the schema: root types, extensions and limits. `python -m schema` prints it."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class JobSchema(strawberry.Schema):
-    """The schema with its limits, and with its own way of logging: clients' mistakes are not logged as errors."""
+    """The schema with limits, a cache of documents, and a log of unexpected errors only."""
 
     def __init__(self, limits: OperationLimits, *, production: bool) -> None:
         self.documents = DocumentCache(limits, production=production)
@@ -57,7 +54,7 @@ class JobSchema(strawberry.Schema):
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> StreamResult:
-        """Every operation on every transport that streams; those of a known caller are counted."""
+        """Execute an operation on a streaming transport, within its caller's quota of streams."""
         results = await super().stream(
             query,
             variable_values,
@@ -71,17 +68,17 @@ class JobSchema(strawberry.Schema):
         return results if access is None else limit_streams(access, results)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Log what is a defect, remember that there were errors, and name what refused the request."""
+        """Log unexpected errors, record the outcome, and add missing codes."""
         log_unexpected_errors(errors, execution_context)
         record_errors(errors)
         add_missing_codes(errors, production=self._production)
 
 
 def build_schema(limits: OperationLimits | None = None, *, production: bool = False) -> JobSchema:
-    """The schema as it is served.
+    """The schema as the API serves it.
 
     Args:
-        limits: how much one operation may be; None: the defaults.
-        production: whether clients know the schema already, and nothing of it is told to others.
+        limits: the limits of one operation. None: the defaults.
+        production: whether introspection is disabled and error messages do not describe the schema.
     """
     return JobSchema(limits or OperationLimits(), production=production)

@@ -1,6 +1,6 @@
-"""What each operation of GraphQL took and how it ended. HTTP can't tell: errors are a 200 there, all on one path.
+"""Duration and outcome of each GraphQL operation. HTTP metrics lack both: one path, and status 200 for most errors.
 
-Labels come from the schema, never from the client: its operation names have no bound.
+Attributes come from the schema, never from the client, whose operation names have no bound.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _meter = metrics.get_meter("schema")
 _OPERATION_DURATION = _meter.create_histogram(
     "graphql.server.operation.duration",
     "s",
-    "Queries and mutations",
+    "Duration of queries and mutations",
     explicit_bucket_boundaries_advisory=SECONDS,
 )
 _SUBSCRIPTION_DURATION = _meter.create_histogram(
     "graphql.server.subscription.duration",
     "s",
-    "Subscriptions, from the first message to the last",
+    "Duration of subscriptions, from start to completion",
     explicit_bucket_boundaries_advisory=SECONDS,
 )
 _ACTIVE_SUBSCRIPTIONS = _meter.create_up_down_counter(
-    "graphql.server.active_subscriptions", "{subscription}", "Subscriptions that are open now"
+    "graphql.server.active_subscriptions", "{subscription}", "Open subscriptions"
 )
 
 
 class _Outcome:
-    """How the operation that is being executed went, told by whoever finds out."""
+    """The outcome of the current operation, set by the code that finds an error."""
 
     error_type: str | None = None
 
@@ -55,13 +55,13 @@ _outcome: ContextVar[_Outcome | None] = ContextVar("outcome", default=None)
 
 
 def record_user_error(name: str) -> None:
-    """An expected error was answered as data: no error of GraphQL's own, but not what was asked for either."""
+    """Record an expected failure that is returned as data, so not an error in GraphQL's sense."""
     if (outcome := _outcome.get()) is not None:
         outcome.error_type = name
 
 
 def record_errors(errors: list[GraphQLError]) -> None:
-    """The operation has errors; a defect among them counts before the client's mistakes."""
+    """Record errors of the operation. An unexpected one takes precedence over invalid requests."""
     if (outcome := _outcome.get()) is not None:
         outcome.error_type = INTERNAL if any(map(is_unexpected, errors)) else INVALID
     if any(map(is_unexpected, errors)):
@@ -71,12 +71,12 @@ def record_errors(errors: list[GraphQLError]) -> None:
 
 
 class OperationTelemetry(SchemaExtension):
-    """Measures one operation. To be given to the schema as a class: each operation gets an instance of its own."""
+    """Measures one operation. The schema gets the class and creates an instance for each operation."""
 
     def on_operation(self) -> Iterator[None]:
-        """Around everything, parsing and validation too; of a subscription, as long as it is open."""
+        """Measure parsing, validation and execution; for a subscription, until it completes."""
         started = time.perf_counter()
-        # Not reset afterwards: a stream may be ended in another context than it was begun in.
+        # Not reset afterwards: a stream can end in another context than it started in.
         outcome = _Outcome()
         _outcome.set(outcome)
         self._operation: OperationDefinitionNode | None = None
@@ -86,7 +86,7 @@ class OperationTelemetry(SchemaExtension):
             self._end(time.perf_counter() - started, outcome)
 
     def on_execute(self) -> Iterator[None]:
-        """Only valid documents come here. Of a subscription, only its beginning does."""
+        """Runs for valid documents only. For a subscription, it covers the start only."""
         context = self.execution_context
         document = context.graphql_document
         self._operation = get_operation_ast(document, context.operation_name) if document is not None else None
@@ -113,7 +113,7 @@ class OperationTelemetry(SchemaExtension):
             histogram = _SUBSCRIPTION_DURATION
         else:
             histogram = _OPERATION_DURATION
-            # A document that is not valid has no operation to tell the kind of.
+            # An invalid document has no operation, so no type.
             attributes["graphql.operation.type"] = "query" if operation is None else operation.operation.value
         if outcome.error_type is not None:
             attributes["error.type"] = outcome.error_type
@@ -121,7 +121,7 @@ class OperationTelemetry(SchemaExtension):
 
 
 def _root_field(operation: OperationDefinitionNode) -> str:
-    """The first field of a valid operation: it is the schema's, and not the client's alias for it."""
+    """The name of the operation's first field in the schema, not its alias."""
     for selection in operation.selection_set.selections:
         if isinstance(selection, FieldNode):
             return selection.name.value

@@ -1,1 +1,1 @@
-"""Expected failures as data, their codes, and the masking of unexpected ones."""
+"""Expected failures as data, error codes, and the masking of unexpected errors."""

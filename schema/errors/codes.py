@@ -29,23 +29,23 @@ INVALID_VARIABLES: Final = "BAD_USER_INPUT"
 MAX_MESSAGE_LENGTH: Final = 300
 
 
-@strawberry.enum(description="Which expected failure this is, for programs.")
+@strawberry.enum(description="Machine-readable code of an expected failure.")
 class ErrorCode(Enum):
     """Which expected failure this is."""
 
-    VALIDATION = strawberry.enum_value("VALIDATION", description="An argument is out of bounds.")
-    JOB_NOT_FOUND = strawberry.enum_value("JOB_NOT_FOUND", description="No such job: never existed, or expired.")
-    JOB_ALREADY_FINISHED = strawberry.enum_value("JOB_ALREADY_FINISHED", description="The job is final already.")
+    VALIDATION = strawberry.enum_value("VALIDATION", description="An argument is invalid or out of bounds.")
+    JOB_NOT_FOUND = strawberry.enum_value("JOB_NOT_FOUND", description="The job does not exist or has expired.")
+    JOB_ALREADY_FINISHED = strawberry.enum_value("JOB_ALREADY_FINISHED", description="The job is already final.")
     JOB_NOT_RETRYABLE = strawberry.enum_value(
         "JOB_NOT_RETRYABLE", description="Only a FAILED or CANCELLED job can be retried."
     )
     IDEMPOTENCY_CONFLICT = strawberry.enum_value(
-        "IDEMPOTENCY_CONFLICT", description="The key stands for a job with other arguments."
+        "IDEMPOTENCY_CONFLICT", description="The idempotency key was used for a job with other arguments."
     )
-    QUEUE_FULL = strawberry.enum_value("QUEUE_FULL", description="As many jobs are open as the system takes.")
-    RATE_LIMITED = strawberry.enum_value("RATE_LIMITED", description="This caller's share is used up.")
+    QUEUE_FULL = strawberry.enum_value("QUEUE_FULL", description="The queue is full.")
+    RATE_LIMITED = strawberry.enum_value("RATE_LIMITED", description="The caller has exceeded its rate limit or quota.")
     BACKEND_UNAVAILABLE = strawberry.enum_value(
-        "BACKEND_UNAVAILABLE", description="The job store did not answer; nothing was acknowledged."
+        "BACKEND_UNAVAILABLE", description="The job store is unavailable. Nothing was acknowledged."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a client learns of errors: expected ones as they are, defects as one sentence; the log has the rest."""
+"""Masking of unexpected errors: a client gets one sentence and a trace id, the log has the rest."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNEXPECTED_ERROR_CODE = "INTERNAL_SERVER_ERROR"
-UNEXPECTED_ERROR_MESSAGE = "Unexpected error: it was logged, and is not the fault of the request."
+UNEXPECTED_ERROR_MESSAGE = "Unexpected error. It was logged; traceId identifies it."
 
 _TRACE_ID = "traceId"
 
 
 def is_unexpected(error: GraphQLError) -> bool:
-    """Whether an error is neither the document's fault nor an expected refusal."""
+    """Whether an error is a bug: neither an invalid document nor an expected failure."""
     return not isinstance(error.original_error, GraphQLError | None)
 
 
 def trace_id() -> str:
-    """By what a defect is found in the log: the trace that it is in, or else a number of its own of the same form."""
+    """The id that finds an error in the log: the current trace's, or a random one of the same form without a trace."""
     span = trace.get_current_span().get_span_context()
     return trace.format_trace_id(span.trace_id if span.is_valid else secrets.randbits(128))
 
@@ -35,24 +35,29 @@ def trace_id() -> str:
 class _MaskUnexpectedErrors(MaskErrors):
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
         masked = super().anonymise_error(error)
-        masked.extensions = {"code": UNEXPECTED_ERROR_CODE, _TRACE_ID: _identified(error)}
+        masked.extensions = {"code": UNEXPECTED_ERROR_CODE, _TRACE_ID: _ensure_trace_id(error)}
         return masked
 
 
 def mask_unexpected_errors() -> MaskErrors:
-    """The extension that hides defects; a new one for each operation."""
+    """The extension that masks unexpected errors. Each operation needs a new one."""
     return _MaskUnexpectedErrors(should_mask_error=is_unexpected, error_message=UNEXPECTED_ERROR_MESSAGE)
 
 
 def log_unexpected_errors(errors: list[GraphQLError], context: ExecutionContext | None) -> None:
-    """Log defects with their tracebacks. A client's mistakes are not news."""
+    """Log unexpected errors with their tracebacks. Expected ones are not logged."""
     for error in filter(is_unexpected, errors):
         operation = context.operation_name if context else None
-        found = _identified(error)
-        log.error("operation %r failed at %s, trace %s", operation, error.path, found, exc_info=error.original_error)
+        log.error(
+            "Unexpected error in operation %r at %s, trace %s",
+            operation,
+            error.path,
+            _ensure_trace_id(error),
+            exc_info=error.original_error,
+        )
 
 
-def _identified(error: GraphQLError) -> str:
-    """The same for the log and for the client, whichever comes first."""
+def _ensure_trace_id(error: GraphQLError) -> str:
+    """Logging and masking run in either order. Both must use the same id."""
     error.extensions = {_TRACE_ID: trace_id(), **(error.extensions or {})}
     return str(error.extensions[_TRACE_ID])

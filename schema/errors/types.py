@@ -18,60 +18,60 @@ from schema.types.system import QueueStats
     )
 )
 class UserError:
-    code: ErrorCode = strawberry.field(description="Which failure this is, for programs.")
-    message: str = strawberry.field(description="What is wrong and what would be right, for people.")
-    retryable: bool = strawberry.field(description="Whether the same request may succeed later.")
+    code: ErrorCode = strawberry.field(description="Machine-readable error code.")
+    message: str = strawberry.field(description="Human-readable message: what is wrong, and what would be valid.")
+    retryable: bool = strawberry.field(description="Whether the same request can succeed later.")
 
     def __post_init__(self) -> None:
         record_user_error(type(self).__name__)
 
 
-@strawberry.type(description="What is wrong with one argument.")
+@strawberry.type(description="One invalid argument.")
 class FieldIssue:
-    path: list[str] = strawberry.field(description="The argument, from the outermost name inwards.")
-    message: str = strawberry.field(description="The value and the bound it breaks.")
-    min: SafeInt | None = strawberry.field(description="The smallest value that is accepted, where there is one.")
-    max: SafeInt | None = strawberry.field(description="The largest value that is accepted, where there is one.")
+    path: list[str] = strawberry.field(description="Path to the argument, outermost name first.")
+    message: str = strawberry.field(description="The value, and the bound that it violates.")
+    min: SafeInt | None = strawberry.field(description="Smallest valid value. Null if unlimited.")
+    max: SafeInt | None = strawberry.field(description="Largest valid value. Null if unlimited.")
 
 
-@strawberry.type(description="The request is out of bounds; one issue for each argument that is.")
+@strawberry.type(description="The request is invalid, with one issue for each invalid argument.")
 class ValidationError(UserError):
-    issues: list[FieldIssue] = strawberry.field(description="What is wrong, argument by argument.")
+    issues: list[FieldIssue] = strawberry.field(description="One issue for each invalid argument.")
 
 
-@strawberry.type(description="No such job: it never existed, or it has expired.")
+@strawberry.type(description="The job does not exist or has expired.")
 class JobNotFound(UserError):
-    id: strawberry.ID = strawberry.field(description="The id that was asked for; a very long one is cut.")
+    id: strawberry.ID = strawberry.field(description="The requested id, truncated if it is very long.")
 
 
-@strawberry.type(description="The job is final already, so it can't be cancelled.")
+@strawberry.type(description="The job is already final and cannot be cancelled.")
 class JobAlreadyFinished(UserError):
-    job: Job = strawberry.field(description="The job as it ended.")
+    job: Job = strawberry.field(description="The job in its final state.")
 
 
-@strawberry.type(description="The job has neither failed nor been cancelled, so there is nothing to retry.")
+@strawberry.type(description="The job has neither failed nor been cancelled, so it cannot be retried.")
 class JobNotRetryable(UserError):
-    job: Job = strawberry.field(description="The job as it is.")
+    job: Job = strawberry.field(description="The job in its current state.")
 
 
-@strawberry.type(description="The idempotency key already stands for a job with other arguments.")
+@strawberry.type(description="The idempotency key was already used for a job with other arguments.")
 class IdempotencyConflict(UserError):
-    existing: Job = strawberry.field(description="The job that the key stands for.")
+    existing: Job = strawberry.field(description="The job that was submitted with the key.")
 
 
-@strawberry.type(description="As many jobs are open as the system takes: try again later.")
+@strawberry.type(description="The queue is full. Try again later.")
 class QueueFull(UserError):
-    retry_after_ms: int = strawberry.field(description="When to try again at the earliest, in milliseconds.")
-    queue: QueueStats = strawberry.field(description="How full the system is.")
+    retry_after_ms: int = strawberry.field(description="Milliseconds to wait before trying again.")
+    queue: QueueStats = strawberry.field(description="Queue figures: open jobs, capacity and waiting times.")
 
 
-@strawberry.type(description="This caller's share is used up: try again later.")
+@strawberry.type(description="The caller has exceeded its rate limit or quota. Try again later.")
 class RateLimited(UserError):
-    retry_after_ms: int = strawberry.field(description="When to try again at the earliest, in milliseconds.")
+    retry_after_ms: int = strawberry.field(description="Milliseconds to wait before trying again.")
 
 
 @strawberry.type(
-    description="The job store did not answer. Nothing was acknowledged; with an idempotency key, repeating is safe."
+    description="The job store is unavailable. Nothing was acknowledged. Repeating is safe with an idempotency key."
 )
 class BackendUnavailable(UserError):
-    retry_after_ms: int = strawberry.field(description="When to try again at the earliest, in milliseconds.")
+    retry_after_ms: int = strawberry.field(description="Milliseconds to wait before trying again.")

@@ -1,1 +1,1 @@
-"""How large an operation may be: its document, its variables, its cost, its time and its caller's open streams."""
+"""Limits of an operation: its document, variables, cost and time, and its caller's open streams."""

@@ -21,7 +21,7 @@ _CHARACTERS_PER_TOKEN = 16
 
 
 class OperationLimits(BaseModel):
-    """The limits of one operation. The defaults are far above what people write by hand, and above introspection.
+    """The limits of one operation. The defaults are far above documents written by hand, and above introspection.
 
     gql.settings reads each field from the environment variable of the same name.
     """

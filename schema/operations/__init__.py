@@ -1,1 +1,1 @@
-"""Root types: queries, mutations and subscriptions. A resolver unpacks, calls the service once and wraps the reply."""
+"""Root types: queries, mutations and subscriptions. A resolver calls the service once."""

@@ -1,4 +1,4 @@
-"""Mutations: one input, one union of results. A resolver unpacks, calls the service once and wraps."""
+"""Mutations: one input, one union of results. A resolver unpacks, calls the service once and wraps the reply."""
 
 from __future__ import annotations
 
@@ -27,84 +27,77 @@ from tasks import errors, jobs, requests
 
 @strawberry.input(description="Which primes to generate.")
 class GeneratePrimesInput:
-    """Which primes to generate."""
-
-    count: int = strawberry.field(description="How many primes, 1 to limits.maxCount.")
+    count: int = strawberry.field(description="Number of primes, 1 to limits.maxCount.")
     start: SafeInt = strawberry.field(
         default=SafeInt(jobs.FIRST_PRIME), description="The result is the first `count` primes >= start."
     )
     idempotency_key: str | None = strawberry.field(
         default=None,
         description=(
-            "1-128 visible ASCII characters. "
-            "The same key with the same arguments returns the same job, whatever its status."
+            "1-128 visible ASCII characters. The same key with the same arguments returns the same job, in any status."
         ),
     )
 
 
-@strawberry.enum(description="Whether a submission made a job or found one.")
+@strawberry.enum(description="Whether a submission created a job or found one.")
 class SubmissionOutcome(Enum):
-    """Whether a submission made a job or found one."""
-
-    CREATED = strawberry.enum_value("CREATED", description="A new job.")
-    REPLAYED = strawberry.enum_value("REPLAYED", description="The job that the idempotency key stands for.")
+    CREATED = strawberry.enum_value("CREATED", description="A new job was created.")
+    REPLAYED = strawberry.enum_value(
+        "REPLAYED", description="The job that was submitted earlier with the same idempotency key."
+    )
 
 
 @strawberry.type(description="The request was accepted: the job is stored and queued.")
 class GeneratePrimesAccepted:
-    """The request was accepted."""
-
-    job: Job = strawberry.field(description="The job, as it is after waitMs at most.")
-    outcome: SubmissionOutcome = strawberry.field(description="Whether the job is new.")
+    job: Job = strawberry.field(description="The job when it became final, or after waitMs.")
+    outcome: SubmissionOutcome = strawberry.field(
+        description="Whether the job is new or was found by its idempotency key."
+    )
 
 
 @strawberry.type(description="The job is CANCELLED.")
 class CancelJobAccepted:
-    """The job is CANCELLED."""
-
-    job: Job = strawberry.field(description="The job as it ended.")
+    job: Job = strawberry.field(description="The job in its final state.")
 
 
-@strawberry.type(description="A new job was made.")
+@strawberry.type(description="A new job was submitted.")
 class RetryJobAccepted:
-    """A new job was made."""
-
-    job: Job = strawberry.field(description="The new job; its retryOf is the old one.")
+    job: Job = strawberry.field(description="The new job. Its retryOf is the old one.")
 
 
 GeneratePrimesResult = Annotated[
     GeneratePrimesAccepted | ValidationError | IdempotencyConflict | QueueFull | RateLimited | BackendUnavailable,
-    strawberry.union("GeneratePrimesResult", description="A job, or why there is none."),
+    strawberry.union("GeneratePrimesResult", description="The job, or the reason why none was created."),
 ]
 CancelJobResult = Annotated[
     CancelJobAccepted | JobNotFound | JobAlreadyFinished | BackendUnavailable,
-    strawberry.union("CancelJobResult", description="The cancelled job, or why it was not cancelled."),
+    strawberry.union("CancelJobResult", description="The cancelled job, or the reason why it was not cancelled."),
 ]
 RetryJobResult = Annotated[
     RetryJobAccepted | JobNotFound | JobNotRetryable | QueueFull | RateLimited | BackendUnavailable,
-    strawberry.union("RetryJobResult", description="The new job, or why there is none."),
+    strawberry.union("RetryJobResult", description="The new job, or the reason why none was created."),
 ]
 
 
-@strawberry.type(description="What changes the system.")
+@strawberry.type(description="Operations that change jobs.")
 class Mutation:
-    """What changes the system."""
-
     @strawberry.mutation(
         description=(
             "Submit a job for the first `count` primes >= start. "
-            "waitMs lets a small job come back finished in the same response; it never changes what is accepted."
+            "With waitMs, the response can have the finished job. waitMs never changes what is accepted."
         )
     )
     async def generate_primes(
         self,
         info: Info,
-        input: Annotated[GeneratePrimesInput, strawberry.argument(description="Which primes.")],
+        input: Annotated[GeneratePrimesInput, strawberry.argument(description="Which primes to generate.")],
         wait_ms: Annotated[
-            int, strawberry.argument(description="How long to wait for the end at most; up to limits.maxWaitMs.")
+            int,
+            strawberry.argument(
+                description="Maximum milliseconds to wait for the final state, up to limits.maxWaitMs."
+            ),
         ] = 0,
     ) -> GeneratePrimesResult:
-        """Submit a job."""
         service = info.context.service
         request = requests.PrimesRequest(input.count, input.start, input.idempotency_key)
         try:
@@ -121,9 +114,8 @@ class Mutation:
         outcome = SubmissionOutcome.REPLAYED if submission.replayed else SubmissionOutcome.CREATED
         return GeneratePrimesAccepted(job=Job.of(job), outcome=outcome)
 
-    @strawberry.mutation(description="Final at once: whatever a worker still writes for this job is refused.")
+    @strawberry.mutation(description="Cancel a job. It is final at once: later writes by workers are refused.")
     async def cancel_job(self, info: Info, id: JobId) -> CancelJobResult:
-        """End a job at once."""
         try:
             return CancelJobAccepted(job=Job.of(await info.context.service.cancel_job(id)))
         except errors.TransitionRefused as error:
@@ -133,11 +125,10 @@ class Mutation:
 
     @strawberry.mutation(
         description=(
-            "A new job with the arguments of a FAILED or CANCELLED one; segments already kept are not computed again."
+            "Submit a new job with the arguments of a FAILED or CANCELLED one. Stored segments are not computed again."
         )
     )
     async def retry_job(self, info: Info, id: JobId) -> RetryJobResult:
-        """Try a job again."""
         try:
             return RetryJobAccepted(job=Job.of(await info.context.service.retry_job(id)))
         except errors.TransitionRefused as error:

@@ -1,4 +1,4 @@
-"""The stream of a job's values: each batch continues where the one before ended, whatever happens in between."""
+"""The subscription primeStream: batches of a job's primes, each continuing where the previous one ended."""
 
 from __future__ import annotations
 
@@ -19,46 +19,44 @@ from tasks import errors, jobs
 if TYPE_CHECKING:
     from schema.context import Info
 
-# Read at a time and sent in batches: a read costs as much as the whole result is long, whatever part of it is wanted.
-# An eighth of a megabyte is kept by each subscriber that does not read on.
+# Primes read at a time, then sent in batches: the cost of a read depends on the length of the result, not of the part.
+# A subscriber that stops reading holds an eighth of a megabyte.
 _BLOCK_PRIMES = 16_384
 
-# Taken for the largest page where pages are smaller, so that who names no size is not refused one.
+# Values. A default is reduced to the maximum page size if that is smaller, rather than refused.
 DEFAULT_BATCH = 1_000
 
 
 @strawberry.type(description="The next values of a result.")
 class PrimeBatch:
-    """The next values of a result."""
-
     offset: int = strawberry.field(description="Zero-based index of the first value.")
     values: list[SafeInt] = strawberry.field(description="The primes, in order.")
-    available_count: int = strawberry.field(description="Primes readable when this was sent.")
-    total_count: int = strawberry.field(description="Primes the job was asked for.")
+    available_count: int = strawberry.field(
+        description="Number of primes that could be read when this message was sent."
+    )
+    total_count: int = strawberry.field(description="Number of primes requested.")
     is_last: bool = strawberry.field(description="Whether the stream completes after this batch.")
 
 
 @strawberry.type(
     description=(
-        "The job ended without success, or its primes have expired; everything available was delivered before this."
+        "The job failed or was cancelled, or its primes have expired. All available primes were sent before this."
     )
 )
 class JobStopped:
-    """The job ended without success."""
-
-    job: Job = strawberry.field(description="The job as it ended.")
+    job: Job = strawberry.field(description="The job in its final state.")
 
 
 PrimeStreamEvent = Annotated[
     PrimeBatch | JobStopped | JobNotFound | BackendUnavailable,
-    strawberry.union("PrimeStreamEvent", description="More values, or why there will be no more."),
+    strawberry.union("PrimeStreamEvent", description="More values, or the reason why there will be no more."),
 ]
 
 
 async def stream_primes(
     info: Info, job_id: str, from_index: int, max_batch: int
 ) -> AsyncGenerator[PrimeBatch | JobStopped | JobNotFound | BackendUnavailable]:
-    """A job's values from an index on, at most `max_batch` at a time, until the job has ended and all was sent.
+    """A job's primes from an index on, at most `max_batch` at a time, until the job is final and all of them are sent.
 
     Raises:
         RequestRefusedError: an argument is out of bounds.
@@ -77,10 +75,10 @@ async def stream_primes(
                         yield _batch(job, position, values)
                         service.record_served(len(values), "graphql")
                         position += len(values)
-                        # Sending waits for slow readers only: without this, a fast one keeps the process to itself.
+                        # Sending suspends for slow readers only: without this, a fast one would block the event loop.
                         await asyncio.sleep(0)
-                # Also when it succeeded, but its primes have expired: an end without the last batch says why. Who asked
-                # from beyond the end on, to see it, is told of a failure too.
+                # A succeeded job whose primes have expired stopped, too: the last batch is missing. A failed one is
+                # reported even if fromIndex is beyond the end.
                 if job.status.is_final and (position < job.count or job.status is not jobs.JobStatus.SUCCEEDED):
                     yield JobStopped(job=Job.of(job))
         except (errors.JobNotFound, errors.BackendUnavailable) as error:
@@ -98,7 +96,7 @@ def _batch(job: jobs.Job, offset: int, values: list[SafeInt]) -> PrimeBatch:
 
 
 def _checked(info: Info, from_index: int, max_batch: int) -> int:
-    """How many values a message has at most."""
+    """The maximum number of values in a message."""
     largest = info.context.limits.max_page_size
     if from_index < 0:
         raise RequestRefusedError(f"fromIndex is {from_index}, must be 0 or more")

@@ -1,6 +1,6 @@
-"""Queries. A resolver unpacks, calls the service once and wraps.
+"""Queries. A resolver unpacks its arguments, calls the service once and wraps the reply.
 
-A field that has no union of results answers what can't be answered with a GraphQL error that has a code.
+A field without a union of results reports an expected failure as a GraphQL error with a code.
 """
 
 from __future__ import annotations
@@ -18,32 +18,34 @@ from schema.types.pagination import After, Before, First, Last, PageArguments
 from schema.types.system import Limits, SystemStats
 
 
-@strawberry.type(description="What can be read.")
+@strawberry.type(description="Operations that read.")
 class Query:
-    """What can be read."""
-
-    @strawberry.field(description="Whatever has this id; null when there is nothing.")
+    @strawberry.field(description="The node with this id. Null if no such node exists.")
     async def node(self, info: Info, id: NodeId) -> Node | None:
-        """Whatever has this id."""
         with as_graphql_errors():
             job = await info.context.service.get_job(id)
         return None if job is None else Job.of(job)
 
-    @strawberry.field(description="Whatever has these ids, in their order; null where there is nothing.")
+    @strawberry.field(description="The nodes with these ids, in the same order. Null for each id without a node.")
     async def nodes(
-        self, info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Nodes' ids.")]
+        self,
+        info: Info,
+        ids: Annotated[
+            list[strawberry.ID], strawberry.argument(description="Ids of nodes, at most limits.maxPageSize.")
+        ],
     ) -> list[Node | None]:
-        """Whatever has these ids."""
         if len(ids) > info.context.limits.max_page_size:
-            raise RequestRefusedError(f"there are {len(ids)} ids, must be {info.context.limits.max_page_size} at most")
+            raise RequestRefusedError(
+                f"ids has {len(ids)} items, must have at most {info.context.limits.max_page_size}"
+            )
         with as_graphql_errors():
             found = await info.context.service.get_jobs(ids)
         return [None if job is None else Job.of(job) for job in found]
 
     @strawberry.field(
         description=(
-            "Null: no such job (never existed, expired, or somebody else's). With waitMs, answers once the job is "
-            "final, or its version exceeds afterVersion, or the time is up."
+            "The job with this id. Null if it does not exist, has expired or belongs to another caller. With waitMs, "
+            "responds when the job is final, its version exceeds afterVersion, or the time is over."
         )
     )
     async def job(
@@ -51,13 +53,13 @@ class Query:
         info: Info,
         id: JobId,
         wait_ms: Annotated[
-            int, strawberry.argument(description="How long to wait for news at most; up to limits.maxWaitMs.")
+            int, strawberry.argument(description="Maximum milliseconds to wait for a change, up to limits.maxWaitMs.")
         ] = 0,
         after_version: Annotated[
-            int | None, strawberry.argument(description="News is a higher version than this; null: the final state.")
+            int | None,
+            strawberry.argument(description="Wait for a higher version than this. Null: wait for the final state."),
         ] = None,
     ) -> Job | None:
-        """One job."""
         with as_graphql_errors():
             job = await info.context.service.get_job(id, info.context.wait(wait_ms), after_version)
         return None if job is None else Job.of(job)
@@ -70,20 +72,17 @@ class Query:
         after: After = None,
         last: Last = None,
         before: Before = None,
-        filter: Annotated[JobFilter | None, strawberry.argument(description="Which jobs to list; null: all.")] = None,
+        filter: Annotated[JobFilter | None, strawberry.argument(description="Which jobs to list. Null: all.")] = None,
     ) -> JobConnection:
-        """All jobs."""
         with as_graphql_errors():
             return await page_of_jobs(info, PageArguments(first, after, last, before), filter or JobFilter())
 
-    @strawberry.field(description="How full the system is, and who works.")
+    @strawberry.field(description="Queue figures and active workers.")
     async def system(self, info: Info) -> SystemStats:
-        """How full the system is, and who works."""
         service = info.context.service
         with as_graphql_errors():
             return SystemStats.of(await service.get_system_state(), service.subscribers)
 
-    @strawberry.field(description="What one may ask for.")
+    @strawberry.field(description="Limits of requests.")
     def limits(self, info: Info) -> Limits:
-        """What one may ask for."""
         return Limits.of(info.context.service, info.context.limits)

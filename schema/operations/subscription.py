@@ -1,6 +1,6 @@
-"""Subscriptions: state first, then changes, then the end. Each stream ends by itself, and says why.
+"""Subscriptions. Each sends the current state, then changes, and completes with the reason as its last event.
 
-`finally` of the service's streams runs when a client leaves: nothing is left behind for one that is gone.
+Every stream of the service is closed explicitly (aclosing): it releases its resources when a client disconnects.
 """
 
 from __future__ import annotations
@@ -22,35 +22,31 @@ from schema.types.node import JobId
 from schema.types.system import SystemStats
 from tasks import errors
 
-_SHORTEST_INTERVAL_MS = 100
-_LONGEST_INTERVAL_MS = 3_600_000
+_MIN_INTERVAL_MS = 100
+_MAX_INTERVAL_MS = 3_600_000
 
 
-@strawberry.type(description="A job's newer state.")
+@strawberry.type(description="A newer state of a job.")
 class JobUpdate:
-    """A job's newer state."""
-
-    job: Job = strawberry.field(description="The job as it is now.")
+    job: Job = strawberry.field(description="The job in its current state.")
     coalesced: int = strawberry.field(
-        description="Changes folded into this message since the previous one on this stream."
+        description="Number of intermediate changes skipped since the previous message on this stream."
     )
 
 
 JobUpdateEvent = Annotated[
     JobUpdate | JobNotFound | BackendUnavailable,
-    strawberry.union("JobUpdateEvent", description="A newer state, or why there will be none."),
+    strawberry.union("JobUpdateEvent", description="A newer state, or the reason why there will be none."),
 ]
 
 
-@strawberry.type(description="What can be followed.")
+@strawberry.type(description="Live updates.")
 class Subscription:
-    """What can be followed."""
-
     @strawberry.subscription(
         description=(
-            "The current state first, even when the job is already final; then changes; then the stream completes. "
-            "version strictly rises on one stream; in-between states may be folded, the final one never is. "
-            "An unknown id gets JobNotFound and completes. To resume, subscribe again."
+            "Sends the current state, even if the job is already final, then each change, and completes after the "
+            "final state. version strictly increases on one stream. Intermediate states may be skipped, the final "
+            "one never is. An unknown id gets JobNotFound and completes. To resume, subscribe again."
         )
     )
     async def job_updates(
@@ -58,10 +54,9 @@ class Subscription:
         info: Info,
         id: JobId,
         after_version: Annotated[
-            int | None, strawberry.argument(description="What was seen already: only newer states come.")
+            int | None, strawberry.argument(description="Send only states with a higher version than this.")
         ] = None,
     ) -> AsyncGenerator[JobUpdateEvent]:
-        """A job's states."""
         previous = after_version
         async with aclosing(info.context.service.watch_job(id, after_version)) as states:
             try:
@@ -72,13 +67,14 @@ class Subscription:
             except (errors.JobNotFound, errors.BackendUnavailable) as error:
                 yield user_error(error)
 
-    @strawberry.subscription(description="One event, when the job is final (at once if it already is), then completes.")
+    @strawberry.subscription(
+        description="One event when the job is final (at once if it already is), then the stream completes."
+    )
     async def job_completed(
         self,
         info: Info,
         id: JobId,
     ) -> AsyncGenerator[JobUpdateEvent]:
-        """A job's final state."""
         first = None
         async with aclosing(info.context.service.watch_job(id)) as states:
             try:
@@ -90,35 +86,31 @@ class Subscription:
                 yield user_error(error)
 
     @strawberry.subscription(
-        description="The values themselves while they are found, from fromIndex on, without gap or repeat."
+        description="The primes while they are computed, from fromIndex on, without gaps or repeats."
     )
     async def prime_stream(
         self,
         info: Info,
         id: JobId,
-        from_index: Annotated[int, strawberry.argument(description="Zero-based index of the first value wanted.")] = 0,
+        from_index: Annotated[int, strawberry.argument(description="Zero-based index of the first value to send.")] = 0,
         max_batch: Annotated[
-            int, strawberry.argument(description="Most values in one message, as far as limits.maxPageSize allows.")
+            int, strawberry.argument(description="Maximum number of values in one message, up to limits.maxPageSize.")
         ] = DEFAULT_BATCH,
     ) -> AsyncGenerator[PrimeStreamEvent]:
-        """A job's primes."""
         async with aclosing(stream_primes(info, id, from_index, max_batch)) as batches:
             async for event in batches:
                 yield event
 
-    @strawberry.subscription(description="How full the system is, and who works, again and again. Never completes.")
+    @strawberry.subscription(description="Queue figures and active workers, sent at an interval. Never completes.")
     async def system_stats(
         self,
         info: Info,
         interval_ms: Annotated[
-            int, strawberry.argument(description="Time between two messages, 100 to 3,600,000 milliseconds.")
+            int, strawberry.argument(description="Milliseconds between two messages, 100 to 3,600,000.")
         ] = 1000,
     ) -> AsyncGenerator[SystemStats]:
-        """How full the system is, again and again."""
-        if not _SHORTEST_INTERVAL_MS <= interval_ms <= _LONGEST_INTERVAL_MS:
-            raise RequestRefusedError(
-                f"intervalMs is {interval_ms}, must be {_SHORTEST_INTERVAL_MS} to {_LONGEST_INTERVAL_MS}"
-            )
+        if not _MIN_INTERVAL_MS <= interval_ms <= _MAX_INTERVAL_MS:
+            raise RequestRefusedError(f"intervalMs is {interval_ms}, must be {_MIN_INTERVAL_MS} to {_MAX_INTERVAL_MS}")
         async with aclosing(info.context.service.watch_system_state(timedelta(milliseconds=interval_ms))) as states:
             async for state in states:
                 yield SystemStats.of(state, info.context.service.subscribers)

@@ -1,4 +1,4 @@
-"""Enums of the domain as GraphQL enums: the values are the domain's own, the sentences are the schema's."""
+"""Enums of tasks as GraphQL enums. The values are those of tasks, the descriptions are part of the schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import strawberry
 
 
 def describe_enum(cls: type[StrEnum], name: str, description: str, **values: str) -> None:
-    """Register an enum with a sentence for each of its values; one without is an error."""
+    """Register an enum with a description of each value. A value without one raises KeyError."""
     registered = strawberry.enum(cls, name=name, description=description)
     for value in registered.__strawberry_definition__.values:  # type: ignore[attr-defined]
         value.description = values[value.name]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import strawberry
 
 from schema.types.job import Job
-from schema.types.pagination import PageInfo, cursor_refused, decode_cursor, encode_cursor
+from schema.types.pagination import PageInfo, decode_cursor, encode_cursor, invalid_cursor
 from tasks import jobs, requests
 from tasks.jobs import JobStatus
 
@@ -19,34 +19,27 @@ if TYPE_CHECKING:
 _CURSOR = "job"
 
 
-@strawberry.input(description="Which jobs to list; conditions are combined by and.")
+@strawberry.input(description="Conditions for listed jobs. All of them must hold.")
 class JobFilter:
-    """Which jobs to list."""
-
-    statuses: list[JobStatus] | None = strawberry.field(default=None, description="Any of these; null: all.")
-    created_after: datetime | None = strawberry.field(default=None, description="Created later than this moment.")
-    created_before: datetime | None = strawberry.field(default=None, description="Created earlier than this moment.")
+    statuses: list[JobStatus] | None = strawberry.field(default=None, description="One of these statuses. Null: any.")
+    created_after: datetime | None = strawberry.field(default=None, description="Created after this time.")
+    created_before: datetime | None = strawberry.field(default=None, description="Created before this time.")
 
 
 @strawberry.type(description="A job in a page.")
 class JobEdge:
-    """A job in a page."""
-
-    cursor: str = strawberry.field(description="Opaque; stands for this job's place, even when the job is gone.")
+    cursor: str = strawberry.field(description="Opaque cursor. Stays valid after the job has expired.")
     node: Job = strawberry.field(description="The job.")
 
 
 @strawberry.type(description="A page of jobs, newest first.")
 class JobConnection:
-    """A page of jobs."""
-
-    edges: list[JobEdge] = strawberry.field(description="The jobs with cursors.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands among all jobs that the filter admits.")
-    total_count: int = strawberry.field(description="Jobs that the filter admits.")
+    edges: list[JobEdge] = strawberry.field(description="The jobs with their cursors.")
+    page_info: PageInfo = strawberry.field(description="Position of this page among the jobs that match the filter.")
+    total_count: int = strawberry.field(description="Number of jobs that match the filter.")
 
     @classmethod
     def of(cls, page: jobs.JobPage) -> Self:
-        """From the domain."""
         edges = [JobEdge(cursor=encode_cursor(_CURSOR, job.id), node=Job.of(job)) for job in page.jobs]
         info = PageInfo(
             has_next_page=page.older > 0,
@@ -57,16 +50,16 @@ class JobConnection:
         return cls(edges=edges, page_info=info, total_count=page.total)
 
 
-async def page_of_jobs(info: Info, arguments: PageArguments, chosen: JobFilter) -> JobConnection:
-    """The page that a caller's paging arguments and filter name."""
+async def page_of_jobs(info: Info, arguments: PageArguments, job_filter: JobFilter) -> JobConnection:
+    """The requested page of the jobs that match a filter."""
     request = requests.JobPageRequest(
         size=arguments.size(info.context.limits.max_page_size),
         from_oldest=arguments.last is not None,
         older_than=None if arguments.after is None else _job_id("after", arguments.after),
         newer_than=None if arguments.before is None else _job_id("before", arguments.before),
-        statuses=frozenset(JobStatus if chosen.statuses is None else chosen.statuses),
-        created_after=chosen.created_after,
-        created_before=chosen.created_before,
+        statuses=frozenset(JobStatus if job_filter.statuses is None else job_filter.statuses),
+        created_after=job_filter.created_after,
+        created_before=job_filter.created_before,
     )
     return JobConnection.of(await info.context.service.list_jobs(request))
 
@@ -74,5 +67,5 @@ async def page_of_jobs(info: Info, arguments: PageArguments, chosen: JobFilter) 
 def _job_id(argument: str, cursor: str) -> str:
     job_id = decode_cursor(_CURSOR, argument, cursor)
     if not jobs.is_job_id(job_id):
-        raise cursor_refused(argument, cursor)
+        raise invalid_cursor(argument, cursor)
     return job_id

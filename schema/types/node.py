@@ -1,4 +1,4 @@
-"""Relay's Node: everything that can be fetched again by its id."""
+"""Relay's Node interface: objects that can be fetched by their id."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Annotated
 
 import strawberry
 
-JobId = Annotated[strawberry.ID, strawberry.argument(description="A job's id; any other text is an unknown one.")]
-NodeId = Annotated[strawberry.ID, strawberry.argument(description="A node's id; any other text is an unknown one.")]
+JobId = Annotated[
+    strawberry.ID, strawberry.argument(description="Id of a job. Any other text is treated as an unknown id.")
+]
+NodeId = Annotated[
+    strawberry.ID, strawberry.argument(description="Id of a node. Any other text is treated as an unknown id.")
+]
 
 
-@strawberry.interface(description="Anything that can be fetched again by its id.")
+@strawberry.interface(description="An object that can be fetched by its id.")
 class Node:
-    """Anything that can be fetched again by its id."""
-
-    id: strawberry.ID = strawberry.field(description="Unique among all nodes.")
+    id: strawberry.ID = strawberry.field(description="Id that is unique among all nodes.")

@@ -17,46 +17,37 @@ from tasks import jobs
 _CURSOR = "prime"
 
 
-@strawberry.type(description="A prime and where it stands.")
+@strawberry.type(description="A prime and its index.")
 class Prime:
-    """A prime and where it stands."""
-
     index: int = strawberry.field(description="Zero-based position in the result.")
-    value: SafeInt = strawberry.field(description="The prime itself.")
+    value: SafeInt = strawberry.field(description="The prime.")
 
 
 @strawberry.type(description="A prime in a page.")
 class PrimeEdge:
-    """A prime in a page."""
-
-    cursor: str = strawberry.field(description="Opaque; stands for this index of this result, for ever.")
+    cursor: str = strawberry.field(description="Opaque cursor. Always refers to this index of this result.")
     node: Prime = strawberry.field(description="The prime.")
 
 
 @strawberry.type(description="A slice of a result, in order.")
 class PrimeConnection:
-    """A slice of a result, in order."""
-
     job: strawberry.Private[jobs.Job]
     slice: strawberry.Private[range]
     found: strawberry.Private[npt.NDArray[np.uint64]]
 
-    @strawberry.field(description="The primes with cursors. For large pages `values` is far cheaper.")
+    @strawberry.field(description="The primes with their cursors. `values` is much cheaper for large pages.")
     def edges(self) -> list[PrimeEdge]:
-        """One edge a prime."""
         return [
             PrimeEdge(cursor=encode_cursor(_CURSOR, index), node=Prime(index=index, value=SafeInt(value)))
             for index, value in enumerate(self.found.tolist(), self.slice.start)
         ]
 
-    @strawberry.field(description="The same slice as plain numbers: far cheaper for large pages.")
+    @strawberry.field(description="The same slice as plain numbers: much cheaper for large pages.")
     def values(self) -> list[SafeInt]:
-        """The numbers alone."""
         return _numbers(self.found)
 
-    @strawberry.field(description="Where this page stands among the primes readable now.")
+    @strawberry.field(description="Position of this page among the primes that can be read now.")
     def page_info(self) -> PageInfo:
-        """Where this page stands."""
         stop = self.slice.start + len(self.found)
         return PageInfo(
             has_next_page=stop < self.job.readable,
@@ -65,24 +56,21 @@ class PrimeConnection:
             end_cursor=encode_cursor(_CURSOR, stop - 1) if len(self.found) else None,
         )
 
-    @strawberry.field(description="Primes the job was asked for.")
+    @strawberry.field(description="Number of primes requested.")
     def total_count(self) -> int:
-        """Primes asked for."""
         return self.job.count
 
-    @strawberry.field(description="Primes readable now.")
+    @strawberry.field(description="Number of primes that can be read now.")
     def available_count(self) -> int:
-        """Primes readable now."""
         return self.job.readable
 
     @strawberry.field(description="Zero-based index of the first element of this slice.")
     def offset(self) -> int:
-        """Where the slice begins."""
         return self.slice.start
 
 
 async def page_of_primes(job: jobs.Job, info: Info, arguments: PageArguments) -> PrimeConnection:
-    """The slice of a job's primes that a caller's paging arguments name."""
+    """The requested page of a job's primes."""
     page = arguments.slice(_CURSOR, job.readable, info.context.limits.max_page_size)
     with as_graphql_errors():
         found = await info.context.service.read_primes(job, page.start, len(page))

@@ -1,4 +1,4 @@
-"""A job's result: its primes by page, by index and by value."""
+"""A job's result: its state, its downloads, and its primes by page, by index and by value."""
 
 from __future__ import annotations
 
@@ -22,35 +22,32 @@ describe_enum(
     ResultState,
     "ResultState",
     "How much of a result can be read.",
-    EMPTY="Nothing yet.",
-    PARTIAL="A prefix can be read: the job is running, has failed or was cancelled.",
-    COMPLETE="All of it.",
-    EXPIRED="The data's time-to-live has passed; the job is still known.",
+    EMPTY="No prime can be read yet.",
+    PARTIAL="A prefix can be read. The job is running, has failed or was cancelled.",
+    COMPLETE="All primes can be read.",
+    EXPIRED="The primes have expired. The job record still exists.",
 )
 
 
 describe_enum(
     ExportFormat,
     "DownloadFormat",
-    "A file format; each file has one column, `prime`.",
-    PARQUET="Apache Parquet, delta-coded: the smallest, for DuckDB, pandas, Polars and the like.",
+    "File format of a download. Each file has one column, `prime`.",
+    PARQUET="Apache Parquet, delta-encoded: the smallest. Read by DuckDB, pandas, Polars and others.",
     CSV="Comma-separated values with a header line.",
-    NDJSON="One JSON object a line.",
+    NDJSON="One JSON object per line.",
 )
 
 
-@strawberry.type(description="A result as a file.")
+@strawberry.type(description="A download of a result as a file.")
 class ResultDownload:
-    """A result as a file."""
-
     job: strawberry.Private[jobs.Job]
-    format: ExportFormat = strawberry.field(description="The file's format.")
-    url: str = strawberry.field(description="Path on this origin; answers Range requests where the size is known.")
-    content_type: str = strawberry.field(description="Its media type.")
+    format: ExportFormat = strawberry.field(description="File format.")
+    url: str = strawberry.field(description="Path on this origin. Supports Range requests if the size is known.")
+    content_type: str = strawberry.field(description="Media type of the file.")
 
-    @strawberry.field(description="Its size; null where it is not known, the result having expired for instance.")
+    @strawberry.field(description="Size in bytes. Null if unknown, for example after the result has expired.")
     async def byte_size(self, info: Info) -> SafeInt | None:
-        """Its size."""
         try:
             file = await info.context.service.export_result(self.job, self.format)
             return None if file is None else SafeInt(file.size)
@@ -60,23 +57,18 @@ class ResultDownload:
 
 @strawberry.type(description="What a job has found so far, or in all.")
 class JobResult:
-    """What a job has found."""
-
     job: strawberry.Private[jobs.Job]
-    state: ResultState = strawberry.field(description="How much can be read.")
-    available: int = strawberry.field(description="How many primes can be read right now: the completed prefix.")
-    first: SafeInt | None = strawberry.field(description="The first prime; null until COMPLETE.")
-    last: SafeInt | None = strawberry.field(description="The last prime; null until COMPLETE.")
+    state: ResultState = strawberry.field(description="How much of the result can be read.")
+    available: int = strawberry.field(description="Number of primes that can be read now: the completed prefix.")
+    first: SafeInt | None = strawberry.field(description="The first prime. Null until COMPLETE.")
+    last: SafeInt | None = strawberry.field(description="The last prime. Null until COMPLETE.")
     sha256: str | None = strawberry.field(
-        description="Of the primes as little-endian unsigned 64-bit integers, in order; null until COMPLETE."
+        description="SHA-256 of the primes as little-endian unsigned 64-bit integers, in order. Null until COMPLETE."
     )
-    expires_at: datetime | None = strawberry.field(
-        description="Until when the primes can be read; null until COMPLETE."
-    )
+    expires_at: datetime | None = strawberry.field(description="When the primes expire. Null until COMPLETE.")
 
     @classmethod
     def of(cls, job: jobs.Job) -> Self:
-        """From the domain."""
         return cls(
             job=job,
             state=job.result_state,
@@ -87,9 +79,8 @@ class JobResult:
             expires_at=job.result_expires_at if job.status is jobs.JobStatus.SUCCEEDED else None,
         )
 
-    @strawberry.field(description="The result as a file, in each format; empty until COMPLETE.")
+    @strawberry.field(description="The result as a file in each format. Empty until COMPLETE.")
     def downloads(self) -> list[ResultDownload]:
-        """The result as a file."""
         return _downloads(self.job)
 
     @strawberry.field(description="A page of the primes. Without arguments, the first 100.")
@@ -102,24 +93,21 @@ class JobResult:
         before: Before = None,
         offset: Offset = None,
     ) -> PrimeConnection:
-        """A page of the primes."""
         return await page_of_primes(self.job, info, PageArguments(first, after, last, before, offset))
 
-    @strawberry.field(description="The prime at this zero-based index; null when not available (yet).")
+    @strawberry.field(description="The prime at this zero-based index. Null if it is not available (yet).")
     async def at(
         self, info: Info, index: Annotated[int, strawberry.argument(description="Zero-based position in the result.")]
     ) -> SafeInt | None:
-        """The prime at an index."""
         with as_graphql_errors():
             found = await info.context.service.read_primes(self.job, index, 1)
         info.context.service.record_served(len(found), "graphql")
         return SafeInt(int(found[0])) if len(found) else None
 
-    @strawberry.field(description="Index of the first available prime >= value; null when there is none.")
+    @strawberry.field(description="Index of the first available prime >= value. Null if no such prime is available.")
     async def index_of(
         self, info: Info, value: Annotated[SafeInt, strawberry.argument(description="Any number, prime or not.")]
     ) -> int | None:
-        """Where a value stands."""
         with as_graphql_errors():
             return await info.context.service.find_index(self.job, value)
 

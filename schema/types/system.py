@@ -1,4 +1,4 @@
-"""The system as its users see it: how full it is, who works, and what one may ask for."""
+"""The state of the system and the limits of requests."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ if TYPE_CHECKING:
     from tasks.service import JobService
 
 
-@strawberry.type(description="How full the system is.")
+@strawberry.type(description="Queue figures: open jobs, capacity and waiting times.")
 class QueueStats:
-    """How full the system is."""
-
-    queued: int = strawberry.field(description="Jobs that wait for a worker.")
-    running: int = strawberry.field(description="Jobs that workers are at.")
-    capacity: int = strawberry.field(description="Most jobs queued and running together; more are refused.")
+    queued: int = strawberry.field(description="Number of jobs waiting for a worker.")
+    running: int = strawberry.field(description="Number of jobs with a part claimed by a worker.")
+    capacity: int = strawberry.field(
+        description="Maximum number of queued and running jobs. Further submissions are refused."
+    )
     oldest_queued_ms: int | None = strawberry.field(
-        description="Age of the job that has waited longest; null if none waits."
+        description="Milliseconds that the oldest queued job has waited. Null if no job is queued."
     )
     estimated_wait_ms: int | None = strawberry.field(
-        description="How long a job submitted now would wait, from the pace of late; null while there is none to tell."
+        description="Estimated milliseconds that a job submitted now would wait, from the recent rate. Null if unknown."
     )
 
     @classmethod
     def of(cls, queue: jobs.QueueStats) -> Self:
-        """From the domain."""
         return cls(
             queued=queue.queued,
             running=queue.running,
@@ -41,32 +40,26 @@ class QueueStats:
         )
 
 
-@strawberry.type(description="A worker that was seen consuming within the last 15 seconds.")
+@strawberry.type(description="A worker that sent a heartbeat within the last 15 seconds.")
 class Worker:
-    """A worker that was seen consuming."""
-
-    name: str = strawberry.field(description="Its Celery node name.")
-    concurrency: int = strawberry.field(description="How many segments it computes at a time.")
-    last_seen_at: datetime = strawberry.field(description="When it last said that it is consuming.")
+    name: str = strawberry.field(description="Celery node name.")
+    concurrency: int = strawberry.field(description="Number of segments that it computes at the same time.")
+    last_seen_at: datetime = strawberry.field(description="Time of its last heartbeat.")
 
     @classmethod
     def of(cls, worker: jobs.Worker) -> Self:
-        """From the domain."""
         return cls(name=worker.name, concurrency=worker.concurrency, last_seen_at=worker.last_heartbeat_at)
 
 
-@strawberry.type(description="The system at one moment.")
+@strawberry.type(description="State of the system at one time.")
 class SystemStats:
-    """The system at one moment."""
-
-    at: datetime = strawberry.field(description="The moment, by the job store's clock.")
-    queue: QueueStats = strawberry.field(description="How full the system is.")
-    workers: list[Worker] = strawberry.field(description="Who works.")
-    subscribers: int = strawberry.field(description="Job streams open on the API process that answers.")
+    at: datetime = strawberry.field(description="Time of the state, by the job store's clock.")
+    queue: QueueStats = strawberry.field(description="Queue figures: open jobs, capacity and waiting times.")
+    workers: list[Worker] = strawberry.field(description="Active workers.")
+    subscribers: int = strawberry.field(description="Number of open job streams on the API process that responds.")
 
     @classmethod
     def of(cls, state: jobs.SystemState, subscribers: int) -> Self:
-        """From the domain."""
         return cls(
             at=state.at,
             queue=QueueStats.of(state.queue),
@@ -75,23 +68,22 @@ class SystemStats:
         )
 
 
-@strawberry.type(description="What one may ask for; requests beyond are refused with these figures.")
+@strawberry.type(description="Limits of requests. A request beyond one is refused with its value.")
 class Limits:
-    """What one may ask for."""
-
-    max_count: int = strawberry.field(description="Most primes a job can be asked for.")
+    max_count: int = strawberry.field(description="Maximum number of primes in a job.")
     max_start: SafeInt = strawberry.field(
-        description="Largest start of a job of one prime. More primes must start lower, so that all stay below 2^53."
+        description="Maximum start of a job for one prime. It is lower for more primes: all must be below 2^53."
     )
-    max_page_size: int = strawberry.field(description="Most elements in one page of any connection.")
-    max_wait_ms: int = strawberry.field(description="Longest waitMs.")
-    result_ttl_seconds: int = strawberry.field(description="A result can be read for so long after the job succeeded.")
-    job_ttl_seconds: int = strawberry.field(description="A job is known for so long after its last change.")
-    idempotency_ttl_seconds: int = strawberry.field(description="An idempotency key stands for its job for so long.")
+    max_page_size: int = strawberry.field(description="Maximum number of elements in a page of any connection.")
+    max_wait_ms: int = strawberry.field(description="Maximum of waitMs.")
+    result_ttl_seconds: int = strawberry.field(description="Seconds to keep a result after the job succeeded.")
+    job_ttl_seconds: int = strawberry.field(description="Seconds to keep a job after its last change.")
+    idempotency_ttl_seconds: int = strawberry.field(
+        description="Seconds during which an idempotency key returns its job."
+    )
 
     @classmethod
     def of(cls, service: JobService, limits: OperationLimits) -> Self:
-        """From the settings."""
         return cls(
             max_count=service.settings.max_count,
             max_start=SafeInt(jobs.LARGEST_PRIME),

@@ -1,4 +1,4 @@
-"""What would break clients since the last release is found, in a repository of the test's own."""
+"""Breaking changes since the last release are found, in a temporary repository."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RELEASED_FIELD = ", position: Int"
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """One commit with the present schema, no tag."""
+    """A repository with one commit of the schema, and no tag."""
     (tmp_path / "schema").mkdir()
     git(tmp_path, "init", "--quiet")
     commit(tmp_path, SCHEMA)
@@ -34,8 +34,8 @@ def repository(tmp_path: Path) -> Path:
 
 def git(folder: Path, *arguments: str) -> None:
     author = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com")
-    own = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.hooksPath=/dev/null")
-    subprocess.run(("git", *author, *own, *arguments), cwd=folder, check=True, capture_output=True)
+    config = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", "-c", "core.hooksPath=/dev/null")
+    subprocess.run(("git", *author, *config, *arguments), cwd=folder, check=True, capture_output=True)
 
 
 def write(folder: Path, schema: str) -> None:
@@ -48,23 +48,23 @@ def commit(folder: Path, schema: str) -> None:
     git(folder, "commit", "--quiet", "--allow-empty", "--message", "Change the schema")
 
 
-def test_without_a_release_there_is_nothing_to_break(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_passes_without_a_release(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(repository, "type Query { x: Int }")
     assert breaking_changes.main(repository) == 0
     assert "no release tag" in capsys.readouterr().out
 
 
-def test_without_git_it_passes_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_passes_without_git_and_reports_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert breaking_changes.main(tmp_path) == 0
     assert "No schema to compare with: " in capsys.readouterr().out
 
 
-def test_a_field_that_is_gone_is_red_and_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_removed_field_fails_and_is_named(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     git(repository, "tag", "v1.0.0")
     write(repository, SCHEMA.replace(RELEASED_FIELD, "", 1))
     assert breaking_changes.main(repository) == 1
-    said = capsys.readouterr().out
-    assert "breaks clients of v1.0.0: Field Job.position was removed." in said
+    output = capsys.readouterr().out
+    assert "breaks clients of v1.0.0: Field Job.position was removed." in output
 
 
 @pytest.mark.parametrize(
@@ -81,19 +81,21 @@ def test_a_field_that_is_gone_is_red_and_named(repository: Path, capsys: pytest.
         ("start: Int! = 2", "start: Int! = 3", "Submission.start has changed defaultValue from 2 to 3."),
     ],
 )
-def test_each_kind_of_break_is_found(old: str, new: str, sentence: str) -> None:
+def test_each_kind_of_breaking_change_is_found(old: str, new: str, sentence: str) -> None:
     assert old in SCHEMA
     assert breaking_changes.breaking_changes(SCHEMA, SCHEMA.replace(old, new, 1)) == [sentence]
 
 
-def test_more_is_no_break(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_additions_are_not_breaking(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     git(repository, "tag", "v1.0.0")
     write(repository, SCHEMA.replace(RELEASED_FIELD, f"{RELEASED_FIELD}, extra(size: Int): Int", 1))
     assert breaking_changes.main(repository) == 0
-    assert "No schema change since v1.0.0 breaks a client" in capsys.readouterr().out
+    assert "No breaking schema change since v1.0.0" in capsys.readouterr().out
 
 
-def test_the_newest_release_counts_and_not_its_candidates(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_newest_release_is_compared_and_not_its_candidates(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for tag in ("v1.9.0", "v1.10.0-rc1", "unrelated"):
         git(repository, "tag", tag)
     commit(repository, SCHEMA.replace(RELEASED_FIELD, "", 1))
@@ -102,7 +104,7 @@ def test_the_newest_release_counts_and_not_its_candidates(repository: Path, caps
     assert "since v1.10.0" in capsys.readouterr().out
 
 
-def test_a_release_before_the_schema_breaks_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_release_without_a_schema_is_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "Begin")
     git(tmp_path, "tag", "v0.0.1")

@@ -1,4 +1,4 @@
-"""How operations are counted: by the schema's names, and by what became of them."""
+"""The metrics of operations: by the schema's field names, and by outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DURATION = "graphql.server.operation.duration"
 
 
-def counted(traced: TracedSystem, field: str, **attributes: str) -> float:
+def recorded(traced: TracedSystem, field: str, **attributes: str) -> float:
     return traced.received.total(DURATION, graphql_root_field=field, **attributes)
 
 
@@ -39,19 +39,19 @@ def counted(traced: TracedSystem, field: str, **attributes: str) -> float:
         ("mutation { generatePrimes(input: {count: 5}) { __typename } }", "generatePrimes", "mutation", None),
     ],
 )
-def test_an_operation_is_counted_once_by_field_and_outcome(
+def test_operation_is_recorded_once_by_field_and_outcome(
     traced: TracedSystem, query: str, field: str, kind: str, outcome: str | None
 ) -> None:
     traced.received.catch_up()
     attributes = {"graphql_operation_type": kind} | ({"error_type": outcome} if outcome else {})
-    before, in_all = counted(traced, field, **attributes), traced.received.total(DURATION)
+    before, total = recorded(traced, field, **attributes), traced.received.total(DURATION)
     httpx.post(traced.system.graphql, json={"query": query})
-    wait_until(lambda: traced.received.total(DURATION) > in_all)
-    assert counted(traced, field, **attributes) == before + 1
-    assert traced.received.total(DURATION) == in_all + 1
+    wait_until(lambda: traced.received.total(DURATION) > total)
+    assert recorded(traced, field, **attributes) == before + 1
+    assert traced.received.total(DURATION) == total + 1
 
 
-def test_the_request_is_named_by_the_operation(traced: TracedSystem) -> None:
+def test_request_span_is_named_after_the_operation(traced: TracedSystem) -> None:
     data(traced.system, "query ByClient { limits { maxCount } }")
 
     def named() -> bool:
@@ -61,7 +61,7 @@ def test_the_request_is_named_by_the_operation(traced: TracedSystem) -> None:
     wait_until(named)
 
 
-def test_a_subscription_is_counted_apart_and_for_as_long_as_it_is_open(traced: TracedSystem) -> None:
+def test_subscription_has_its_own_duration_and_counts_as_active_while_open(traced: TracedSystem) -> None:
     job_id = finished_job(traced.system, 10)
     query = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
     received = traced.received
@@ -82,7 +82,7 @@ def test_a_subscription_is_counted_apart_and_for_as_long_as_it_is_open(traced: T
     assert received.total(DURATION) == operations
 
 
-def test_a_refused_page_is_no_defect(traced: TracedSystem) -> None:
+def test_page_size_out_of_bounds_is_recorded_as_invalid_not_internal(traced: TracedSystem) -> None:
     assert error(traced.system, "{ jobs(first: -1) { totalCount } }")
-    wait_until(lambda: counted(traced, "jobs", error_type="INVALID") >= 1)
-    assert counted(traced, "jobs", error_type="INTERNAL") == 0
+    wait_until(lambda: recorded(traced, "jobs", error_type="INVALID") >= 1)
+    assert recorded(traced, "jobs", error_type="INTERNAL") == 0

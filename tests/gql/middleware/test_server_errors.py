@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.programs import Program, Valkey
 
-SENTENCE = "Unexpected error: it was logged, and is not the fault of the request."
+SENTENCE = "Unexpected error. It was logged; traceId identifies it."
 QUERY = "query ($id: ID!) { job(id: $id) { status } }"
 STREAM = "subscription ($id: ID!) { jobUpdates(id: $id) { __typename } }"
 
@@ -49,7 +49,7 @@ def test_unexpected_error_in_a_query_returns_a_trace_id_and_no_detail(corrupt_re
     assert (answer.status_code, error["message"]) == (200, SENTENCE)
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert "secret" not in answer.text
-    assert is_logged(program, "operation None failed at .*", error["extensions"]["traceId"])
+    assert is_logged(program, "Unexpected error in operation None at .*", error["extensions"]["traceId"])
 
 
 def test_unexpected_error_in_a_stream_returns_a_trace_id_and_no_detail(corrupt_record: Any) -> None:
@@ -59,7 +59,7 @@ def test_unexpected_error_in_a_stream_returns_a_trace_id_and_no_detail(corrupt_r
     assert SENTENCE in answer.text
     assert "secret" not in answer.text
     [trace_id] = re.findall('"traceId":"(.*?)"', answer.text)
-    assert is_logged(program, "operation None failed at .*", trace_id)
+    assert is_logged(program, "Unexpected error in operation None at .*", trace_id)
 
 
 def test_unexpected_error_on_a_rest_endpoint_is_a_problem_with_security_headers(corrupt_record: Any) -> None:

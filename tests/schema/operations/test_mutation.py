@@ -1,4 +1,4 @@
-"""Mutations of a whole system: what is accepted, and each way in which it is not."""
+"""Mutations against a running system: accepted requests, and each expected failure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def submit(system: System, wait_ms: int = 0, **arguments: Any) -> dict[str, Any]
     return answer
 
 
-def test_a_small_job_comes_back_finished_in_the_same_response(system: System) -> None:
+def test_wait_returns_a_small_job_finished_in_the_same_response(system: System) -> None:
     answer = submit(system, wait_ms=10_000, count=10)
     assert answer["__typename"] == "GeneratePrimesAccepted"
     assert answer["outcome"] == "CREATED"
@@ -37,13 +37,13 @@ def test_a_small_job_comes_back_finished_in_the_same_response(system: System) ->
     assert answer["job"]["primes"]["values"] == [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
 
 
-def test_a_job_may_start_anywhere(system: System) -> None:
+def test_job_can_start_at_any_number(system: System) -> None:
     answer = submit(system, wait_ms=10_000, count=3, start="1000000000000")
     assert answer["job"]["primes"]["values"] == [1_000_000_000_039, 1_000_000_000_061, 1_000_000_000_063]
     assert answer["job"]["start"] == 1_000_000_000_000
 
 
-def test_the_largest_prime_of_all_can_be_asked_for(system: System) -> None:
+def test_largest_supported_prime_can_be_requested(system: System) -> None:
     answer = submit(system, wait_ms=20_000, count=1, start=9_007_199_254_740_881)
     assert answer["job"]["primes"]["values"] == [9_007_199_254_740_881]
 
@@ -52,7 +52,7 @@ MAX_COUNT, MAX_START = 100_000_000, 9_007_199_254_740_881
 
 
 @pytest.mark.parametrize(
-    ("arguments", "field", "words", "bounds"),
+    ("arguments", "field", "message", "bounds"),
     [
         ({"count": 0}, "count", "count is 0, must be 1 to 100000000", (1, MAX_COUNT)),
         ({"count": -1}, "count", "count is -1, must be 1 to 100000000", (1, MAX_COUNT)),
@@ -63,23 +63,23 @@ MAX_COUNT, MAX_START = 100_000_000, 9_007_199_254_740_881
     ],
     ids=str,
 )
-def test_an_argument_out_of_bounds_is_named_with_value_and_bound(
-    system: System, arguments: dict[str, Any], field: str, words: str, bounds: tuple[int | None, int | None]
+def test_validation_error_names_argument_value_and_bound(
+    system: System, arguments: dict[str, Any], field: str, message: str, bounds: tuple[int | None, int | None]
 ) -> None:
     answer = submit(system, **arguments)
     assert (answer["__typename"], answer["code"], answer["retryable"]) == ("ValidationError", "VALIDATION", False)
     [issue] = answer["issues"]
     assert issue["path"] == ["input", field]
-    assert words in issue["message"]
+    assert message in issue["message"]
     assert (issue["min"], issue["max"]) == bounds
 
 
-def test_each_argument_that_is_out_of_bounds_has_its_issue(system: System) -> None:
+def test_validation_error_has_one_issue_per_argument(system: System) -> None:
     answer = submit(system, count=0, start=-1, idempotencyKey="")
     assert [issue["path"][-1] for issue in answer["issues"]] == ["count", "start", "idempotencyKey"]
 
 
-def test_a_wait_out_of_bounds_is_an_issue_and_nothing_is_accepted(system: System) -> None:
+def test_wait_out_of_bounds_is_an_issue_and_submits_no_job(system: System) -> None:
     key = uuid.uuid4().hex
     answer = submit(system, wait_ms=30_001, count=10, idempotencyKey=key)
     assert answer["issues"] == [
@@ -89,17 +89,17 @@ def test_a_wait_out_of_bounds_is_an_issue_and_nothing_is_accepted(system: System
 
 
 @pytest.mark.parametrize("count", [2**31, 1.5, "10", None, True, [], {}], ids=repr)
-def test_a_count_of_the_wrong_type_is_an_error_of_the_request(system: System, count: object) -> None:
+def test_count_of_the_wrong_type_is_a_request_error(system: System, count: object) -> None:
     answer = post(system, SUBMIT, input={"count": count})
     assert "data" not in answer or answer["data"] is None
     assert "$input" in answer["errors"][0]["message"] or "input.count" in answer["errors"][0]["message"]
 
 
-def test_a_missing_count_is_an_error_of_the_request(system: System) -> None:
+def test_missing_count_is_a_request_error(system: System) -> None:
     assert "count" in post(system, SUBMIT, input={})["errors"][0]["message"]
 
 
-def test_the_same_key_with_the_same_arguments_is_the_same_job(system: System) -> None:
+def test_same_idempotency_key_and_arguments_return_the_same_job(system: System) -> None:
     key = uuid.uuid4().hex
     first = submit(system, wait_ms=10_000, count=10, idempotencyKey=key)
     second = submit(system, count=10, idempotencyKey=key)
@@ -109,7 +109,7 @@ def test_the_same_key_with_the_same_arguments_is_the_same_job(system: System) ->
 
 
 @pytest.mark.parametrize("other", [{"count": 11}, {"count": 10, "start": 3}])
-def test_the_same_key_with_other_arguments_conflicts_and_names_the_job(system: System, other: dict[str, Any]) -> None:
+def test_same_idempotency_key_with_other_arguments_conflicts(system: System, other: dict[str, Any]) -> None:
     key = uuid.uuid4().hex
     first = submit(system, count=10, idempotencyKey=key)
     answer = submit(system, **other, idempotencyKey=key)
@@ -132,19 +132,19 @@ FIELD = f"generatePrimes(input: {{count: 1}}) {{ {ACCEPTED} }}"
         f"mutation {{ {FIELD} {FIELD} }}",
     ],
 )
-def test_a_document_may_submit_once(system: System, document: str) -> None:
+def test_document_with_two_submissions_is_refused(system: System, document: str) -> None:
     found = error(system, document)
-    assert "generatePrimes may stand once in a document" in found["message"]
+    assert "generatePrimes may occur once in a document" in found["message"]
 
 
-def test_one_submission_spread_twice_makes_one_job(system: System) -> None:
+def test_submission_in_a_fragment_spread_twice_creates_one_job(system: System) -> None:
     before = data(system, "{ jobs(first: 0) { totalCount } }")["jobs"]["totalCount"]
     spread = f"mutation {{ ...F ...F @include(if: true) }} fragment F on Mutation {{ {FIELD} }}"
     assert data(system, spread)["generatePrimes"]["outcome"] == "CREATED"
     assert data(system, "{ jobs(first: 0) { totalCount } }")["jobs"]["totalCount"] == before + 1
 
 
-def test_many_who_send_one_key_at_once_get_one_job(system: System) -> None:
+def test_concurrent_submissions_with_one_key_create_one_job(system: System) -> None:
     key = uuid.uuid4().hex
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: submit(system, count=10, idempotencyKey=key), range(40)))
@@ -164,14 +164,14 @@ RETRY = """mutation ($id: ID!) { retryJob(id: $id) {
 
 @pytest.mark.parametrize(("mutation", "field"), [(CANCEL, "cancelJob"), (RETRY, "retryJob")])
 @pytest.mark.parametrize("job_id", ["01945b7e-1c2d-7abc-8def-0123456789ab", "x", "y" * 10_000])
-def test_an_unknown_id_is_job_not_found(system: System, mutation: str, field: str, job_id: str) -> None:
+def test_unknown_id_returns_job_not_found(system: System, mutation: str, field: str, job_id: str) -> None:
     answer = data(system, mutation, id=job_id)[field]
     assert (answer["__typename"], answer["code"]) == ("JobNotFound", "JOB_NOT_FOUND")
     assert answer["id"][:64] == job_id[:64]
     assert len(answer["message"]) < 200
 
 
-def test_a_finished_job_is_neither_cancelled_nor_retried(system: System) -> None:
+def test_succeeded_job_can_be_neither_cancelled_nor_retried(system: System) -> None:
     job_id = finished_job(system, 10)
     cancelled = data(system, CANCEL, id=job_id)["cancelJob"]
     retried = data(system, RETRY, id=job_id)["retryJob"]

@@ -1,4 +1,4 @@
-"""Queries of a whole system."""
+"""Queries against a running system."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ UNKNOWN_IDS = [
 
 
 @pytest.mark.parametrize("job_id", UNKNOWN_IDS, ids=repr)
-def test_an_unknown_id_is_null_whatever_it_looks_like(system: System, job_id: str) -> None:
+def test_unknown_id_of_any_form_returns_null(system: System, job_id: str) -> None:
     query = "query ($id: ID!) { job(id: $id) { id } node(id: $id) { id } nodes(ids: [$id]) { id } }"
     assert data(system, query, id=job_id) == {"job": None, "node": None, "nodes": [None]}
 
 
 @pytest.mark.parametrize("field", ["primes { values }", "result { primes { values } }", "result { at(index: 0) }"])
-def test_a_store_that_fails_between_a_job_and_its_primes_is_told_as_what_it_is(system: System, field: str) -> None:
-    """Under load it does. Here what it has under the result's name is something that it can't answer with."""
+def test_store_failure_while_reading_primes_is_backend_unavailable(system: System, field: str) -> None:
+    """As under load. Here the key of the result has another type, so that the store returns an error."""
     job_id = finished_job(system, 10)
     key = f"{system.prefix}job:{job_id}:result"
     with redis.Redis.from_url(system.valkey.url) as client:
@@ -44,7 +44,7 @@ def test_a_store_that_fails_between_a_job_and_its_primes_is_told_as_what_it_is(s
     assert found["extensions"]["code"] == "BACKEND_UNAVAILABLE"
 
 
-def test_a_job_is_a_node_under_its_own_id(system: System) -> None:
+def test_job_is_a_node_with_its_id(system: System) -> None:
     job_id = finished_job(system, 10)
     query = """query ($id: ID!) {
         node(id: $id) { __typename id ... on Job { status } } nodes(ids: ["x", $id]) { id }
@@ -56,7 +56,7 @@ def test_a_job_is_a_node_under_its_own_id(system: System) -> None:
 
 
 @pytest.mark.parametrize(("count", "last"), [(1, 2), (10, 29), (5_000, 48_611), (1_048_576, 16_290_047)])
-def test_a_result_has_its_first_and_last_page(system: System, count: int, last: int) -> None:
+def test_result_has_its_first_and_last_page(system: System, count: int, last: int) -> None:
     query = """query ($id: ID!) { job(id: $id) {
         progress { done total ratio } failure { message } isFinal attempt
         result { state available first last sha256 expiresAt }
@@ -79,7 +79,7 @@ def test_a_result_has_its_first_and_last_page(system: System, count: int, last: 
     assert tail["pageInfo"] == {"hasNextPage": False, "hasPreviousPage": count > 3}
 
 
-def test_at_and_index_of_answer_at_the_edges(system: System) -> None:
+def test_at_and_index_of_work_at_the_edges_of_a_result(system: System) -> None:
     query = """query ($id: ID!) { job(id: $id) { result {
         a: at(index: 0) b: at(index: 4999) c: at(index: 5000) d: at(index: -1) e: at(index: 2147483647)
         f: indexOf(value: 0) g: indexOf(value: 48611) h: indexOf(value: 48612)
@@ -91,7 +91,7 @@ def test_at_and_index_of_answer_at_the_edges(system: System) -> None:
     }  # fmt: skip
 
 
-def test_paging_by_cursor_gives_each_prime_once(system: System) -> None:
+def test_paging_by_cursor_returns_each_prime_once(system: System) -> None:
     query = """query ($id: ID!, $after: String) { job(id: $id) {
         primes(first: 999, after: $after) { values edges { cursor } pageInfo { endCursor hasNextPage } }
     } }"""
@@ -108,7 +108,7 @@ def test_paging_by_cursor_gives_each_prime_once(system: System) -> None:
     assert found[-1] == 48_611
 
 
-def test_a_page_beyond_the_limit_is_an_error_with_a_code(system: System) -> None:
+def test_page_size_beyond_the_limit_is_an_error_with_a_code(system: System) -> None:
     job_id = finished_job(system, 10)
     found = error(system, "query ($id: ID!) { job(id: $id) { primes(first: 1001) { values } } }", id=job_id)
     assert found["message"] == "first is 1001, must be 0 to 1000"
@@ -116,18 +116,18 @@ def test_a_page_beyond_the_limit_is_an_error_with_a_code(system: System) -> None
 
 
 @pytest.mark.parametrize("wait_ms", [-1, 30_001, 2**31 - 1])
-def test_a_wait_out_of_bounds_is_an_error_with_a_code(system: System, wait_ms: int) -> None:
+def test_wait_out_of_bounds_is_an_error_with_a_code(system: System, wait_ms: int) -> None:
     found = error(system, "query ($w: Int!) { job(id: 1, waitMs: $w) { id } }", w=wait_ms)
     assert found["message"] == f"waitMs is {wait_ms}, must be 0 to 30000"
     assert found["extensions"] == {"code": "VALIDATION"}
 
 
-def test_a_long_poll_for_a_version_that_is_there_answers_at_once(system: System) -> None:
+def test_long_poll_for_a_final_job_returns_at_once(system: System) -> None:
     query = "query ($id: ID!) { job(id: $id, waitMs: 30000, afterVersion: 99) { status } }"
     assert data(system, query, id=finished_job(system, 10))["job"] == {"status": "SUCCEEDED"}
 
 
-def test_jobs_are_listed_newest_first_and_pages_join(system: System) -> None:
+def test_jobs_are_listed_newest_first_across_pages(system: System) -> None:
     made = [finished_job(system, 10) for _ in range(7)]
     query = """query ($first: Int, $after: String, $last: Int, $before: String) {
         jobs(first: $first, after: $after, last: $last, before: $before) {
@@ -166,7 +166,7 @@ def test_jobs_are_filtered_by_status_and_time(system: System) -> None:
     assert found(createdAfter="9999-12-31T23:59:59Z") == []
 
 
-def test_the_system_tells_its_queue_and_workers(system: System) -> None:
+def test_system_has_queue_figures_and_workers(system: System) -> None:
     query = (
         "{ system { at queue { queued running capacity oldestQueuedMs } workers { name concurrency } subscribers } }"
     )
@@ -176,7 +176,7 @@ def test_the_system_tells_its_queue_and_workers(system: System) -> None:
     assert state["subscribers"] >= 0
 
 
-def test_the_limits_are_those_that_are_enforced(system: System) -> None:
+def test_limits_are_those_that_are_enforced(system: System) -> None:
     query = (
         "{ limits { maxCount maxStart maxPageSize maxWaitMs resultTtlSeconds jobTtlSeconds idempotencyTtlSeconds } }"
     )
@@ -193,9 +193,9 @@ def test_the_limits_are_those_that_are_enforced(system: System) -> None:
 
 def test_too_many_ids_are_refused(system: System) -> None:
     found = error(system, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=["x"] * 1001)
-    assert found["message"] == "there are 1001 ids, must be 1000 at most"
+    assert found["message"] == "ids has 1001 items, must have at most 1000"
 
 
-def test_a_document_that_is_too_long_is_refused(system: System) -> None:
+def test_document_with_too_many_tokens_is_refused(system: System) -> None:
     answer = post(system, "{" + " a" * 2000 + "}")
     assert "1000 tokens" in answer["errors"][0]["message"]

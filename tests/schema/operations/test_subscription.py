@@ -1,4 +1,4 @@
-"""Subscriptions of a whole system: what each stream says, and how it ends. Transports have tests of their own."""
+"""Subscriptions against a running system: the events of each stream and how it ends. tests/gql has the transports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CANCEL = "mutation ($id: ID!) { cancelJob(id: $id) { __typename } }"
 
 
 async def subscribe(system: System, query: str, **variables: Any) -> AsyncGenerator[dict[str, Any]]:
-    """The answers of one subscription, until it completes; an error message is an answer too."""
+    """The responses of one subscription until it completes, an error message included."""
     protocols = [websockets.Subprotocol("graphql-transport-ws")]
     async with websockets.connect(system.websocket, subprotocols=protocols) as socket:
         await socket.send(json.dumps({"type": "connection_init"}))
@@ -59,7 +59,7 @@ async def subscribe(system: System, query: str, **variables: Any) -> AsyncGenera
 
 
 async def events(system: System, query: str, **variables: Any) -> list[dict[str, Any]]:
-    """What the one field of a subscription gave, until it completed."""
+    """The values of a subscription's one field, until it completes."""
     found = []
     async for answer in subscribe(system, query, **variables):
         assert not answer.get("errors"), answer
@@ -67,7 +67,7 @@ async def events(system: System, query: str, **variables: Any) -> list[dict[str,
     return found
 
 
-async def test_a_final_job_is_told_once_and_the_stream_completes(system: System) -> None:
+async def test_final_job_is_sent_once_and_the_stream_completes(system: System) -> None:
     job_id = finished_job(system, 10)
     [update] = await events(system, UPDATES, id=job_id)
     assert update == {
@@ -79,14 +79,14 @@ async def test_a_final_job_is_told_once_and_the_stream_completes(system: System)
     assert completed["job"] == {"status": "SUCCEEDED", "version": 3}
 
 
-async def test_a_stream_resumes_after_the_version_that_was_seen(system: System) -> None:
+async def test_stream_resumes_after_a_version(system: System) -> None:
     job_id = finished_job(system, 10)
     [update] = await events(system, UPDATES, id=job_id, after=1)
     assert (update["job"]["version"], update["coalesced"]) == (3, 1)
     assert await events(system, UPDATES, id=job_id, after=3) == []
 
 
-async def test_updates_begin_with_the_state_and_rise_to_the_end(system: System) -> None:
+async def test_updates_start_with_the_current_state_and_versions_increase(system: System) -> None:
     with paused(system.worker):
         job_id = data(system, SUBMIT)["generatePrimes"]["job"]["id"]
         stream = subscribe(system, UPDATES, id=job_id)
@@ -101,14 +101,14 @@ async def test_updates_begin_with_the_state_and_rise_to_the_end(system: System) 
 
 @pytest.mark.parametrize("job_id", ["01945b7e-1c2d-7abc-8def-0123456789ab", "x", "y" * 10_000])
 @pytest.mark.parametrize("query", [UPDATES, COMPLETED, STREAM])
-async def test_an_unknown_id_is_job_not_found_and_the_end(system: System, query: str, job_id: str) -> None:
+async def test_unknown_id_gets_job_not_found_and_completes(system: System, query: str, job_id: str) -> None:
     variables = {"from": 0, "batch": 10} if query == STREAM else {}
     [event] = await events(system, query, id=job_id, **variables)
     assert (event["__typename"], event["code"]) == ("JobNotFound", "JOB_NOT_FOUND")
 
 
 @pytest.mark.parametrize(("start", "batch"), [(0, 1000), (0, 999), (2499, 1000), (1234, 7)])
-async def test_a_prime_stream_gives_every_value_once(system: System, start: int, batch: int) -> None:
+async def test_prime_stream_sends_every_value_once(system: System, start: int, batch: int) -> None:
     job_id = finished_job(system, 2500)
     batches = await events(system, STREAM, id=job_id, **{"from": start, "batch": batch})
     values: list[int] = []
@@ -122,7 +122,7 @@ async def test_a_prime_stream_gives_every_value_once(system: System, start: int,
     assert values[-1] == 22_307
 
 
-async def test_a_prime_stream_waits_for_what_is_not_found_yet(system: System) -> None:
+async def test_prime_stream_waits_for_primes_that_are_not_computed_yet(system: System) -> None:
     with paused(system.worker):
         job_id = data(system, SUBMIT)["generatePrimes"]["job"]["id"]
         stream = asyncio.create_task(events(system, STREAM, id=job_id, **{"from": 0, "batch": 1000}))
@@ -134,13 +134,13 @@ async def test_a_prime_stream_waits_for_what_is_not_found_yet(system: System) ->
     assert [len(batch["values"]) for batch in await stream] == [1000, 1000, 500]
 
 
-async def test_a_prime_stream_beyond_the_end_completes_without_values(system: System) -> None:
+async def test_prime_stream_from_beyond_the_end_completes_without_values(system: System) -> None:
     job_id = finished_job(system, 10)
     for start in (10, 11, 2**31 - 1):
         assert await events(system, STREAM, id=job_id, **{"from": start, "batch": 10}) == []
 
 
-async def test_a_prime_stream_that_names_no_size_goes_by_that_of_a_page(system: System, tmp_path: Path) -> None:
+async def test_default_batch_of_a_prime_stream_is_at_most_the_page_size(system: System, tmp_path: Path) -> None:
     job_id = finished_job(system, 2500)
     with programs.api(tmp_path, system.valkey.url, system.prefix, MAX_PAGE_SIZE="900") as (url, _):
         smaller = replace(system, url=url)
@@ -151,24 +151,24 @@ async def test_a_prime_stream_that_names_no_size_goes_by_that_of_a_page(system: 
     assert refused["errors"][0]["message"] == "maxBatch is 901, must be 1 to 900"
 
 
-async def test_prime_streams_of_a_running_job_have_no_gap_wherever_they_begin_or_resume(system: System) -> None:
-    """From before the borders of its segments, whichever is done first; each leaves halfway and comes again."""
+async def test_prime_streams_of_a_running_job_have_no_gap_after_resuming(system: System) -> None:
+    """Each stream starts before a segment boundary, disconnects halfway and resumes. Segments complete in any order."""
     count = 4 * SEGMENT_PRIMES + 10
     expected = engine.primes_from(2, count)
 
-    async def values(job_id: str, start: int, most: int) -> list[int]:
+    async def values(job_id: str, start: int, limit: int) -> list[int]:
         found: list[int] = []
         async with aclosing(subscribe(system, STREAM, id=job_id, **{"from": start, "batch": 700})) as answers:
             async for answer in answers:
                 batch = answer["data"]["primeStream"]
                 assert batch["offset"] == start + len(found), batch
                 found += batch["values"]
-                if len(found) >= most:
+                if len(found) >= limit:
                     break
         return found
 
-    async def across(job_id: str, border: int) -> None:
-        start = border * SEGMENT_PRIMES - 1_000
+    async def across(job_id: str, boundary: int) -> None:
+        start = boundary * SEGMENT_PRIMES - 1_000
         found = await values(job_id, start, 900)
         found += await values(job_id, start + len(found), 900)
         assert found == expected[start : start + len(found)].tolist()
@@ -177,16 +177,16 @@ async def test_prime_streams_of_a_running_job_have_no_gap_wherever_they_begin_or
     with paused(system.worker):
         submitted = data(system, SUBMIT.replace("2500", str(count)))
         job_id = submitted["generatePrimes"]["job"]["id"]
-        streams = asyncio.gather(*(across(job_id, border) for border in (1, 2, 3, 4) for _ in range(2)))
-        await eventually(lambda: watched(system, 8))
+        streams = asyncio.gather(*(across(job_id, boundary) for boundary in (1, 2, 3, 4) for _ in range(2)))
+        await eventually(lambda: has_subscribers(system, 8))
     await streams
 
 
-async def watched(system: System, many: int) -> bool:
-    return bool(data(system, "{ system { subscribers } }")["system"]["subscribers"] >= many)
+async def has_subscribers(system: System, count: int) -> bool:
+    return bool(data(system, "{ system { subscribers } }")["system"]["subscribers"] >= count)
 
 
-async def test_a_prime_stream_of_a_cancelled_job_says_that_it_stopped(system: System) -> None:
+async def test_prime_stream_of_a_cancelled_job_ends_with_job_stopped(system: System) -> None:
     with paused(system.worker):
         job_id = data(system, SUBMIT)["generatePrimes"]["job"]["id"]
         assert data(system, CANCEL, id=job_id)["cancelJob"]["__typename"] == "CancelJobAccepted"
@@ -197,19 +197,19 @@ async def test_a_prime_stream_of_a_cancelled_job_says_that_it_stopped(system: Sy
 
 
 @pytest.mark.parametrize(
-    ("start", "batch", "words"),
+    ("start", "batch", "message"),
     [(-1, 10, "fromIndex is -1"), (0, 0, "maxBatch is 0"), (0, 1001, "maxBatch is 1001, must be 1 to 1000")],
 )
-async def test_a_prime_stream_out_of_bounds_is_an_error_with_a_code(
-    system: System, start: int, batch: int, words: str
+async def test_prime_stream_argument_out_of_bounds_is_an_error_with_a_code(
+    system: System, start: int, batch: int, message: str
 ) -> None:
     [answer] = [part async for part in subscribe(system, STREAM, id="x", **{"from": start, "batch": batch})]
     [error] = answer["errors"]
-    assert words in error["message"]
+    assert message in error["message"]
     assert error["extensions"] == {"code": "VALIDATION"}
 
 
-async def test_system_stats_come_again_and_again(system: System) -> None:
+async def test_system_stats_are_sent_at_the_interval(system: System) -> None:
     stream = subscribe(system, "subscription { systemStats(intervalMs: 100) { at queue { capacity } } }")
     moments = [(await anext(stream))["data"]["systemStats"]["at"] for _ in range(3)]
     assert moments == sorted(set(moments))
@@ -217,7 +217,7 @@ async def test_system_stats_come_again_and_again(system: System) -> None:
 
 
 @pytest.mark.parametrize("interval", [-1, 99, 3_600_001])
-async def test_an_interval_out_of_bounds_is_an_error_with_a_code(system: System, interval: int) -> None:
+async def test_interval_out_of_bounds_is_an_error_with_a_code(system: System, interval: int) -> None:
     query = "subscription ($i: Int!) { systemStats(intervalMs: $i) { at } }"
     [answer] = [part async for part in subscribe(system, query, i=interval)]
     assert answer["errors"][0]["message"] == f"intervalMs is {interval}, must be 100 to 3600000"

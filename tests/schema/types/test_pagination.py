@@ -1,4 +1,4 @@
-"""Paging arguments: which slice they name, and which of them contradict each other."""
+"""Pagination arguments: the slice that they select, and the combinations that are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def page(available: int, **arguments: int | str | None) -> range:
 
 
 @given(st.integers(0, 300), st.integers(1, 50))
-def test_pages_forward_joined_are_the_whole_for_any_page_size(available: int, size: int) -> None:
+def test_forward_pages_of_any_size_join_to_the_whole(available: int, size: int) -> None:
     found: list[int] = []
     after = None
     while part := page(available, first=size, after=after):
@@ -31,7 +31,7 @@ def test_pages_forward_joined_are_the_whole_for_any_page_size(available: int, si
 
 
 @given(st.integers(0, 300), st.integers(1, 50))
-def test_pages_backward_joined_are_the_whole_for_any_page_size(available: int, size: int) -> None:
+def test_backward_pages_of_any_size_join_to_the_whole(available: int, size: int) -> None:
     found: list[int] = []
     before = None
     while part := page(available, last=size, before=before):
@@ -40,36 +40,36 @@ def test_pages_backward_joined_are_the_whole_for_any_page_size(available: int, s
     assert found == list(range(available))
 
 
-def test_without_a_size_a_page_has_the_default_one() -> None:
+def test_page_without_first_or_last_has_the_default_size() -> None:
     assert page(5000) == range(DEFAULT_PAGE_SIZE)
     assert page(3) == range(3)
 
 
-def test_an_offset_is_an_index() -> None:
+def test_offset_is_a_zero_based_index() -> None:
     assert page(5000, first=10, offset=4995) == range(4995, 5000)
     assert not page(5000, first=10, offset=5000)
     assert not page(5000, first=10, offset=2**31 - 1)
 
 
-def test_a_page_between_two_cursors_excludes_both() -> None:
+def test_page_between_two_cursors_excludes_both() -> None:
     assert page(100, first=10, after=cursor(5), before=cursor(8)) == range(6, 8)
     assert page(100, last=1, after=cursor(5), before=cursor(8)) == range(7, 8)
 
 
-def test_cursors_that_cross_enclose_nothing() -> None:
+def test_page_between_crossed_cursors_is_empty() -> None:
     assert not page(100, first=10, after=cursor(8), before=cursor(5))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         ({"first": -1}, "first is -1, must be 0 to 1000"),
         ({"first": 1001}, "first is 1001, must be 0 to 1000"),
         ({"last": 1001}, "last is 1001, must be 0 to 1000"),
-        ({"first": 1, "last": 1}, "exclude each other"),
+        ({"first": 1, "last": 1}, "first and last cannot be combined: use one of them"),
         ({"offset": -1}, "offset is -1"),
-        ({"offset": 1, "after": cursor(1)}, "offset goes with first only"),
-        ({"offset": 1, "last": 1}, "offset goes with first only"),
+        ({"offset": 1, "after": cursor(1)}, "offset can be combined with first only: omit after, before and last"),
+        ({"offset": 1, "last": 1}, "offset can be combined with first only: omit after, before and last"),
         ({"after": "x"}, "after is 'x', must be a cursor"),
         ({"before": ""}, "before is '', must be a cursor"),
         ({"before": "é"}, "must be a cursor"),
@@ -79,13 +79,15 @@ def test_cursors_that_cross_enclose_nothing() -> None:
         ({"after": f"{cursor(1)}="}, "must be a cursor"),
     ],
 )
-def test_misuse_is_refused_with_value_and_bound(arguments: dict[str, int | str | None], words: str) -> None:
-    with pytest.raises(RequestRefusedError, match=words) as refusal:
+def test_invalid_arguments_are_refused_with_value_and_bound(
+    arguments: dict[str, int | str | None], message: str
+) -> None:
+    with pytest.raises(RequestRefusedError, match=message) as refusal:
         page(100, **arguments)
     assert refusal.value.extensions == {"code": "VALIDATION"}
     assert len(refusal.value.message) < 200
 
 
 @given(st.text(max_size=40))
-def test_a_cursor_says_what_it_was_made_of(place: str) -> None:
-    assert decode_cursor("job", "after", encode_cursor("job", place)) == place
+def test_cursor_decodes_to_its_position(position: str) -> None:
+    assert decode_cursor("job", "after", encode_cursor("job", position)) == position
