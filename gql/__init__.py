@@ -1,1 +1,1 @@
-"""The composition root and the HTTP edge: application, GraphQL endpoint, REST shims, explorer, pages, health."""
+"""The API process: composition, endpoints, middleware, authentication, pages, and commands."""

@@ -1,17 +1,22 @@
-"""A running system with authentication by API key, keys for two callers, and functions to create and revoke more."""
+"""A running system with authentication by API key, with functions to create and revoke keys and open WebSockets."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
+import websockets
 
 from gql.auth.api_keys import KeyStore
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tests.conftest import System
 
 
@@ -56,3 +61,20 @@ def revoke_key(settings: JobSettings, key: str) -> None:
             await store.close()
 
     asyncio.run(revoke())
+
+
+@asynccontextmanager
+async def connected_websocket(
+    authenticated: AuthenticatedSystem, payload: Any, headers: dict[str, str] | None = None
+) -> AsyncIterator[websockets.ClientConnection]:
+    """A WebSocket on which connection_init was sent."""
+    protocols = [websockets.Subprotocol("graphql-transport-ws")]
+    async with websockets.connect(
+        authenticated.system.websocket, subprotocols=protocols, additional_headers=headers
+    ) as socket:
+        await socket.send(json.dumps({"type": "connection_init", "payload": payload}))
+        yield socket
+
+
+async def receive(socket: websockets.ClientConnection) -> Any:
+    return json.loads(await asyncio.wait_for(socket.recv(), 10))
