@@ -102,7 +102,8 @@ def _section(section: Section) -> str:
 
 def _row(name: str, field: FieldInfo) -> str:
     description = field.description or ""
-    meaning = (description[:1].upper() + description[1:]).replace("|", r"\|")
+    first = description.partition(" ")[0]
+    meaning = (description[:1].upper() + description[1:] if first.isalpha() else description).replace("|", r"\|")
     return f"| `{name}` | {_default(name, field)} | {_values(field)} | {meaning} |"
 
 

@@ -55,10 +55,7 @@ WORDS = {
     "of a sudden": "at once",
     "good will": "well-behaved clients",
 }
-# An attribute of a metric that dashboards of others may use.
-PATTERN = re.compile(
-    "|".join(rf"(?<![a-z])(?<!prime[._]){phrase.replace(' ', r'[ _]')}(?![a-z])" for phrase in WORDS), re.IGNORECASE
-)
+PATTERN = re.compile("|".join(rf"(?<![a-z]){phrase.replace(' ', r'[ _]')}(?![a-z])" for phrase in WORDS), re.IGNORECASE)
 
 # Texts that others wrote, packages' names, and this list.
 EXCLUDED = re.compile(
