@@ -1,4 +1,4 @@
-"""A receiver of OTLP over HTTP, for tests of what processes tell: takes what comes and lets it be asked for."""
+"""A receiver of OTLP over HTTP, for tests of exported spans, metrics and logs."""
 
 from __future__ import annotations
 
@@ -51,34 +51,34 @@ class LogLine:
 
 @dataclass
 class Receiver:
-    """What was received until now. A series is known by the resource, the instrument and the attributes."""
+    """Everything received so far. A series is identified by resource, instrument and attributes."""
 
     endpoint: str = ""
     spans: list[Span] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
-    # Of a histogram, how many measurements it holds.
+    # For a histogram: the number of measurements.
     series: dict[tuple[Attributes, str, Attributes], float] = field(default_factory=dict)
     bounds: dict[str, tuple[float, ...]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     # histogram, counter, up-down counter or gauge.
     kinds: dict[str, str] = field(default_factory=dict)
-    # Metrics of which one report had two points with the same attributes: whoever stores them keeps one.
+    # Metrics with two points of the same attributes in one export, of which a store would keep only one.
     ambiguous: set[str] = field(default_factory=set)
-    # How often each process has told its metrics.
-    reports: Counter[str] = field(default_factory=Counter)
+    # Number of metric exports by process.
+    exports: Counter[str] = field(default_factory=Counter)
 
     def catch_up(self) -> None:
-        """Wait until all that was measured before this call has been told: each process has reported twice since."""
-        before = self.reports.copy()
-        wait_until(lambda: all(self.reports[process] >= count + 2 for process, count in before.items()))
+        """Wait until everything measured before this call has arrived: each process has exported twice since."""
+        before = self.exports.copy()
+        wait_until(lambda: all(self.exports[process] >= count + 2 for process, count in before.items()))
 
     def total(self, name: str, **attributes: str) -> float:
-        """The sum over all processes and all attributes but the given ones (with _ for the dots)."""
-        wanted = {(key.replace("_", "."), value) for key, value in attributes.items()}
+        """The sum of the series with the given attributes (with _ for dots), over processes and other attributes."""
+        expected = {(key.replace("_", "."), value) for key, value in attributes.items()}
         return sum(
             value
             for (_, metric, labels), value in self.series.items()
-            if metric == name and wanted <= {(key.replace("_", "."), text) for key, text in labels}
+            if metric == name and expected <= {(key.replace("_", "."), text) for key, text in labels}
         )
 
     def instances(self, service: str) -> set[str]:
@@ -98,9 +98,9 @@ class Receiver:
         return Counter(span.name for span in self.trace(trace_id))
 
     def take_traces(self, body: bytes) -> None:
-        for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            service = dict(_texts(of_resource.resource.attributes))["service.name"]
-            for scope in of_resource.scope_spans:
+        for by_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            service = dict(_texts(by_resource.resource.attributes))["service.name"]
+            for scope in by_resource.scope_spans:
                 for span in scope.spans:
                     self.spans.append(
                         Span(
@@ -118,8 +118,8 @@ class Receiver:
                     )
 
     def take_logs(self, body: bytes) -> None:
-        for of_resource in ExportLogsServiceRequest.FromString(body).resource_logs:
-            service = dict(_texts(of_resource.resource.attributes))["service.name"]
+        for by_resource in ExportLogsServiceRequest.FromString(body).resource_logs:
+            service = dict(_texts(by_resource.resource.attributes))["service.name"]
             self.logs += [
                 LogLine(
                     service,
@@ -128,18 +128,18 @@ class Receiver:
                     line.trace_id.hex(),
                     dict(_texts(line.attributes)),
                 )
-                for scope in of_resource.scope_logs
+                for scope in by_resource.scope_logs
                 for line in scope.log_records
             ]
 
     def take_metrics(self, body: bytes) -> None:
-        for of_resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-            resource = frozenset(_texts(of_resource.resource.attributes))
-            self.reports[dict(resource)["service.instance.id"]] += 1
-            for scope in of_resource.scope_metrics:
+        for by_resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            resource = frozenset(_texts(by_resource.resource.attributes))
+            self.exports[dict(resource)["service.instance.id"]] += 1
+            for scope in by_resource.scope_metrics:
                 for metric in scope.metrics:
                     self.units[metric.name] = metric.unit
-                    seen: set[Attributes] = set()
+                    attribute_sets: set[Attributes] = set()
                     form = str(metric.WhichOneof("data"))
                     data: Any = getattr(metric, form)
                     sums = "counter" if getattr(data, "is_monotonic", False) else "up-down counter"
@@ -151,16 +151,16 @@ class Receiver:
                         else:
                             value = getattr(point, point.WhichOneof("value"))
                         key = resource, metric.name, frozenset(_texts(point.attributes))
-                        if key[2] in seen:
+                        if key[2] in attribute_sets:
                             self.ambiguous.add(metric.name)
-                        seen.add(key[2])
+                        attribute_sets.add(key[2])
                         is_delta = getattr(data, "aggregation_temporality", 0) == _DELTA
                         self.series[key] = value + (self.series.get(key, 0) if is_delta else 0)
 
 
 @contextmanager
 def receiver() -> Iterator[Receiver]:
-    """A receiver on a free port of loopback until the block ends."""
+    """Run a receiver on a free loopback port until the block ends."""
     received = Receiver()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Whether something stays as it is: what a series of samples has grown by. Pure: knows figures alone."""
+"""Growth of a series of samples, and whether it is within a tolerance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was seen at a moment, in seconds since the run began."""
+    """A value, and the seconds since the start of the run."""
 
     seconds: float
     value: float
@@ -20,32 +20,32 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """What counts as flat: so much, or such a share of what is usual, whichever is more."""
+    """Growth that counts as flat: an absolute amount or a share of the median, whichever is larger."""
 
-    least: float
+    minimum: float
     share: float
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How a series went."""
+    """Statistics of a series."""
 
-    usual: float
-    most: float
-    # From the median of its first quarter to that of its last: a peak decides nothing, a slope or a lasting step does.
+    median: float
+    maximum: float
+    # From the median of the first quarter to that of the last: detects a slope or a lasting step, and ignores peaks.
     grown: float
     allowed: float
 
     @property
     def is_flat(self) -> bool:
-        """Whether it grew by no more than is allowed. To shrink is no fault."""
+        """Whether the series grew by at most the tolerance. Shrinking is allowed."""
         return self.grown <= self.allowed
 
 
 def growth(samples: Sequence[Sample], tolerance: Tolerance) -> Growth:
-    """How a series of at least four samples grew."""
+    """Statistics of a series of at least four samples."""
     values = [sample.value for sample in samples]
-    usual = statistics.median(values)
+    median = statistics.median(values)
     quarter = len(values) // 4
     grown = statistics.median(values[-quarter:]) - statistics.median(values[:quarter])
-    return Growth(usual, max(values), grown, max(tolerance.least, tolerance.share * usual))
+    return Growth(median, max(values), grown, max(tolerance.minimum, tolerance.share * median))

@@ -1,13 +1,13 @@
-"""Long and steady load on a system of its own, started as `make run` does: does anything grow that should not?
+"""Soak test: steady load on a system started like `make run`, to detect growth of memory, descriptors or keys.
 
     python -m tests.bench.soak [--minutes 30] [--every 10] [--users 20] [--report DIR]
 
-Jobs and results are kept for a tenth of the run (`JOB_TTL_SECONDS` and its kin), so that what expires keeps pace with
-what comes, as in a system that has run for weeks. Watched are memory and descriptors of each process, the store's own
-data and its keys; a series is flat if it has grown by no more than its tolerance over the last two thirds of the run.
-After it, nothing may be in the store without a time-to-live, and nothing at all once the time has passed.
+Jobs and results are kept for a tenth of the run (JOB_TTL_SECONDS, RESULT_TTL_SECONDS, IDEMPOTENCY_TTL_SECONDS), so
+that the run reaches a steady state. It measures memory and file descriptors of each process, and memory and keys of the
+store. A series is flat if it grows by at most its tolerance over the last two thirds of the run. Afterwards no key may
+lack a time-to-live, and the store must be empty when all keys have expired.
 
-Exits with 1 where something was not flat, was left, or failed. All samples are kept as CSV.
+Exits with 1 if a series grew, a key remained, or the load test failed. All samples are saved as CSV.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from pathlib import Path
 import psutil
 
 from tests.bench.flatness import growth
-from tests.bench.watching import TOLERANCES, Watch, Watched
+from tests.bench.system_monitor import TOLERANCES, Measurement, SystemMonitor
 from tests.e2e.test_local import local_run, url
 from tests.programs import ROOT, free_port
 
 REPORT = ROOT / ".cache/soak"
 
-# Of a run, at its beginning: caches fill, pools are made, and what expires has not yet begun to.
-WARMING_SHARE = 1 / 3
+# Share of the run that is ignored: caches and pools fill, and nothing has expired yet.
+WARM_UP_SHARE = 1 / 3
 
-_LEAST_SAMPLES = 5
+_MIN_SAMPLES = 5
 
-# What a load test may take beyond its length: people see the end of their jobs, and reports are written.
-_LEAVING_SECONDS = 60
+# Seconds for users to finish their jobs and for reports to be written.
+_STOP_SECONDS = 60
 
-# Beyond the time-to-live: expired keys that nobody reads are found by the server's own rounds.
+# Seconds beyond the time-to-live: the server removes expired keys that are not read in periodic cycles.
 _EXPIRY_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     seconds: float
-    every: float
+    sample_seconds: float
     users: int
     report: Path
 
     @property
     def ttl(self) -> int:
-        """For how long jobs, results and idempotency keys are kept, in seconds."""
+        """Seconds to keep jobs, results and idempotency keys."""
         return max(10, round(self.seconds / 10))
 
 
@@ -59,32 +59,35 @@ def main() -> int:
     options = _options()
     options.report.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    kept = str(options.ttl)
-    expiry = dict.fromkeys(("JOB_TTL_SECONDS", "RESULT_TTL_SECONDS", "IDEMPOTENCY_TTL_SECONDS"), kept)
+    ttl = str(options.ttl)
+    expiry = dict.fromkeys(("JOB_TTL_SECONDS", "RESULT_TTL_SECONDS", "IDEMPOTENCY_TTL_SECONDS"), ttl)
     with (
         tempfile.TemporaryDirectory() as folder,
         local_run(Path(folder), port, WORKERS="2", **expiry) as system,
     ):
-        watch = Watch(psutil.Process(system.process.pid))
-        passed = _load(watch, options, url(port))
-        lasting = watch.lasting()
-        left = _left(watch, options.ttl + _EXPIRY_SECONDS)
-    _keep(watch, options.report / "samples.csv")
-    return _report(watch, options, passed=passed, lasting=lasting, left=left)
+        monitor = SystemMonitor(psutil.Process(system.process.pid))
+        passed = _run_load(monitor, options, url(port))
+        without_ttl = monitor.keys_without_ttl()
+        remaining = _remaining_keys(monitor, options.ttl + _EXPIRY_SECONDS)
+    _save_samples(monitor, options.report / "samples.csv")
+    return _report(monitor, options, passed=passed, without_ttl=without_ttl, remaining=remaining)
 
 
 def _options() -> Options:
-    parser = argparse.ArgumentParser("python -m tests.bench.soak", description="Is anything growing?")
-    parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--every", type=float, default=10, metavar="SECONDS", help="between samples (%(default)s)")
-    parser.add_argument("--users", type=int, default=20)
-    parser.add_argument("--report", type=Path, default=REPORT, metavar="DIR")
+    parser = argparse.ArgumentParser(
+        "python -m tests.bench.soak",
+        description="Check that memory, file descriptors and keys do not grow under steady load.",
+    )
+    parser.add_argument("--minutes", type=float, default=30, help="duration of the load (%(default)s)")
+    parser.add_argument("--every", type=float, default=10, metavar="SECONDS", help="interval of samples (%(default)s)")
+    parser.add_argument("--users", type=int, default=20, help="number of simulated users (%(default)s)")
+    parser.add_argument("--report", type=Path, default=REPORT, metavar="DIR", help="folder for reports and samples")
     given = parser.parse_args()
     return Options(given.minutes * 60, given.every, given.users, given.report.absolute())
 
 
-def _load(watch: Watch, options: Options, address: str) -> bool:
-    """Watch while people are let in. Returns whether all held for them; their table is printed."""
+def _run_load(monitor: SystemMonitor, options: Options, address: str) -> bool:
+    """Sample while the load test runs and prints its summary. Returns whether it passed."""
     scenario = ["soak", "--run-time", f"{options.seconds:.0f}s", "--users", str(options.users)]
     command = [sys.executable, "-m", "loadtest", *scenario, "--host", address, "--report", str(options.report)]
     started = time.monotonic()
@@ -92,11 +95,11 @@ def _load(watch: Watch, options: Options, address: str) -> bool:
     try:
         while load.poll() is None:
             elapsed = time.monotonic() - started
-            if elapsed > options.seconds + _LEAVING_SECONDS:
+            if elapsed > options.seconds + _STOP_SECONDS:
                 return False
             if elapsed < options.seconds:
-                watch.look(elapsed)
-            _wait(load, options.every)
+                monitor.sample(elapsed)
+            _wait(load, options.sample_seconds)
         return load.returncode == 0
     finally:
         if load.poll() is None:
@@ -110,52 +113,64 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
         return
 
 
-def _left(watch: Watch, seconds: float) -> list[str]:
-    """What is still in the store when all has had the time to expire."""
+def _remaining_keys(monitor: SystemMonitor, seconds: float) -> list[str]:
+    """The keys that are still in the store after the time for expiry."""
     deadline = time.monotonic() + seconds
-    while (left := watch.keys()) and time.monotonic() < deadline:
+    while (remaining := monitor.keys()) and time.monotonic() < deadline:
         time.sleep(1)
-    return left
+    return remaining
 
 
-def _keep(watch: Watch, file: Path) -> None:
+def _save_samples(monitor: SystemMonitor, file: Path) -> None:
     with file.open("w", encoding="utf-8", newline="") as output:
         rows = csv.writer(output)
-        rows.writerow(["who", "pid", "unit", "seconds", "value"])
-        for what, samples in watch.series.items():
+        rows.writerow(["process", "pid", "unit", "seconds", "value"])
+        for measurement, samples in monitor.series.items():
             for sample in samples:
-                rows.writerow([what.who, what.pid, what.unit, f"{sample.seconds:.1f}", f"{sample.value:.3f}"])
+                rows.writerow(
+                    [
+                        measurement.process,
+                        measurement.pid,
+                        measurement.unit,
+                        f"{sample.seconds:.1f}",
+                        f"{sample.value:.3f}",
+                    ]
+                )
 
 
-def _report(watch: Watch, options: Options, *, passed: bool, lasting: list[str], left: list[str]) -> int:
-    print(f"\n{'':<20}{'pid':>8}{'usual':>10}{'most':>10}{'grown':>10}{'allowed':>10}")
-    faults = [] if passed else ["the load test did not pass"]
-    for what in sorted(watch.series, key=lambda what: (what.unit, what.who, what.pid)):
-        samples = watch.since(options.seconds * WARMING_SHARE, what)
+def _report(
+    monitor: SystemMonitor, options: Options, *, passed: bool, without_ttl: list[str], remaining: list[str]
+) -> int:
+    print(f"\n{'':<20}{'pid':>8}{'median':>10}{'max':>10}{'grown':>10}{'allowed':>10}")
+    failures = [] if passed else ["the load test failed"]
+    for measurement in sorted(monitor.series, key=lambda key: (key.unit, key.process, key.pid)):
+        samples = monitor.since(options.seconds * WARM_UP_SHARE, measurement)
         if samples is None:
-            # Valkey's fork lives for a moment, to write its file anew; whatever else was not there has died, or is new.
-            if what.who != "valkey's child":
-                faults.append(f"{_named(what)} was not there all the time")
+            # Valkey's child process exists only while it rewrites its file. Any other process has died or is new.
+            if measurement.process != "valkey's child":
+                failures.append(f"{_label(measurement)} did not run all the time")
             continue
-        if len(samples) < _LEAST_SAMPLES:
-            faults.append(f"only {len(samples)} samples of {_named(what)}: too few to tell")
+        if len(samples) < _MIN_SAMPLES:
+            failures.append(f"{len(samples)} samples of {_label(measurement)}, at least {_MIN_SAMPLES} are required")
             continue
-        found = growth(samples, TOLERANCES[what.unit])
-        mark = "" if found.is_flat else "   GREW"
+        found = growth(samples, TOLERANCES[measurement.unit])
+        mark = "" if found.is_flat else "   FAIL"
         if not found.is_flat:
-            faults.append(f"{_named(what)} grew by {found.grown:.1f}")
+            failures.append(f"{_label(measurement)} grew by {found.grown:.1f}")
         print(
-            f"{what.who:<20}{what.pid:>8}{found.usual:>10.1f}{found.most:>10.1f}{found.grown:>10.1f}"
-            f"{found.allowed:>10.1f}  {what.unit}{mark}"
+            f"{measurement.process:<20}{measurement.pid:>8}{found.median:>10.1f}{found.maximum:>10.1f}{found.grown:>10.1f}"
+            f"{found.allowed:>10.1f}  {measurement.unit}{mark}"
         )
-    faults += [f"without a time-to-live: {', '.join(lasting[:10])} ({len(lasting)})"] if lasting else []
-    faults += [f"left after {options.ttl} s: {', '.join(left[:10])} ({len(left)})"] if left else []
-    print("\n" + ("\n".join(f"BROKEN  {fault}" for fault in faults) or "ok    all is flat, and all has expired"))
-    return 1 if faults else 0
+    failures += (
+        [f"{len(without_ttl)} keys without a time-to-live: {', '.join(without_ttl[:10])}"] if without_ttl else []
+    )
+    failures += [f"{len(remaining)} keys left after {options.ttl} s: {', '.join(remaining[:10])}"] if remaining else []
+    print("\n" + ("\n".join(f"FAIL  {failure}" for failure in failures) or "PASS  no growth, and all keys expired"))
+    return 1 if failures else 0
 
 
-def _named(what: Watched) -> str:
-    return f"{what.who} {what.pid} ({what.unit})"
+def _label(measurement: Measurement) -> str:
+    return f"{measurement.process} {measurement.pid} ({measurement.unit})"
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The programs that receive telemetry, built from source and run with the very configuration that is deployed."""
+"""Tests of the telemetry stack, built from source and run with the deployed configuration."""

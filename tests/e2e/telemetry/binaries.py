@@ -1,8 +1,8 @@
-"""Collector, VictoriaMetrics and Jaeger, built from their published Go modules: where tests run, there are no images.
+"""Collector, VictoriaMetrics and Jaeger, built from their published Go modules, so that tests need no container images.
 
-Each folder in programs/ has a go.mod and a go.sum, so what is built is checked against hashes; its versions are those
-of the images in docker-compose.yml, which a test holds to that. A build takes minutes (Jaeger's: five, on two cores),
-so it is kept outside the tree, for all clones and runs of this user.
+Each folder in programs/ has a go.mod and a go.sum, so sources are checked against hashes. A test keeps the versions
+equal to those of the images in docker-compose.yml. A build takes minutes (Jaeger: five on two cores), so binaries are
+cached outside the repository, for all clones of this user.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PACKAGES = {
 _FOLDERS = {"vmalert": "victoria-metrics", "vmalert-tool": "victoria-metrics"}
 _BUILDER = "go.opentelemetry.io/collector/cmd/builder"
 
-# The same programs for any setting of this machine's Go. Without C there is one compiler less to need.
+# Makes builds independent of the Go settings of this machine. Without cgo no C compiler is required.
 _SETTINGS = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
 _BUILD = ("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 _BUILD_SECONDS = 1500
@@ -42,19 +42,19 @@ _BUILD_SECONDS = 1500
 
 @cache
 def program(name: ProgramName) -> str:
-    """Where a program is; built if this user has not yet built it. Skips the test where there is no fitting Go."""
+    """The path of a program, built unless it is cached. Skips the test without a suitable Go."""
     source = PROGRAMS / _FOLDERS.get(name, name)
     folder = _cache() / f"{source.name}-{_fingerprint(source)}"
-    with _one_at_a_time(folder):
+    with _exclusive_lock(folder):
         if not folder.exists():
             _build(source, folder)
     return str(folder / name)
 
 
 def _build(source: Path, target: Path) -> None:
-    """Build all programs of a folder; they appear together, when all are there."""
+    """Build all programs of a folder, and move them to the target together."""
     scratch = target.with_name(f".{target.name}")
-    # What an earlier try that was killed has left.
+    # Left by an earlier build that was killed.
     shutil.rmtree(scratch, ignore_errors=True)
     modules, built = scratch / "modules", scratch / "built"
     try:
@@ -70,7 +70,7 @@ def _build(source: Path, target: Path) -> None:
 
 
 def _generate_collector(modules: Path, builder: Path) -> Path:
-    """Have the collector's own builder write its main package; our go.mod stays: it would look for newer."""
+    """Generate the main package with the collector's builder, and keep our go.mod, which pins the versions."""
     _run([*_BUILD, "-o", str(builder), _BUILDER], modules)
     _run([str(builder), "--config=manifest.yaml", "--skip-get-modules", "--skip-compilation"], modules)
     for name in ("go.mod", "go.sum"):
@@ -79,13 +79,13 @@ def _generate_collector(modules: Path, builder: Path) -> Path:
 
 
 def _fingerprint(source: Path) -> str:
-    """Of everything that decides what comes out."""
+    """A hash of everything that affects the binaries."""
     if shutil.which("go") is None:
-        pytest.skip(f"{source.name} is built from source, and there is no Go on this machine")
-    # Says no if go.mod asks for a newer Go than this one, and this one may not fetch it.
+        pytest.skip(f"{source.name} is built from source, and Go is not installed")
+    # Fails if go.mod requires a newer Go that cannot be downloaded.
     checked = _go(["go", "list", "-m"], source)
     if checked.returncode:
-        pytest.skip(f"{source.name} is built from source, and this machine's Go can't: {checked.stderr.strip()}")
+        pytest.skip(f"{source.name} is built from source, and the installed Go is unsuitable: {checked.stderr.strip()}")
     digest = hashlib.sha256(_go(["go", "env", "GOVERSION", "GOOS", "GOARCH"], source).stdout.encode())
     for file in sorted(source.iterdir()):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
@@ -99,8 +99,8 @@ def _cache() -> Path:
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let two runs side by side take turns. Freed by the system when a run is killed."""
+def _exclusive_lock(folder: Path) -> Iterator[None]:
+    """Let concurrent runs build one after the other. The kernel releases the lock when a run is killed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

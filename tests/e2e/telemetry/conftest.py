@@ -1,6 +1,6 @@
-"""One telemetry stack for all tests that only send to it and ask it.
+"""One telemetry stack, shared by all tests that only send to it and query it.
 
-Whichever test comes first has the programs built, if this user has not: so each is given the time for that.
+The first test builds the programs unless they are cached, so every test has a timeout that allows for it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Tests share it: each names its own service, and whoever stops a part of it starts its own."""
+    """Shared: each test uses its own service name. A test that stops a part of the stack starts its own."""
     with telemetry_stack(tmp_path_factory.mktemp("stack")) as stack:
         yield stack

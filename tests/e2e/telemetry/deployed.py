@@ -1,4 +1,4 @@
-"""What docker-compose.yml says of a service, for those who start the same program without a container engine."""
+"""Command lines and mounts of services in docker-compose.yml, to start the same programs without containers."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml
 ]
 
 
-def arguments(service: str, **instead: str) -> list[str]:
-    """A service's command line, its mounted files where they are in the tree.
+def arguments(service: str, **overrides: str) -> list[str]:
+    """The command line of a service, with mounted files replaced by their paths in the repository.
 
     Args:
-        service: its name.
-        instead: other values for some flags, dots in their names written as two underscores: here everything listens
-            on the loopback address and writes into folders of its own. Each must be a flag that is deployed.
+        service: the name of the service.
+        overrides: other values for flags of the service, with two underscores for dots in their names: addresses on
+            loopback, and folders for data. Each flag must be deployed.
     """
     flags = dict(_flag(argument, service) for argument in SERVICES[service]["command"])
-    for name, value in instead.items():
+    for name, value in overrides.items():
         assert name.replace("__", ".") in flags, f"{service} is not started with -{name}"
         flags[name.replace("__", ".")] = value
     return [f"-{name}" if value is None else f"-{name}={value}" for name, value in flags.items()]
 
 
 def mounts(service: str) -> dict[str, Path]:
-    """The files and folders of the tree that a service sees, by the paths at which it sees them."""
+    """The mounted files and folders in the repository, by their path in the container."""
     volumes = [volume.split(":") for volume in SERVICES[service].get("volumes", [])]
     return {inside: ROOT / outside for outside, inside, *_ in volumes if outside.startswith("./")}
 
@@ -42,5 +42,5 @@ def _flag(argument: str, service: str) -> tuple[str, str | None]:
     for inside, outside in mounts(service).items():
         if value == inside or value.startswith(f"{inside}/"):
             value = f"{outside}{value.removeprefix(inside)}"
-    # Two dashes where the program wants two.
+    # Keeps the second dash of flags with two.
     return name[1:], value if equals else None

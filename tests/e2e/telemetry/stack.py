@@ -1,11 +1,11 @@
-"""Collector, VictoriaMetrics and Jaeger, as plain processes on free ports, with the configuration that is deployed.
+"""Collector, VictoriaMetrics and Jaeger as plain processes on free ports, with the deployed configuration.
 
     with telemetry_stack(folder) as stack:
         ...  # send to stack.otlp_endpoint
         wait_until(lambda: stack.query("job_submissions_total"))
 
-`stack.vmalert()` adds the alerts. Flags come from docker-compose.yml, configuration from observability/; only addresses
-and folders are others.
+`stack.vmalert()` also evaluates alerts. Flags come from docker-compose.yml and configuration from observability/; only
+addresses and folders differ.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series of an answer: its labels, and points of time (seconds) and value, the oldest first."""
+    """One series of a query result: labels, and points of time (seconds) and value, the oldest first."""
 
     labels: dict[str, str]
     points: list[tuple[float, float]]
 
     @property
     def value(self) -> float:
-        """The newest one."""
+        """The newest value."""
         return self.points[-1][1]
 
 
 class Stack:
-    """The running programs. No address has a trailing slash."""
+    """The running programs. Addresses have no trailing slash."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class Stack:
         self.otlp_grpc_endpoint = _free_address()
         self.metrics_url = _free_address()
         self.traces_url = _free_address()
-        # Its /metrics tells of alerts; there is something behind it while `vmalert` runs.
+        # Reachable while `vmalert` runs.
         self.vmalert_url = _free_address()
         self.collector_health = _free_address()
         self.collector_metrics = _free_address()
@@ -62,48 +62,54 @@ class Stack:
         self._trace_store = ExitStack()
 
     def query(self, promql: str, at: float | None = None) -> list[Series]:
-        """What an expression is, now or at a time in seconds; the newest points are not held back."""
-        asked = {"query": promql, "latency_offset": "1ms"} | ({} if at is None else {"time": str(at)})
-        return [Series(found["metric"], _points([found["value"]])) for found in self._ask("query", asked)]
+        """The result of an expression now or at a time in seconds, including the newest points."""
+        parameters = {"query": promql, "latency_offset": "1ms"} | ({} if at is None else {"time": str(at)})
+        return [Series(found["metric"], _points([found["value"]])) for found in self._query("query", parameters)]
 
     def query_range(self, promql: str, start: float, end: float, step: float = 10) -> list[Series]:
-        """What an expression was from one time to another, as a dashboard asks for it."""
-        asked = {"query": promql, "start": str(start), "end": str(end), "step": f"{step}s", "latency_offset": "1ms"}
-        return [Series(found["metric"], _points(found["values"])) for found in self._ask("query_range", asked)]
+        """The results of an expression over a time range, as a dashboard queries it."""
+        parameters = {
+            "query": promql,
+            "start": str(start),
+            "end": str(end),
+            "step": f"{step}s",
+            "latency_offset": "1ms",
+        }
+        return [Series(found["metric"], _points(found["values"])) for found in self._query("query_range", parameters)]
 
     def series_count(self, selector: str = '{__name__!=""}') -> int:
-        """How many series there are that got a point in the last five minutes."""
+        """The number of series with a point in the last five minutes."""
         return sum(int(found.value) for found in self.query(f"count(last_over_time({selector}[5m]))"))
 
     def trace(self, trace_id: str) -> list[dict[str, Any]]:
-        """The spans of a trace, in Jaeger's JSON; none while nothing of it has arrived."""
-        answer = httpx.get(f"{self.traces_url}/api/traces/{trace_id}", timeout=10)
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        """The spans of a trace in Jaeger's JSON; empty until it arrives."""
+        response = httpx.get(f"{self.traces_url}/api/traces/{trace_id}", timeout=10)
+        if response.status_code == httpx.codes.NOT_FOUND:
             return []
-        spans: list[dict[str, Any]] = answer.raise_for_status().json()["data"][0]["spans"]
+        spans: list[dict[str, Any]] = response.raise_for_status().json()["data"][0]["spans"]
         return spans
 
     @contextmanager
     def vmalert(self, rules: Path | None = None, interval: str | None = None) -> Iterator[Program]:
-        """Evaluate alert rules, the deployed ones or a folder of others, and write what they find into the store."""
-        others: dict[str, str] = {
+        """Evaluate the deployed rules or those of a folder, and write the results into the metrics store."""
+        overrides: dict[str, str] = {
             "datasource__url": self.metrics_url,
             "remoteWrite__url": self.metrics_url,
             "remoteRead__url": self.metrics_url,
             "httpListenAddr": _host_and_port(self.vmalert_url),
         }
         if rules is not None:
-            others["rule"] = f"{rules}/*.yml"
+            overrides["rule"] = f"{rules}/*.yml"
         if interval is not None:
-            others["evaluationInterval"] = interval
-        command = [program("vmalert"), *arguments("vmalert", **others)]
-        with running(command, self.folder, lambda: _answers(f"{self.vmalert_url}/health")) as vmalert:
+            overrides["evaluationInterval"] = interval
+        command = [program("vmalert"), *arguments("vmalert", **overrides)]
+        with running(command, self.folder, lambda: _responds(f"{self.vmalert_url}/health")) as vmalert:
             yield vmalert
 
     def start_metrics_store(self) -> None:
-        """Start VictoriaMetrics, on its data of before."""
-        others = {"storageDataPath": f"{self.folder}/metrics", "httpListenAddr": _host_and_port(self.metrics_url)}
-        # The addresses in its scrape configuration.
+        """Start VictoriaMetrics with its existing data."""
+        overrides = {"storageDataPath": f"{self.folder}/metrics", "httpListenAddr": _host_and_port(self.metrics_url)}
+        # Addresses for its scrape configuration.
         environment = {
             "COLLECTOR_METRICS": _host_and_port(self.collector_metrics),
             "VICTORIA_METRICS": _host_and_port(self.metrics_url),
@@ -111,16 +117,16 @@ class Stack:
             "JAEGER_METRICS": _host_and_port(self.jaeger_metrics),
         }
         assert environment.keys() == SERVICES["victoria-metrics"]["environment"].keys()
-        command = [program("victoria-metrics"), *arguments("victoria-metrics", **others)]
+        command = [program("victoria-metrics"), *arguments("victoria-metrics", **overrides)]
         health = f"{self.metrics_url}/health"
-        self._metrics_store.enter_context(running(command, self.folder, lambda: _answers(health), **environment))
+        self._metrics_store.enter_context(running(command, self.folder, lambda: _responds(health), **environment))
 
     def stop_metrics_store(self) -> None:
-        """End VictoriaMetrics; what it had acknowledged is on disk then."""
+        """Stop VictoriaMetrics. Acknowledged data is on disk afterwards."""
         self._metrics_store.close()
 
     def start_trace_store(self) -> None:
-        """Start Jaeger, on its data of before."""
+        """Start Jaeger with its existing data."""
         environment = {
             "JAEGER_DATA": f"{self.folder}/traces",
             "JAEGER_HTTP": _host_and_port(self.traces_url),
@@ -132,22 +138,22 @@ class Stack:
         }
         command = [program("jaeger"), *arguments("jaeger")]
         health = f"{self.jaeger_health}/status"
-        self._trace_store.enter_context(running(command, self.folder, lambda: _answers(health), **environment))
+        self._trace_store.enter_context(running(command, self.folder, lambda: _responds(health), **environment))
 
     def stop_trace_store(self) -> None:
-        """End Jaeger."""
+        """Stop Jaeger."""
         self._trace_store.close()
 
-    def _ask(self, what: str, asked: dict[str, str]) -> list[dict[str, Any]]:
-        answer = httpx.post(f"{self.metrics_url}/api/v1/{what}", data=asked, timeout=30)
-        assert answer.is_success, f"{asked['query']}: {answer.text}"
-        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+    def _query(self, endpoint: str, parameters: dict[str, str]) -> list[dict[str, Any]]:
+        response = httpx.post(f"{self.metrics_url}/api/v1/{endpoint}", data=parameters, timeout=30)
+        assert response.is_success, f"{parameters['query']}: {response.text}"
+        found: list[dict[str, Any]] = response.json()["data"]["result"]
         return found
 
 
 @contextmanager
 def telemetry_stack(folder: Path) -> Iterator[Stack]:
-    """All three, ready when the block begins, ended with it. Their data and output are in the folder."""
+    """Run all three programs, ready when the block starts. Data and output are in the folder."""
     stack = Stack(folder)
     with ExitStack() as programs:
         programs.callback(stack.stop_metrics_store)
@@ -170,11 +176,11 @@ def _collector(stack: Stack) -> Iterator[Program]:
         "TRACES_ENDPOINT": _host_and_port(stack.jaeger_otlp),
     }
     command = [program("collector"), *arguments("otel-collector")]
-    with running(command, stack.folder, lambda: _answers(stack.collector_health), **environment) as collector:
+    with running(command, stack.folder, lambda: _responds(stack.collector_health), **environment) as collector:
         yield collector
 
 
-def _answers(url: str) -> bool:
+def _responds(url: str) -> bool:
     try:
         return httpx.get(url, timeout=1).is_success
     except httpx.TransportError:

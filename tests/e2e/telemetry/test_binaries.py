@@ -1,4 +1,4 @@
-"""Programs from source: built once, by whoever is first, and skipped in plain words where they can't be."""
+"""Building programs from source: built once, and skipped with a reason when Go is unsuitable."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from tests.e2e.telemetry.deployed import SERVICES
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Jaeger's module has stayed at version 1, and is released as version 2.
+# Jaeger version 2 is released from a Go module of version 1.
 JAEGER_MODULES = {"2.13.0": "1.76.0"}
 
-needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on this machine")
+needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program of a few lines in place of theirs, and a cache of its own."""
+def tiny_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A minimal program in place of the real one, and a separate cache."""
     source = tmp_path / "programs" / "jaeger"
     source.mkdir(parents=True)
     (source / "go.mod").write_text("module tools/jaeger\n\ngo 1.18\n", encoding="utf-8")
-    (source / "main.go").write_text('package main\n\nfunc main() { println("tiny") }\n', encoding="utf-8")
+    (source / "main.go").write_text('package main\n\nfunc main() { println("tiny_program") }\n', encoding="utf-8")
     monkeypatch.setattr(binaries, "PROGRAMS", source.parent)
     monkeypatch.setitem(binaries.PACKAGES, "jaeger", ["."])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    # What a developer may have set for another project.
+    # A developer may have set this for another project.
     monkeypatch.setenv("GOFLAGS", "-mod=mod")
     return source
 
 
 def build() -> str:
-    # Not the one that remembers.
+    # Without functools.cache.
     return binaries.program.__wrapped__("jaeger")
 
 
 @needs_go
-@pytest.mark.usefixtures("tiny")
-def test_two_who_build_at_once_share_one_result() -> None:
+@pytest.mark.usefixtures("tiny_program")
+def test_concurrent_builds_share_one_result() -> None:
     with ThreadPoolExecutor() as pool:
         first, second = pool.map(lambda _: build(), range(2))
     assert first == second
@@ -53,39 +53,39 @@ def test_two_who_build_at_once_share_one_result() -> None:
 
 
 @needs_go
-def test_other_sources_are_another_program(tiny: Path) -> None:
+def test_changed_sources_are_built_again(tiny_program: Path) -> None:
     first = build()
-    (tiny / "main.go").write_text('package main\n\nfunc main() { println("other") }\n', encoding="utf-8")
+    (tiny_program / "main.go").write_text('package main\n\nfunc main() { println("other") }\n', encoding="utf-8")
     second = build()
-    said = [subprocess.run([path], capture_output=True, text=True, check=True).stderr for path in (first, second)]
-    assert said == ["tiny\n", "other\n"]
+    outputs = [subprocess.run([path], capture_output=True, text=True, check=True).stderr for path in (first, second)]
+    assert outputs == ["tiny\n", "other\n"]
 
 
 @needs_go
-def test_a_build_that_fails_leaves_nothing_and_says_why(tiny: Path, tmp_path: Path) -> None:
-    (tiny / "main.go").write_text("package main\n\nfunc main() { missing() }\n", encoding="utf-8")
+def test_a_failed_build_leaves_no_files_and_reports_the_error(tiny_program: Path, tmp_path: Path) -> None:
+    (tiny_program / "main.go").write_text("package main\n\nfunc main() { missing() }\n", encoding="utf-8")
     with pytest.raises(pytest.fail.Exception, match="undefined: missing"):
         build()
     assert [path.suffix for path in (tmp_path / "cache" / "async-prime-generator").iterdir()] == [".lock"]
 
 
 @needs_go
-def test_a_go_that_is_too_old_skips(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_go_skips_the_test(tiny_program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOTOOLCHAIN", "local")
-    (tiny / "go.mod").write_text("module tools/jaeger\n\ngo 1.999\n", encoding="utf-8")
+    (tiny_program / "go.mod").write_text("module tools/jaeger\n\ngo 1.999\n", encoding="utf-8")
     with pytest.raises(pytest.skip.Exception, match=r"jaeger is built from source.*requires go >= 1\.999"):
         build()
 
 
-@pytest.mark.usefixtures("tiny")
-def test_no_go_skips(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("tiny_program")
+def test_a_missing_go_skips_the_test(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(pytest.skip.Exception, match="there is no Go on this machine"):
+    with pytest.raises(pytest.skip.Exception, match="Go is not installed"):
         build()
 
 
-def test_what_is_tested_is_what_is_deployed() -> None:
-    """The versions in programs/ are those of the images."""
+def test_tested_versions_are_the_deployed_ones() -> None:
+    """The versions in programs/ equal those of the images."""
     deployed = {
         name: re.findall(r":v?([\d.]+)\}$", SERVICES[name]["image"])[0]
         for name in ("otel-collector", "victoria-metrics", "vmalert", "jaeger")

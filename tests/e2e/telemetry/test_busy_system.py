@@ -1,4 +1,4 @@
-"""What the store says of a busy system is what its clients saw: to the last job, and no alert without a cause."""
+"""The metrics store has exactly the counts of the clients, and no alert fires without a cause."""
 
 from __future__ import annotations
 
@@ -9,71 +9,73 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.telemetry import watched
+from tests.e2e.telemetry import monitored_system
+from tests.e2e.telemetry.monitored_system import PROCESSES, wait_for_sum
 from tests.e2e.telemetry.stack import telemetry_stack
-from tests.e2e.telemetry.watched import PROCESSES, equals
 from tests.observability.queries import every_rule
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.e2e.telemetry.monitored_system import Load
     from tests.e2e.telemetry.stack import Stack
-    from tests.e2e.telemetry.watched import Load
 
 TURNS = 100
 
-# Each client makes a mistake for each job, by which nothing of ours is broken; and workers that are kept busy are busy.
+# Alerts that a busy but healthy system may fire.
 MAY_FIRE = frozenset({"WorkersBusy", "WorkersSaturated"})
 
-# The least burn rate that an alert is about, of the share of late jobs that is allowed.
+# Share of late jobs at the lowest burn rate that fires an alert.
 LATE_SHARE = 6 * 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A stack to which nothing was ever sent but what a load caused, all of it since `begun` (seconds of the epoch)."""
+class LoadedSystem:
+    """A stack with nothing but the telemetry of one load, started at `started` (seconds since the epoch)."""
 
     stack: Stack
     load: Load
-    begun: float
+    started: float
 
 
 @pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
-    """A system after its load, still running. Tests compare counts: so none sends anything to it or to its stack."""
-    folder = tmp_path_factory.mktemp("counted")
-    with telemetry_stack(folder / "stack") as stack, watched.watched_system(stack, folder) as url:
-        begun = time.time()
-        yield Counted(stack, watched.load(url, TURNS), begun)
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedSystem]:
+    """The running system after its load. Tests compare counts, so no test may send to it or to its stack."""
+    folder = tmp_path_factory.mktemp("loaded")
+    with telemetry_stack(folder / "stack") as stack, monitored_system.monitored_system(stack, folder) as url:
+        started = time.time()
+        yield LoadedSystem(stack, monitored_system.run_load(url, TURNS), started)
 
 
-def test_the_store_has_counted_what_the_clients_have(counted: Counted) -> None:
-    stack, load, of_api = counted.stack, counted.load, 'service_name="primes-api"'
-    equals(stack, f"max by (job_queue) (job_submissions_total{{{of_api},job_outcome='created'}})", load.jobs)
-    equals(stack, f"max by (job_queue) (job_finished_total{{{of_api},job_status='SUCCEEDED'}})", load.jobs)
-    equals(stack, "job_duration_seconds_count{job_status='SUCCEEDED'}", load.jobs)
-    equals(stack, "prime_task_duration_milliseconds_count", load.jobs)
-    equals(stack, "messaging_process_duration_seconds_count{task_outcome='done'}", load.jobs)
-    equals(stack, "prime_computed_total", load.primes)
+def test_the_store_has_the_counts_of_the_clients(loaded: LoadedSystem) -> None:
+    stack, load, api_labels = loaded.stack, loaded.load, 'service_name="primes-api"'
+    wait_for_sum(stack, f"max by (job_queue) (job_submissions_total{{{api_labels},job_outcome='created'}})", load.jobs)
+    wait_for_sum(stack, f"max by (job_queue) (job_finished_total{{{api_labels},job_status='SUCCEEDED'}})", load.jobs)
+    wait_for_sum(stack, "job_duration_seconds_count{job_status='SUCCEEDED'}", load.jobs)
+    wait_for_sum(stack, "prime_task_duration_milliseconds_count", load.jobs)
+    wait_for_sum(stack, "messaging_process_duration_seconds_count{task_outcome='done'}", load.jobs)
+    wait_for_sum(stack, "prime_computed_total", load.primes)
     for (route, status), count in load.requests.items():
         labels = f'http_route="{route}",http_response_status_code="{status}"'
-        equals(stack, f"http_server_request_duration_seconds_count{{{labels}}}", count)
-    # As many by each door, and as many mistakes of each kind.
+        wait_for_sum(stack, f"http_server_request_duration_seconds_count{{{labels}}}", count)
+    # Half of the jobs by GraphQL, and one invalid request of each kind per job.
     submitted, operations = load.jobs / 2, "graphql_server_operation_duration_seconds_count"
-    equals(stack, f"{operations}{{graphql_root_field='generatePrimes',error_type=''}}", submitted)
-    equals(stack, f"{operations}{{graphql_root_field='generatePrimes',error_type='ValidationError'}}", submitted)
-    equals(stack, f"{operations}{{graphql_root_field='_invalid',error_type='INVALID'}}", submitted)
-    equals(stack, "graphql_server_subscription_duration_seconds_count{graphql_root_field='jobUpdates'}", submitted)
+    wait_for_sum(stack, f"{operations}{{graphql_root_field='generatePrimes',error_type=''}}", submitted)
+    wait_for_sum(stack, f"{operations}{{graphql_root_field='generatePrimes',error_type='ValidationError'}}", submitted)
+    wait_for_sum(stack, f"{operations}{{graphql_root_field='_invalid',error_type='INVALID'}}", submitted)
+    wait_for_sum(
+        stack, "graphql_server_subscription_duration_seconds_count{graphql_root_field='jobUpdates'}", submitted
+    )
 
 
-def test_rates_are_of_the_right_order(counted: Counted) -> None:
-    """What a panel shows over the time of the load, times that time, is what was done."""
-    stack, load = counted.stack, counted.load
-    # All of it must have arrived.
-    equals(stack, "prime_computed_total", load.primes)
-    equals(stack, "http_server_request_duration_seconds_count", sum(load.requests.values()))
-    window = f"{math.ceil(time.time() - counted.begun) + 30}s"
+def test_rates_have_the_right_order_of_magnitude(loaded: LoadedSystem) -> None:
+    """The increase over the time of the load is about the number of requests, jobs and primes."""
+    stack, load = loaded.stack, loaded.load
+    # Wait until everything has arrived.
+    wait_for_sum(stack, "prime_computed_total", load.primes)
+    wait_for_sum(stack, "http_server_request_duration_seconds_count", sum(load.requests.values()))
+    window = f"{math.ceil(time.time() - loaded.started) + 30}s"
     for expression, expected in (
         (f"sum(increase(http_server_request_duration_seconds_count[{window}]))", sum(load.requests.values())),
         (f"sum(max by (job_queue) (increase(job_finished_total[{window}])))", load.jobs),
@@ -83,26 +85,26 @@ def test_rates_are_of_the_right_order(counted: Counted) -> None:
         assert expected / 2 < found.value < expected * 2, expression
 
 
-def test_series_are_bounded(counted: Counted) -> None:
-    """Per process: some twenty metrics, and of histograms a series for each bucket and combination of words."""
-    assert counted.load.jobs
-    assert 0 < counted.stack.series_count('{service_namespace="primes"}') < PROCESSES * 1_500
+def test_the_number_of_series_is_bounded(loaded: LoadedSystem) -> None:
+    """Each process has about twenty metrics; histograms have a series per bucket and combination of attributes."""
+    assert loaded.load.jobs
+    assert 0 < loaded.stack.series_count('{service_namespace="primes"}') < PROCESSES * 1_500
 
 
-def test_every_rule_is_evaluated_and_no_alert_fires_without_a_cause(counted: Counted) -> None:
-    # Alerts of silence fire, and are right to, until each process has told something once.
-    for received in ("job_capacity", "otelcol_exporter_queue_capacity"):
-        equals(counted.stack, f"count({received}) > bool 0", 1)
-    equals(counted.stack, "prime_computed_total", counted.load.primes)
+def test_every_rule_is_evaluated_and_no_alert_fires_without_a_cause(loaded: LoadedSystem) -> None:
+    # Alerts about missing metrics fire until each process has exported once.
+    for name in ("job_capacity", "otelcol_exporter_queue_capacity"):
+        wait_for_sum(loaded.stack, f"count({name}) > bool 0", 1)
+    wait_for_sum(loaded.stack, "prime_computed_total", loaded.load.primes)
     for rule in every_rule():
-        found = counted.stack.query(rule.expression)
+        found = loaded.stack.query(rule.expression)
         if rule.is_alert:
-            assert found == [] or rule.name in may_fire(counted.load), (rule.name, found)
-    # Groups have intervals of their own.
+            assert found == [] or rule.name in may_fire(loaded.load), (rule.name, found)
+    # Rule groups have their own intervals.
     recordings = [rule.name for rule in every_rule() if not rule.is_alert and rule.name.endswith("5m")]
-    wait_until(lambda: all(counted.stack.query(name) for name in recordings), 100, lambda: str(recordings))
+    wait_until(lambda: all(loaded.stack.query(name) for name in recordings), 100, lambda: str(recordings))
 
 
 def may_fire(load: Load) -> frozenset[str]:
-    """On a machine that was busy with something else, jobs were late in truth: but then the clients saw it too."""
+    """Alerts about late jobs may fire if the clients measured late jobs too, as on a busy machine."""
     return MAY_FIRE | ({"JobsLateFast", "JobsLateSlow"} if load.late_share > LATE_SHARE else set())

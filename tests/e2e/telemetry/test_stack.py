@@ -1,4 +1,4 @@
-"""Metrics and traces, sent as the programs send them, are found in their stores under the names that are documented."""
+"""Metrics and traces sent over OTLP are stored under their documented names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Protocol = Literal["http/protobuf", "grpc"]
 
-# How the store spells the units that the programs use; braces are comments.
+# Suffixes that VictoriaMetrics adds for units; units in braces add none.
 UNITS = {"s": "_seconds", "ms": "_milliseconds", "By": "_bytes"}
 ROW = re.compile(r"^\| `([\w.]+)` \| (histogram|counter|up-down counter|gauge), ([\w{}]+)", re.MULTILINE)
 
@@ -56,7 +56,7 @@ def resource(service: str) -> Resource:
 
 @contextmanager
 def meter(stack: Stack, service: str, protocol: Protocol = "http/protobuf") -> Iterator[Meter]:
-    """A program's meter; what it measured has been sent when the block ends."""
+    """A meter whose measurements have been exported when the block ends."""
     exporter = (
         GrpcMetricExporter(endpoint=stack.otlp_grpc_endpoint, insecure=True)
         if protocol == "grpc"
@@ -69,7 +69,7 @@ def meter(stack: Stack, service: str, protocol: Protocol = "http/protobuf") -> I
 
 @contextmanager
 def tracer(stack: Stack, service: str, protocol: Protocol = "http/protobuf") -> Iterator[Tracer]:
-    """A program's tracer; its spans have been sent when the block ends."""
+    """A tracer whose spans have been exported when the block ends."""
     exporter = (
         GrpcSpanExporter(endpoint=stack.otlp_grpc_endpoint, insecure=True)
         if protocol == "grpc"
@@ -82,7 +82,7 @@ def tracer(stack: Stack, service: str, protocol: Protocol = "http/protobuf") -> 
 
 
 def record(meter: Meter, name: str, kind: str, unit: str, attributes: dict[str, str]) -> None:
-    """Measure 3 of something, once."""
+    """Record the value 3 once."""
     match kind:
         case "counter":
             meter.create_counter(name, unit).add(3, attributes)
@@ -96,33 +96,33 @@ def record(meter: Meter, name: str, kind: str, unit: str, attributes: dict[str, 
             pytest.fail(f"{name} is of an unknown type: {kind}")
 
 
-def test_every_documented_metric_is_stored_under_the_name_that_is_documented(stack: Stack) -> None:
+def test_every_documented_metric_is_stored_under_its_documented_name(stack: Stack) -> None:
     rows = documented()
     assert len(rows) > 30
-    with meter(stack, "names") as tells:
+    with meter(stack, "names") as test_meter:
         for row in rows:
-            record(tells, *row, {})
+            record(test_meter, *row, {})
     expected = {stored_as(*row) for row in rows}
 
     def found() -> set[str]:
         names = {series.labels["__name__"] for series in stack.query('{service_name="names"}')}
         return {name for name in names if not name.endswith(("_sum", "_count"))}
 
-    wait_until(lambda: found() >= expected, 30, lambda: f"not there: {sorted(expected - found())}")
+    wait_until(lambda: found() >= expected, 30, lambda: f"missing: {sorted(expected - found())}")
     assert found() == expected
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_values_keep_their_attributes_and_gain_only_those_of_their_process(stack: Stack, protocol: Protocol) -> None:
+def test_series_have_their_attributes_and_those_of_their_process(stack: Stack, protocol: Protocol) -> None:
     service = f"values-{protocol[:4]}"
-    with meter(stack, service, protocol) as tells:
-        record(tells, "job.submissions", "counter", "{job}", {"job.queue": "small", "job.outcome": "created"})
-        record(tells, "job.duration", "histogram", "s", {"job.queue": "small"})
-    of_process = {"service_name": service, "service_instance_id": "host:1"}
+    with meter(stack, service, protocol) as test_meter:
+        record(test_meter, "job.submissions", "counter", "{job}", {"job.queue": "small", "job.outcome": "created"})
+        record(test_meter, "job.duration", "histogram", "s", {"job.queue": "small"})
+    process_labels = {"service_name": service, "service_instance_id": "host:1"}
     wait_until(lambda: len(stack.query(f'{{service_name="{service}"}}')) == 6, 30)
 
     [submissions] = stack.query(f'job_submissions_total{{service_name="{service}"}}')
-    assert submissions.labels == of_process | {
+    assert submissions.labels == process_labels | {
         "__name__": "job_submissions_total",
         "job_queue": "small",
         "job_outcome": "created",
@@ -135,8 +135,8 @@ def test_values_keep_their_attributes_and_gain_only_those_of_their_process(stack
     )
     assert 1 < median.value < 5
     now = time.time()
-    [of_before] = stack.query_range(f'job_submissions_total{{service_name="{service}"}}', now - 60, now, 1)
-    assert of_before.value == 3
+    [earlier] = stack.query_range(f'job_submissions_total{{service_name="{service}"}}', now - 60, now, 1)
+    assert earlier.value == 3
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
@@ -160,7 +160,7 @@ def test_a_trace_is_found_by_its_id_with_its_links(stack: Stack, protocol: Proto
     ]
 
 
-def test_requests_of_probes_are_not_kept(stack: Stack) -> None:
+def test_requests_of_probes_are_not_stored(stack: Stack) -> None:
     with tracer(stack, "probes") as traces:
         ids = {}
         for path in ("/livez", "/readyz", "/graphql"):
@@ -168,12 +168,12 @@ def test_requests_of_probes_are_not_kept(stack: Stack) -> None:
             span.end()
             ids[path] = format_trace_id(span.get_span_context().trace_id)
     wait_until(lambda: len(stack.trace(ids["/graphql"])) == 1, 30)
-    # They were sent together, so they would be there by now.
+    # All spans were exported together, so these would have arrived by now.
     assert [stack.trace(ids[path]) for path in ("/livez", "/readyz")] == [[], []]
 
 
-def test_the_programs_tell_of_themselves(stack: Stack, tmp_path: Path) -> None:
-    """Health, queues and failures of the collector and the stores are metrics too."""
+def test_the_stack_exports_metrics_about_itself(stack: Stack, tmp_path: Path) -> None:
+    """Health, queues and failures of the collector and the stores are scraped."""
     (tmp_path / "none.yml").write_text("groups: []", encoding="utf-8")
     with stack.vmalert(tmp_path), tracer(stack, "own") as traces:
         traces.start_span("one").end()
@@ -196,7 +196,7 @@ def test_an_alert_that_fires_is_a_series(stack: Stack, tmp_path: Path) -> None:
         wait_until(lambda: bool(stack.query('ALERTS{alertname="Scraped", alertstate="firing"}')), 60)
 
 
-def test_the_store_understands_every_rule_that_is_deployed(stack: Stack) -> None:
+def test_the_store_evaluates_every_deployed_rule(stack: Stack) -> None:
     with stack.vmalert(interval="1s"):
 
         def rules() -> list[dict[str, Any]]:
@@ -204,16 +204,16 @@ def test_the_store_understands_every_rule_that_is_deployed(stack: Stack) -> None
             return [rule for group in groups for rule in group["rules"]]
 
         assert rules()
-        # The time of one that was never evaluated is the year 1.
+        # A rule that was never evaluated has the year 1.
         wait_until(lambda: all(rule["lastEvaluation"] > "2000" for rule in rules()), 90)
         assert {rule["name"]: rule["lastError"] for rule in rules() if rule["lastError"]} == {}
 
 
-def test_what_is_sent_while_the_stores_are_down_arrives_when_they_are_back(tmp_path: Path) -> None:
-    """And what they had before is still there."""
+def test_data_exported_during_an_outage_of_the_stores_arrives_afterwards(tmp_path: Path) -> None:
+    """Earlier data is kept, too."""
     with telemetry_stack(tmp_path) as stack:
-        with meter(stack, "before") as tells, tracer(stack, "before") as traces:
-            record(tells, "job.submissions", "counter", "{job}", {})
+        with meter(stack, "before") as test_meter, tracer(stack, "before") as traces:
+            record(test_meter, "job.submissions", "counter", "{job}", {})
             before = traces.start_span("before")
             before.end()
         old = format_trace_id(before.get_span_context().trace_id)
@@ -221,11 +221,11 @@ def test_what_is_sent_while_the_stores_are_down_arrives_when_they_are_back(tmp_p
 
         stack.stop_metrics_store()
         stack.stop_trace_store()
-        with meter(stack, "meanwhile") as tells, tracer(stack, "meanwhile") as traces:
-            record(tells, "job.submissions", "counter", "{job}", {})
+        with meter(stack, "meanwhile") as test_meter, tracer(stack, "meanwhile") as traces:
+            record(test_meter, "job.submissions", "counter", "{job}", {})
             meanwhile = traces.start_span("meanwhile")
             meanwhile.end()
-        wait_until(lambda: waits(stack) == {"otlp_http/metrics", "otlp_grpc/traces"}, 30)
+        wait_until(lambda: exporters_with_queue(stack) == {"otlp_http/metrics", "otlp_grpc/traces"}, 30)
         stack.start_metrics_store()
         stack.start_trace_store()
 
@@ -236,8 +236,8 @@ def test_what_is_sent_while_the_stores_are_down_arrives_when_they_are_back(tmp_p
         assert len(stack.trace(old)) == 1
 
 
-def waits(stack: Stack) -> set[str]:
-    """The collector's exporters that have something to send."""
+def exporters_with_queue(stack: Stack) -> set[str]:
+    """The collector's exporters whose queue is not empty."""
     received = httpx.get(f"{stack.collector_metrics}/metrics").text
     queues = re.findall(r'^otelcol_exporter_queue_size\{.*?exporter="([^"]+)".*\} (\S+)$', received, re.MULTILINE)
     return {exporter for exporter, size in queues if float(size) > 0}

@@ -1,4 +1,4 @@
-"""One trace a job, whatever happens to it."""
+"""Each job has one trace, even when a worker is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import psutil
 
 from tests import programs
-from tests.e2e.telemetry.watched import SUBMIT, telling
+from tests.e2e.telemetry.monitored_system import SUBMIT, telemetry_environment
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from tests.e2e.telemetry.stack import Stack
 
 
-def test_a_job_is_one_trace_though_a_worker_is_killed(
+def test_a_job_has_one_trace_even_if_a_worker_is_killed(
     stack: Stack, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Five segments on two workers, of which one is killed in the middle of its work: all attempts are in one tree."""
+    """Five segments on two workers, one of which is killed while it computes: all attempts are in one trace."""
     folder = tmp_path_factory.mktemp("killed")
-    options = telling(stack) | {"LEASE_SECONDS": "1"}
-    # Up there a segment takes a part of a second: time to be killed in.
+    options = telemetry_environment(stack) | {"LEASE_SECONDS": "1"}
+    # At this magnitude a segment takes long enough to kill the worker meanwhile.
     start, count = 10**15, 5 * 2**20
     with (
         programs.valkey(folder) as valkey,
@@ -42,11 +42,11 @@ def test_a_job_is_one_trace_though_a_worker_is_killed(
         answer = httpx.get(f"{url}/status/{job['id']}", headers={"Prefer": "wait=60"}, timeout=70)
         assert answer.json()["status"] == "complete"
 
-        def whole() -> bool:
+        def is_complete() -> bool:
             names = Counter(span["operationName"] for span in stack.trace(job["traceId"]))
             return names["job"] == 1 and names["attempt lost"] >= 1 and names["process large"] >= 5
 
-        wait_until(whole, 30, lambda: tree(stack.trace(job["traceId"])))
+        wait_until(is_complete, 30, lambda: tree(stack.trace(job["traceId"])))
     with capsys.disabled():
         sys.stdout.write(f"\n{tree(stack.trace(job['traceId']))}\n")
     spans = stack.trace(job["traceId"])
@@ -68,7 +68,7 @@ def parent(span: dict[str, Any]) -> str | None:
 
 
 def tree(spans: list[dict[str, Any]], root: str | None = None, depth: int = 0) -> str:
-    """The spans as an indented list, in the order of their beginning."""
+    """The spans as an indented list in order of start time."""
     ids = {span["spanID"] for span in spans}
     lines = []
     for span in sorted(spans, key=lambda span: span["startTime"]):

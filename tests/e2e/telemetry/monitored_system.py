@@ -1,4 +1,4 @@
-"""A system that tells a telemetry stack what it does, as in production, and clients that count what they did."""
+"""A system that exports to a telemetry stack as in production, and clients that count their own work."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from tests.e2e.telemetry.stack import Stack
 
-# Denser than in production, so that a short load fills the shortest interval of rates.
+# Shorter than in production, so that a short load has several points in each rate interval.
 EXPORT_SECONDS = 1
 
-# By what the alerts about late jobs call late.
+# The limit of the alerts about late jobs.
 LATE_SECONDS = 0.25
 
 SUBMIT = """mutation Submit($input: GeneratePrimesInput!, $ms: Int!) { generatePrimes(input: $input, waitMs: $ms) {
@@ -33,19 +33,19 @@ SUBMIT = """mutation Submit($input: GeneratePrimesInput!, $ms: Int!) { generateP
 FOLLOW = "subscription Follow($id: ID!) { jobUpdates(id: $id) { __typename } }"
 PAGE = "query Page($id: ID!) { job(id: $id) { ... on Job { result { primes(first: 10) { values } } } } }"
 
-# That tell: workers and API.
+# Processes that export: two workers and the API.
 PROCESSES = 3
 _CLIENTS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What clients did, counted by them."""
+    """Counts of the clients."""
 
     jobs: int = 0
     primes: int = 0
     small_jobs: int = 0
-    # Small ones that took longer for the client. The system, which sees less of the way, may call fewer late.
+    # Small jobs that took longer for the client. The system measures less of the way, so it may count fewer.
     late_jobs: int = 0
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
 
@@ -63,8 +63,8 @@ class Load:
         return self.late_jobs / self.small_jobs
 
 
-def telling(stack: Stack) -> dict[str, Any]:
-    """As docker-compose.yml has it, but more often."""
+def telemetry_environment(stack: Stack) -> dict[str, Any]:
+    """The OTEL_* variables of docker-compose.yml, with shorter intervals."""
     return {
         "OTEL_EXPORTER_OTLP_ENDPOINT": stack.otlp_endpoint,
         "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
@@ -74,9 +74,9 @@ def telling(stack: Stack) -> dict[str, Any]:
 
 
 @contextmanager
-def watched_system(stack: Stack, folder: Path) -> Iterator[str]:
-    """Valkey, the API and two workers of one process, with the alerts evaluated. Gives the API's address."""
-    prefix, options = "watched:", telling(stack)
+def monitored_system(stack: Stack, folder: Path) -> Iterator[str]:
+    """Valkey, the API and two workers of one process each, with alerts evaluated. Yields the API's URL."""
+    prefix, options = "monitored:", telemetry_environment(stack)
     with (
         programs.valkey(folder) as valkey,
         programs.worker(folder, valkey.url, prefix, 1, **options),
@@ -87,14 +87,14 @@ def watched_system(stack: Stack, folder: Path) -> Iterator[str]:
         yield url
 
 
-def load(url: str, turns: int) -> Load:
-    """Let clients do so many turns each, side by side."""
+def run_load(url: str, turns: int) -> Load:
+    """Run concurrent clients for this many turns each."""
     with ThreadPoolExecutor(_CLIENTS) as pool:
         return sum(pool.map(lambda client: _turns(url, turns, client), range(_CLIENTS)), start=Load())
 
 
 def _turns(url: str, turns: int, client: int) -> Load:
-    """One client: submits by both doors, follows, pages, downloads, and makes mistakes."""
+    """One client: submits by GraphQL and REST, follows, reads pages, downloads, and sends invalid requests."""
     requests: Counter[tuple[str, int]] = Counter()
     primes = small = late = 0
     with httpx.Client(base_url=url, timeout=30) as http:
@@ -108,7 +108,7 @@ def _turns(url: str, turns: int, client: int) -> Load:
             body = {"query": query, "variables": variables}
             return send("POST", "/graphql", "/graphql", json=body, headers=headers)
 
-        def ended(count: int, since: float) -> None:
+        def count_job(count: int, since: float) -> None:
             nonlocal primes, small, late
             primes += count
             if count <= SMALL_JOB_PRIMES:
@@ -120,7 +120,7 @@ def _turns(url: str, turns: int, client: int) -> Load:
             answer = graphql(SUBMIT, input={"count": count}, ms=5_000).json()
             job_id = answer["data"]["generatePrimes"]["job"]["id"]
             graphql(FOLLOW, {"Accept": "text/event-stream"}, id=job_id)
-            ended(count, since)
+            count_job(count, since)
             graphql(PAGE, id=job_id)
             graphql(SUBMIT, input={"count": 0}, ms=0)
             graphql("{ nope }")
@@ -130,12 +130,12 @@ def _turns(url: str, turns: int, client: int) -> Load:
             since = time.monotonic()
             request_id = send("POST", "/generate?n=7", "/generate").json()["request_id"]
             send("GET", f"/status/{request_id}", "/status/{request_id}", headers={"Prefer": "wait=20"})
-            ended(7, since)
+            count_job(7, since)
     return Load(2 * turns, primes, small, late, requests)
 
 
-def equals(stack: Stack, expression: str, expected: float) -> None:
-    """Wait until the sum of an expression is as expected, exactly: what was counted arrives a little later."""
+def wait_for_sum(stack: Stack, expression: str, expected: float) -> None:
+    """Wait until the sum of an expression has exactly the expected value; exports arrive with a delay."""
     wait_until(
         lambda: _total(stack, expression) == expected,
         30,
