@@ -92,7 +92,8 @@ class Job:
     Args:
         done: number of primes computed so far, in any segments.
         available: number of primes in the completed prefix of the result.
-        result_id: key of the result in the result store; None: the result is stored beside the record.
+        result_id: names the result's files in the result store, and is shared by retries; None: the result is stored
+            beside the record.
     """
 
     id: str
@@ -117,7 +118,6 @@ class Job:
     last: int | None = None
     sha256: str | None = None
     result_expires_at: datetime | None = None
-    # Names the result's files in the result store; None: the primes are stored with the record. Retries share it.
     result_id: str | None = None
 
     @property
@@ -190,7 +190,7 @@ class SystemState:
 
     Args:
         at: that moment.
-        queue: how full the system is.
+        queue: its load.
         workers: those with a recent heartbeat.
         oldest_due: how long the segment that has waited longest has been due; None when no segment waits.
     """

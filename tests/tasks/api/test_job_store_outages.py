@@ -31,15 +31,15 @@ UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Valkey]:
+def isolated_server(tmp_path: Path) -> Iterator[Valkey]:
     """A dedicated server that tests may freeze or kill."""
-    with programs.valkey(tmp_path / "own") as server:
+    with programs.valkey(tmp_path / "server") as server:
         yield server
 
 
 @pytest.fixture
-async def own_store(own: Valkey) -> AsyncIterator[JobStore]:
-    store = JobStore.connect(JobSettings(redis_url=own.url, key_prefix="own:"))
+async def isolated_store(isolated_server: Valkey) -> AsyncIterator[JobStore]:
+    store = JobStore.connect(JobSettings(redis_url=isolated_server.url, key_prefix="own:"))
     yield store
     await store.close()
 
@@ -52,36 +52,40 @@ async def submits(store: JobStore) -> bool:
     return True
 
 
-async def test_every_method_raises_in_time_while_the_server_is_frozen(own: Valkey, own_store: JobStore) -> None:
-    assert await submits(own_store)
-    own.freeze()
+async def test_every_method_raises_in_time_while_the_server_is_frozen(
+    isolated_server: Valkey, isolated_store: JobStore
+) -> None:
+    assert await submits(isolated_store)
+    isolated_server.freeze()
     began = time.monotonic()
     answers = await asyncio.gather(
-        own_store.submit_job(PrimesRequest(10)),
-        own_store.get_jobs([UNKNOWN]),
-        own_store.list_jobs(JobPageRequest(10)),
-        own_store.cancel_job(UNKNOWN),
-        own_store.retry_job(UNKNOWN),
-        own_store.get_encoded_result(UNKNOWN),
-        own_store.get_system_state(),
-        own_store.subscribe_events(),
+        isolated_store.submit_job(PrimesRequest(10)),
+        isolated_store.get_jobs([UNKNOWN]),
+        isolated_store.list_jobs(JobPageRequest(10)),
+        isolated_store.cancel_job(UNKNOWN),
+        isolated_store.retry_job(UNKNOWN),
+        isolated_store.get_encoded_result(UNKNOWN),
+        isolated_store.get_system_state(),
+        isolated_store.subscribe_events(),
         return_exceptions=True,
     )
     assert time.monotonic() - began < MAX_RESPONSE_SECONDS
     assert {type(answer) for answer in answers} == {BackendUnavailable}
-    own.thaw()
-    await eventually(lambda: submits(own_store))
+    isolated_server.thaw()
+    await eventually(lambda: submits(isolated_store))
 
 
-async def test_more_callers_than_connections_are_served_in_time(own: Valkey, own_store: JobStore) -> None:
-    assert await submits(own_store)
-    own.freeze()
+async def test_more_callers_than_connections_are_served_in_time(
+    isolated_server: Valkey, isolated_store: JobStore
+) -> None:
+    assert await submits(isolated_store)
+    isolated_server.freeze()
     began = time.monotonic()
-    answers = await asyncio.gather(*(submits(own_store) for _ in range(5 * MAX_CONNECTIONS)))
+    answers = await asyncio.gather(*(submits(isolated_store) for _ in range(5 * MAX_CONNECTIONS)))
     assert time.monotonic() - began < MAX_RESPONSE_SECONDS
     assert not any(answers)
-    own.thaw()
-    assert all(await asyncio.gather(*(submits(own_store) for _ in range(5 * MAX_CONNECTIONS))))
+    isolated_server.thaw()
+    assert all(await asyncio.gather(*(submits(isolated_store) for _ in range(5 * MAX_CONNECTIONS))))
 
 
 async def test_cancelled_calls_do_not_mix_up_responses(store: JobStore) -> None:
@@ -125,31 +129,31 @@ async def test_restarted_server_is_used_again(tmp_path: Path) -> None:
     assert found.id == job.id
 
 
-async def test_server_out_of_memory_acknowledges_nothing(own: Valkey, own_store: JobStore) -> None:
-    assert await submits(own_store)
-    with redis.Redis.from_url(own.url) as client:
+async def test_server_out_of_memory_acknowledges_nothing(isolated_server: Valkey, isolated_store: JobStore) -> None:
+    assert await submits(isolated_store)
+    with redis.Redis.from_url(isolated_server.url) as client:
         client.config_set("maxmemory", "1")
         before = client.dbsize()
-        assert not await submits(own_store)
+        assert not await submits(isolated_store)
         assert client.dbsize() == before
         client.config_set("maxmemory", "0")
-    assert await submits(own_store)
+    assert await submits(isolated_store)
 
 
-async def test_server_out_of_memory_can_still_be_read(own: Valkey, own_store: JobStore) -> None:
-    job = (await own_store.submit_job(PrimesRequest(10))).job
-    with redis.Redis.from_url(own.url) as client:
+async def test_server_out_of_memory_can_still_be_read(isolated_server: Valkey, isolated_store: JobStore) -> None:
+    job = (await isolated_store.submit_job(PrimesRequest(10))).job
+    with redis.Redis.from_url(isolated_server.url) as client:
         client.config_set("maxmemory", "1")
-    [found] = await own_store.get_jobs([job.id])
+    [found] = await isolated_store.get_jobs([job.id])
     assert found is not None
-    assert await own_store.get_encoded_result(job.id) is None
+    assert await isolated_store.get_encoded_result(job.id) is None
 
 
-async def test_replica_acknowledges_nothing(own: Valkey, tmp_path: Path) -> None:
-    with redis.Redis.from_url(own.url) as primary:
+async def test_replica_acknowledges_nothing(isolated_server: Valkey, tmp_path: Path) -> None:
+    with redis.Redis.from_url(isolated_server.url) as primary:
         primary.config_set("repl-diskless-sync-delay", "0")
     with (
-        programs.valkey(tmp_path / "replica", replicaof=f"127.0.0.1 {own.port}") as replica,
+        programs.valkey(tmp_path / "replica", replicaof=f"127.0.0.1 {isolated_server.port}") as replica,
         redis.Redis.from_url(replica.url) as client,
     ):
         wait_until(lambda: client.info("replication")["master_link_status"] == "up")
