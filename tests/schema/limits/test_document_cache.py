@@ -50,5 +50,5 @@ async def test_errors_in_production_do_not_describe_the_schema(query: str, varia
 async def test_at_most_five_validation_errors_are_reported_and_each_is_short() -> None:
     result = await execute("{ " + " ".join(f"x{'y' * 400}{i}" for i in range(15)) + " }")
     assert result.errors
-    assert len(result.errors) == 6  # the last one says that there are more
+    assert len(result.errors) == 6  # the last one reports that there are more
     assert all(len(error.message) <= 300 for error in result.errors)

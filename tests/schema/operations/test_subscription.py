@@ -190,7 +190,7 @@ async def test_prime_stream_of_a_cancelled_job_ends_with_job_stopped(system: Sys
     with paused(system.worker):
         job_id = data(system, SUBMIT)["generatePrimes"]["job"]["id"]
         assert data(system, CANCEL, id=job_id)["cancelJob"]["__typename"] == "CancelJobAccepted"
-        # Even when nothing more could come: an end without the last batch says why.
+        # Also from beyond the end: a stream without the last batch reports why.
         for start in (0, 2499, 2500, 2**31 - 1):
             [event] = await events(system, STREAM, id=job_id, **{"from": start, "batch": 10})
     assert event == {"__typename": "JobStopped", "job": {"status": "CANCELLED"}}

@@ -56,8 +56,8 @@ def test_value_that_is_not_a_whole_number_is_refused_in_a_short_message(value: o
 
 
 def test_refused_value_is_quoted() -> None:
-    for value, shown in ((True, "True"), (1.5, "1.5"), ("x", "x"), (2**53, str(2**53))):
-        with pytest.raises(GraphQLError, match=f"SafeInt is {shown}, must be"):
+    for value, quoted in ((True, "True"), (1.5, "1.5"), ("x", "x"), (2**53, str(2**53))):
+        with pytest.raises(GraphQLError, match=f"SafeInt is {quoted}, must be"):
             parse(safe_int, value)
 
 
