@@ -1,6 +1,6 @@
-"""What tests share: one real Valkey a run, a fresh key prefix a test, and a whole system for those that need one.
+"""Shared fixtures: one real Valkey per run, a new key prefix per test, and complete systems.
 
-After each test that got a prefix, every key under it must have a time-to-live, or be on the list of permanent keys.
+After each test that got a prefix, every key under it must have a time to live, or be on the list of permanent keys.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PERMANENT_KEYS = ("_kombu.binding", "@keys")
 
 @pytest.fixture(scope="session", autouse=True)
 def _results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One folder of results for the whole run, for every program that a test starts; jobs' ids are told apart."""
+    """One folder of results per run, for every program that a test starts; job ids are unique."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESULTS_URL", tmp_path_factory.mktemp("results").as_uri())
         yield
@@ -37,7 +37,7 @@ def _results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    """One server for the whole run; whoever stops or kills one starts its own."""
+    """One server per run. A test that stops or kills a server starts its own."""
     with programs.valkey(tmp_path_factory.mktemp("valkey")) as server:
         yield server
 
@@ -50,7 +50,7 @@ def redis_client(valkey: Valkey) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def prefix(redis_client: redis.Redis) -> Iterator[str]:
-    """A key prefix of this test's own; checked for keys that would stay for ever, then emptied."""
+    """A new key prefix. After the test, keys without a time to live fail it, and all keys are deleted."""
     prefix = f"test-{uuid.uuid4().hex}:"
     yield prefix
     keys = [key.decode() for key in redis_client.scan_iter(f"{prefix}*", count=1000)]
@@ -69,7 +69,7 @@ def settings(valkey: Valkey, prefix: str) -> JobSettings:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A whole system: API, worker and Valkey. `url` has no trailing slash."""
+    """A complete system: API, worker and Valkey. `url` has no trailing slash."""
 
     url: str
     valkey: Valkey
@@ -86,13 +86,13 @@ class System:
         return self.graphql.replace("http", "ws", 1)
 
 
-# So that tests need not wait long for what is told.
+# Exports more often, so that tests wait less for telemetry.
 FREQUENT_EXPORT: dict[str, Any] = {"OTEL_METRIC_EXPORT_INTERVAL": "200", "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
 
 @dataclass(frozen=True, slots=True)
 class TracedSystem:
-    """A whole system, and what it has told of itself."""
+    """A complete system, and a receiver of its telemetry."""
 
     system: System
     received: Receiver
@@ -100,7 +100,7 @@ class TracedSystem:
 
 @pytest.fixture(scope="session")
 def traced(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TracedSystem]:
-    """One for the whole run, with telemetry switched on."""
+    """One per run, with telemetry enabled."""
     folder = tmp_path_factory.mktemp("traced")
     prefix = f"traced-{uuid.uuid4().hex}:"
     with receiver() as received:
@@ -114,7 +114,7 @@ def traced(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def system(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One for the whole run; whoever kills a part of it, or needs other settings, starts its own."""
+    """One per run. A test that kills a process or needs other settings starts its own."""
     folder = tmp_path_factory.mktemp("system")
     prefix = f"system-{uuid.uuid4().hex}:"
     with (

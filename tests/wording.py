@@ -44,7 +44,6 @@ WORDS = {
     "last words": "final output, final flush",
     "at the most": "at most",
     "so long as": "while, as long as",
-    "there is none": "None, missing, unavailable",
     "there are none": "None, missing, unavailable",
     "is asked for": "is requested",
     "can't be had": "unavailable",
