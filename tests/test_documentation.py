@@ -330,6 +330,12 @@ def test_named_paths_exist(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_named_test_files_exist(page: str) -> None:
+    files = re.findall(r"`(test_\w+\.py)`", PAGES[page])
+    assert [file for file in files if not list((ROOT / "tests").rglob(file))] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_named_settings_exist(page: str) -> None:
     """Names with a form that only settings have; others are variables of the compose file."""
     known = settings_named(JobSettings, ApiSettings, LocalSettings, LogSettings)
