@@ -1,6 +1,6 @@
 """deploy/: the resources of `kubectl apply --kustomize`, validated against the schemas of Kubernetes and the code.
 
-Without a cluster: tests/e2e/test_deploy.py runs the programs of the store, and validates KEDA's resources.
+Without a cluster: tests/e2e/deployment runs the programs of the store, and validates KEDA's resources.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Commands get this run's addresses in place of the usual ports, and this run's job in place of the documented one.
 What can't run within a test is looked up instead: targets of `make`, services of Docker Compose, folders for kubectl.
-tests/e2e/test_examples.py runs the examples of docs/clients.md, tests/test_containers.py the commands of images.
+tests/e2e/compatibility/test_examples.py runs the examples of docs/clients.md, tests/test_containers.py the commands of
+images.
 """
 
 from __future__ import annotations
@@ -275,7 +276,7 @@ def test_modules_started_with_python_exist(page: str) -> None:
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=name)
 def test_examples_and_their_files_exist(block: Block) -> None:
-    """Their commands are those that tests/e2e/test_examples.py runs."""
+    """Their commands are those that tests/e2e/compatibility/test_examples.py runs."""
     folder = ROOT
     for line in block.text.splitlines():
         words = shlex.split(line)

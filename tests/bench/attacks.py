@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests import programs
-from tests.e2e.target_process import JSON, TargetProcess, attacked
-from tests.e2e.test_attacks import BODIES, OPERATIONS
-from tests.e2e.test_slow_attacks import BODY, HEAD
+from tests.e2e.attacks.target_process import JSON, TargetProcess, attacked
+from tests.e2e.attacks.test_hostile_requests import BODIES, OPERATIONS
+from tests.e2e.attacks.test_slow_connections import BODY, HEAD
 
 if TYPE_CHECKING:
     import socket

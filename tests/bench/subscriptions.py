@@ -23,7 +23,7 @@ import psutil
 import websockets
 
 from tests import programs
-from tests.e2e.followers import EVENT_STREAM, MULTIPART, payload
+from tests.e2e.live_updates.transports import EVENT_STREAM, MULTIPART, payload
 
 WARMING = 50
 AT_ONCE = 25

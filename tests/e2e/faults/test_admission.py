@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.e2e.faults.expected_jobs import say
-from tests.e2e.faults.harness import Harness
-from tests.e2e.faults.users import ask
-from tests.e2e.faults.verdict import JOB_BYTES
+from tests.e2e.faults.harness.expected_jobs import say
+from tests.e2e.faults.harness.invariants import JOB_BYTES
+from tests.e2e.faults.harness.system import Harness
+from tests.e2e.faults.harness.users import ask
 
 if TYPE_CHECKING:
     from pathlib import Path

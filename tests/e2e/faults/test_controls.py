@@ -7,30 +7,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.faults.harness import Harness
-from tests.e2e.faults.scenarios import (
+from tests.e2e.faults.harness.scenarios import (
     a_worker_stalls,
     a_zombie_writes,
     events_are_missed,
     messages_are_lost,
     the_store_is_killed,
 )
+from tests.e2e.faults.harness.system import Harness
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HERE = "tests.e2e.faults"
+LAUNCHERS = "tests.e2e.faults.launchers"
 
 
 async def test_without_fencing_a_final_state_moves(tmp_path: Path) -> None:
     with Harness(tmp_path) as harness:
-        wrong = await a_zombie_writes(harness, f"{HERE}.worker_without_fencing")
+        wrong = await a_zombie_writes(harness, f"{LAUNCHERS}.worker_without_fencing")
     assert any("was told to have ended as" in flaw for flaw in wrong), wrong
 
 
 async def test_without_the_reconciler_lost_messages_stay_lost(tmp_path: Path) -> None:
     with Harness(tmp_path) as harness:
-        _, wrong = await messages_are_lost(harness, 10, f"{HERE}.worker_without_reconciler", 5)
+        _, wrong = await messages_are_lost(harness, 10, f"{LAUNCHERS}.worker_without_reconciler", 5)
     assert sum(flaw.endswith("is QUEUED") for flaw in wrong) >= 9, wrong
 
 
@@ -48,5 +48,5 @@ async def test_without_the_append_only_file_acknowledged_jobs_are_unknown(tmp_pa
 
 async def test_without_reading_again_subscribers_miss_the_end(tmp_path: Path) -> None:
     with Harness(tmp_path) as harness:
-        wrong = await events_are_missed(harness, f"{HERE}.api_without_resync", 3)
+        wrong = await events_are_missed(harness, f"{LAUNCHERS}.api_without_resync", 3)
     assert sum("a subscriber was told of 0 ends" in flaw for flaw in wrong) == 10, wrong

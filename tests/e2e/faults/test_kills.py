@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.e2e.faults.expected_jobs import ExpectedJobs, Order, say
-from tests.e2e.faults.harness import Harness
-from tests.e2e.faults.users import Person
-from tests.e2e.faults.verdict import judge
+from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, Order, say
+from tests.e2e.faults.harness.invariants import judge
+from tests.e2e.faults.harness.system import Harness
+from tests.e2e.faults.harness.users import Person
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.e2e.faults.expected_jobs import ExpectedJobs, Order
-from tests.e2e.faults.harness import PREFIX, Harness
-from tests.e2e.faults.scenarios import LONG
+from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, Order
+from tests.e2e.faults.harness.invariants import judge
+from tests.e2e.faults.harness.scenarios import LONG
+from tests.e2e.faults.harness.system import PREFIX, Harness
+from tests.e2e.faults.harness.users import SUBMIT, Person
 from tests.e2e.faults.test_store import all_are_told
-from tests.e2e.faults.users import SUBMIT, Person
-from tests.e2e.faults.verdict import judge
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from tests.e2e.faults.expected_jobs import ExpectedJobs, say
-from tests.e2e.faults.harness import Harness
+from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, say
+from tests.e2e.faults.harness.invariants import judge
+from tests.e2e.faults.harness.system import Harness
+from tests.e2e.faults.harness.users import Person
 from tests.e2e.faults.test_kills import any_order
-from tests.e2e.faults.users import Person
-from tests.e2e.faults.verdict import judge
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.e2e.faults.expected_jobs import ExpectedJobs, Order, say
-from tests.e2e.faults.harness import Harness
-from tests.e2e.faults.proxy import proxy
-from tests.e2e.faults.scenarios import the_store_is_killed
+from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, Order, say
+from tests.e2e.faults.harness.invariants import judge
+from tests.e2e.faults.harness.proxy import proxy
+from tests.e2e.faults.harness.scenarios import the_store_is_killed
+from tests.e2e.faults.harness.system import Harness
+from tests.e2e.faults.harness.users import SUBMIT, Person
 from tests.e2e.faults.test_kills import SEEDS
-from tests.e2e.faults.users import SUBMIT, Person
-from tests.e2e.faults.verdict import judge
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

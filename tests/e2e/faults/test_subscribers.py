@@ -13,12 +13,12 @@ import psutil
 import pytest
 
 from tasks.jobs import SEGMENT_PRIMES
-from tests.e2e.faults.expected_jobs import ExpectedJobs, Order
-from tests.e2e.faults.harness import Harness
-from tests.e2e.faults.scenarios import events_are_missed
-from tests.e2e.faults.users import STREAMS, Person, ask
-from tests.e2e.faults.verdict import judge
-from tests.e2e.followers import TRANSPORTS
+from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, Order
+from tests.e2e.faults.harness.invariants import judge
+from tests.e2e.faults.harness.scenarios import events_are_missed
+from tests.e2e.faults.harness.system import Harness
+from tests.e2e.faults.harness.users import STREAMS, Person, ask
+from tests.e2e.live_updates.transports import TRANSPORTS
 from tests.waiting import eventually
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.faults.expected_jobs import ExpectedJobs, Order, say
-from tests.e2e.faults.harness import Harness
-from tests.e2e.faults.scenarios import a_worker_stalls, a_zombie_writes, messages_are_lost
-from tests.e2e.faults.users import Person, ask
-from tests.e2e.faults.verdict import judge
-from tests.e2e.faults.worker_that_crashes import CRASHING_COUNT
-from tests.e2e.faults.worker_that_hangs import HANGING_COUNT
+from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, Order, say
+from tests.e2e.faults.harness.invariants import judge
+from tests.e2e.faults.harness.scenarios import a_worker_stalls, a_zombie_writes, messages_are_lost
+from tests.e2e.faults.harness.system import Harness
+from tests.e2e.faults.harness.users import Person, ask
+from tests.e2e.faults.launchers.worker_that_crashes import CRASHING_COUNT
+from tests.e2e.faults.launchers.worker_that_hangs import HANGING_COUNT
 from tests.waiting import wait_until
 
 LOST = 100
@@ -43,7 +43,7 @@ async def test_lost_messages_are_sent_again(tmp_path: Path) -> None:
 async def test_a_job_that_kills_its_worker_fails_after_some_attempts(tmp_path: Path, attempts: int) -> None:
     with Harness(tmp_path) as harness:
         url = harness.add_api(MAX_ATTEMPTS=str(attempts))
-        harness.add_worker("tests.e2e.faults.worker_that_crashes", MAX_ATTEMPTS=str(attempts)).ready()
+        harness.add_worker("tests.e2e.faults.launchers.worker_that_crashes", MAX_ATTEMPTS=str(attempts)).ready()
         expected_jobs = ExpectedJobs()
         async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
             poison = await person.submit(Order(CRASHING_COUNT, may_end=frozenset({"FAILED"})))
@@ -62,7 +62,7 @@ async def test_a_job_that_never_ends_fails_and_its_process_is_replaced(tmp_path:
     limit = {"JOB_TIME_LIMIT_SECONDS": "3"}
     with Harness(tmp_path) as harness:
         url = harness.add_api(**limit)
-        harness.add_worker("tests.e2e.faults.worker_that_hangs", processes=1, **limit).ready()
+        harness.add_worker("tests.e2e.faults.launchers.worker_that_hangs", processes=1, **limit).ready()
         expected_jobs = ExpectedJobs()
         async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
             endless = await person.submit(Order(HANGING_COUNT, may_end=frozenset({"FAILED"})))
@@ -86,7 +86,7 @@ async def test_a_worker_that_is_ended_hands_back_what_it_had(tmp_path: Path) -> 
     terms = {"LEASE_SECONDS": "600"}
     with Harness(tmp_path) as harness:
         harness.add_api(**terms)
-        first = harness.add_worker("tests.e2e.faults.worker_that_hangs", processes=1, **terms)
+        first = harness.add_worker("tests.e2e.faults.launchers.worker_that_hangs", processes=1, **terms)
         first.ready()
         expected_jobs = ExpectedJobs()
         async with Person(harness.urls, expected_jobs, random.Random(1)) as person:

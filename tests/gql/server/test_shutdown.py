@@ -13,7 +13,7 @@ import pytest
 import websockets
 
 from tests import programs
-from tests.e2e.followers import SUBSCRIPTION
+from tests.e2e.live_updates.transports import SUBSCRIPTION
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Schemas that others publish in their Go modules: go.mod says which, go.sum holds their hashes."""
+"""Schemas published in Go modules. go.mod pins their versions, go.sum their hashes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DOWNLOAD_SECONDS = 100
 
 
 @cache
-def module(name: str) -> Path:
-    """The folder of a module. Skips the test where there is no Go, which would fetch it."""
+def go_module(name: str) -> Path:
+    """The folder of a downloaded module. Skips the test when Go, which downloads it, is not installed."""
     if shutil.which("go") is None:
-        pytest.skip(f"{name} is a Go module, and there is no Go on this machine")
+        pytest.skip(f"{name} is a Go module, and Go is not installed")
     done = subprocess.run(
         ["go", "mod", "download", "-json", name],
         cwd=Path(__file__).parent,

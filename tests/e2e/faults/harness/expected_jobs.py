@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.e2e.followers import State
+    from tests.e2e.live_updates.transports import State
 
 
 def say(text: str) -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import websockets
 
-from tests.e2e.followers import TRANSPORTS, Unavailable
+from tests.e2e.live_updates.transports import TRANSPORTS, Unavailable
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from tests.e2e.faults.expected_jobs import ExpectedJobs, Order
+    from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, Order
 
 SUBMIT = """mutation ($input: GeneratePrimesInput!) { generatePrimes(input: $input) {
     __typename ... on GeneratePrimesAccepted { job { id } } ... on UserError { message retryable }

@@ -1,5 +1,5 @@
-// Not built: only the schemas that these modules have in them are read.
-module definitions
+// Never built: only the schemas that these modules contain are read.
+module publishedschemas
 
 go 1.25
 

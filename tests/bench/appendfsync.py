@@ -1,4 +1,4 @@
-"""What `appendfsync always` costs: `python -m tests.e2e.faults.price [folder]` submits through the API, turn about.
+"""What `appendfsync always` costs: `python -m tests.bench.appendfsync [folder]` submits through the API, turn about.
 
 The folder should be on the disk that the store would use. Prints submissions a second and the 95th percentile of their
 answers, of the middle one of some rounds each.
@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from tests.e2e.faults.expected_jobs import say
-from tests.e2e.faults.harness import Harness
+from tests.e2e.faults.harness.expected_jobs import say
+from tests.e2e.faults.harness.system import Harness
 
 PROFILES = ("everysec", "always")
 ROUNDS = 3

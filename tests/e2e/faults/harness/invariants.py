@@ -19,13 +19,13 @@ from tasks import engine
 from tasks.jobs import JobStatus
 from tasks.storage.messages import QUEUES
 from tests.conftest import PERMANENT_KEYS
-from tests.e2e.faults.harness import PREFIX
-from tests.e2e.faults.users import ask
+from tests.e2e.faults.harness.system import PREFIX
+from tests.e2e.faults.harness.users import ask
 from tests.tasks.engine.sieve import primes_below
 
 if TYPE_CHECKING:
-    from tests.e2e.faults.expected_jobs import ExpectedJobs, Order
-    from tests.e2e.faults.harness import Harness
+    from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, Order
+    from tests.e2e.faults.harness.system import Harness
 
 DRAIN_SECONDS = 30
 

@@ -19,14 +19,14 @@ import pytest
 
 from tasks import engine
 from tests import programs
-from tests.e2e.followers import EVENT_STREAM, MULTIPART, TRANSPORTS, Unavailable, prime_batches
+from tests.e2e.live_updates.transports import EVENT_STREAM, MULTIPART, TRANSPORTS, Unavailable, prime_batches
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.e2e.followers import State
+    from tests.e2e.live_updates.transports import State
     from tests.programs import Program, Valkey
 
 JOBS = 60

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e import installs
+from tests.e2e.compatibility import installs
 from tests.programs import ROOT, free_port
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 import websockets
 
-from tests.e2e.target_process import JSON, MOST_BYTES, MOST_SECONDS, STREAM, attacked
+from tests.e2e.attacks.target_process import JSON, MOST_BYTES, MOST_SECONDS, STREAM, attacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
 
-    from tests.e2e.target_process import TargetProcess
+    from tests.e2e.attacks.target_process import TargetProcess
     from tests.programs import Valkey
 
 REPEATS = 20

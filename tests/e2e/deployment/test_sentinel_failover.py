@@ -1,6 +1,6 @@
-"""deploy/sentinel for real, its programs started as its pods would be: a store that fails over; and KEDA's own schema.
+"""Failover of the store in deploy/sentinel, with its programs started as its pods start them.
 
-Three addresses of the loopback network stand for the three pods, so all can use the ports that they are deployed with.
+Three loopback addresses replace the three pods, so that all can listen on the same port.
 """
 
 from __future__ import annotations
@@ -8,18 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
-import jsonschema  # type: ignore[import-untyped] # its types are a package of their own, for two calls
 import pytest
 import redis
-import yaml
 
 from tests import programs
-from tests.e2e.definitions import module
 from tests.programs import free_port
-from tests.test_deploy import DEPLOY, KEDA, SYSTEMS, built
+from tests.test_deploy import DEPLOY
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -30,46 +27,6 @@ if TYPE_CHECKING:
 
 PODS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 PASSWORD = "let7ers4nd0digits"  # noqa: S105 - of servers that live as long as their test
-
-
-# KEDA
-
-
-@pytest.fixture(scope="module")
-def definitions() -> dict[str, Any]:
-    """The schemas of KEDA's resources."""
-    files = (module("github.com/kedacore/keda/v2") / "config/crd/bases").glob("keda.sh_*.yaml")
-    found = [yaml.safe_load(file.read_text(encoding="utf-8"))["spec"] for file in files]
-    return {
-        spec["names"]["kind"]: closed(version["schema"]["openAPIV3Schema"])
-        for spec in found
-        for version in spec["versions"]
-    }
-
-
-def closed(schema: Any) -> Any:
-    """A schema that refuses what it does not name, as the cluster would drop it without a word."""
-    if isinstance(schema, list):
-        return [closed(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    parts = {name: closed(part) for name, part in schema.items()}
-    is_whole = "properties" in parts and "additionalProperties" not in parts and parts.get("type") == "object"
-    # Of metadata no more is said than that it is there.
-    return parts | {"additionalProperties": False} if is_whole else parts
-
-
-@pytest.mark.parametrize("name", SYSTEMS)
-def test_keda_knows_every_field(definitions: dict[str, Any], name: str) -> None:
-    resources = [found for found in built(name) if found["apiVersion"] == KEDA]
-    assert {found["kind"] for found in resources} == {"ScaledObject", "TriggerAuthentication"}
-    for found in resources:
-        jsonschema.validate(found, definitions[found["kind"]])
-        with pytest.raises(jsonschema.ValidationError, match="unheard"):
-            jsonschema.validate(found | {"spec": found["spec"] | {"unheard": 1}}, definitions[found["kind"]])
-
-
-# The store
 
 
 class Pods:

@@ -12,14 +12,14 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from tests.e2e.faults.expected_jobs import ExpectedJobs, Order
-from tests.e2e.faults.proxy import proxy
-from tests.e2e.faults.users import Person
-from tests.e2e.faults.verdict import judge
+from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, Order
+from tests.e2e.faults.harness.invariants import judge
+from tests.e2e.faults.harness.proxy import proxy
+from tests.e2e.faults.harness.users import Person
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.faults.harness import Harness, Part
+    from tests.e2e.faults.harness.system import Harness, Part
 
 # Far out: the better part of a worker's time goes into segments.
 LONG = Order(1_000_000, 8 * 10**15)
@@ -118,7 +118,7 @@ async def events_are_missed(harness: Harness, launcher: str = "uvicorn", seconds
 async def a_worker_stalls(harness: Harness, within: float, **environment: str) -> list[str]:
     """A running worker stops receiving messages without an error, as happens after some reconnections."""
     harness.add_api()
-    worker = harness.add_worker("tests.e2e.faults.worker_that_stalls", 2, None, **environment).ready()
+    worker = harness.add_worker("tests.e2e.faults.launchers.worker_that_stalls", 2, None, **environment).ready()
     expected_jobs = ExpectedJobs()
     async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
         await person.follow(await person.submit(Order(1_000)))

@@ -12,7 +12,7 @@ import psutil
 import websockets
 
 from tests import programs
-from tests.e2e.followers import SUBSCRIPTION
+from tests.e2e.live_updates.transports import SUBSCRIPTION
 from tests.programs import paused
 from tests.waiting import eventually
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.target_process import JSON, MOST_BYTES, MOST_SECONDS, attacked
+from tests.e2e.attacks.target_process import JSON, MOST_BYTES, MOST_SECONDS, attacked
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.e2e.target_process import TargetProcess
+    from tests.e2e.attacks.target_process import TargetProcess
     from tests.programs import Valkey
 
 SOCKETS = 10_000

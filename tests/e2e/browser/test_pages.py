@@ -1,4 +1,4 @@
-"""The front page and the REST manual in a real browser, with no network but the system."""
+"""The front page and the REST documentation in a real browser, without requests to other hosts."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def page(browser: Browser, system: System) -> Iterator[Page]:
-    """A page that may reach the system alone, and whose console must stay silent."""
-    foreign: list[str] = []
-    complaints: list[str] = []
+    """A page that must send no request to another host and log no error."""
+    external_urls: list[str] = []
+    console_errors: list[str] = []
 
-    def own_only(route: Route) -> None:
+    def abort_external(route: Route) -> None:
         if route.request.url.startswith(system.url):
             route.continue_()
         else:
-            foreign.append(route.request.url)
+            external_urls.append(route.request.url)
             route.abort()
 
     context = browser.new_context(viewport={"width": 1100, "height": 900})
-    context.route("**/*", own_only)
+    context.route("**/*", abort_external)
     page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda line: complaints.append(line.text) if line.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: console_errors.append(str(error)))
+    page.on("console", lambda line: console_errors.append(line.text) if line.type in {"error", "warning"} else None)
     yield page
     context.close()
-    assert (foreign, complaints) == ([], [])
+    assert (external_urls, console_errors) == ([], [])
 
 
-def test_the_front_page_renders_and_leads_to_the_manual(page: Page, system: System) -> None:
+def test_front_page_links_to_the_rest_documentation(page: Page, system: System) -> None:
     page.goto(system.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("Async Prime Generator")
     expect(page.locator("pre").first).to_contain_text("generatePrimes(input: {count: 10}")
@@ -46,7 +46,7 @@ def test_the_front_page_renders_and_leads_to_the_manual(page: Page, system: Syst
     expect(page.locator("#operations-primes-generate_generate_post")).to_be_visible()
 
 
-def test_the_manual_submits_for_real(page: Page, system: System) -> None:
+def test_rest_documentation_submits_a_job(page: Page, system: System) -> None:
     page.goto(f"{system.url}/docs")
     operation = page.locator("#operations-primes-generate_generate_post")
     operation.click()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.e2e.installs import python_environment
+from tests.e2e.compatibility.installs import python_environment
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
