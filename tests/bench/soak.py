@@ -126,16 +126,8 @@ def _save_samples(monitor: SystemMonitor, file: Path) -> None:
         rows = csv.writer(output)
         rows.writerow(["process", "pid", "unit", "seconds", "value"])
         for measurement, samples in monitor.series.items():
-            for sample in samples:
-                rows.writerow(
-                    [
-                        measurement.process,
-                        measurement.pid,
-                        measurement.unit,
-                        f"{sample.seconds:.1f}",
-                        f"{sample.value:.3f}",
-                    ]
-                )
+            key = [measurement.process, measurement.pid, measurement.unit]
+            rows.writerows([*key, f"{sample.seconds:.1f}", f"{sample.value:.3f}"] for sample in samples)
 
 
 def _report(
@@ -161,10 +153,10 @@ def _report(
             f"{measurement.process:<20}{measurement.pid:>8}{found.median:>10.1f}{found.maximum:>10.1f}{found.grown:>10.1f}"
             f"{found.allowed:>10.1f}  {measurement.unit}{mark}"
         )
-    failures += (
-        [f"{len(without_ttl)} keys without a time-to-live: {', '.join(without_ttl[:10])}"] if without_ttl else []
-    )
-    failures += [f"{len(remaining)} keys left after {options.ttl} s: {', '.join(remaining[:10])}"] if remaining else []
+    if without_ttl:
+        failures.append(f"{len(without_ttl)} keys without a time-to-live: {', '.join(without_ttl[:10])}")
+    if remaining:
+        failures.append(f"{len(remaining)} keys left after {options.ttl} s: {', '.join(remaining[:10])}")
     print("\n" + ("\n".join(f"FAIL  {failure}" for failure in failures) or "PASS  no growth, and all keys expired"))
     return 1 if failures else 0
 
