@@ -70,7 +70,7 @@ class StepLoad:
 
     @property
     def capacity_users(self) -> int:
-        """The users of that step; 0 when there is none."""
+        """The users of that step; 0 without one."""
         return self.capacity.users if self.capacity else 0
 
     def users_at(self, elapsed: float, counts: Counts) -> int | None:

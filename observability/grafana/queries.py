@@ -28,7 +28,7 @@ def rate(counter: str, *by: str) -> str:
 
 
 def share(counter: str, matchers: str) -> str:
-    """Share of a counter's increase that has these labels; zero when there is none."""
+    """Share of a counter's increase that has these labels; zero without matching series."""
     return f"({rate(f'{counter}{_braces(matchers)}')} or vector(0)) / {rate(counter)}"
 
 

@@ -100,7 +100,7 @@ def test_links_of_panels_find_traces(busy: Busy) -> None:
 
 
 def has_traces(busy: Busy, search: Search) -> bool:
-    """Whether the search finds traces for at least one series that the panel has shown."""
+    """Whether the search finds traces for at least one series of the panel in the time of the test."""
     window = f"{math.ceil(time.time() - busy.started)}s:5s"
     series_labels = [series.labels for series in busy.stack.query(f"last_over_time(({search.expression})[{window}])")]
     return any(traces(busy, filled(search.query, labels)) for labels in series_labels)

@@ -8,7 +8,7 @@ from loadtest.scenarios.step_load import FIRST_USERS, MEASURE_SECONDS, SETTLE_SE
 
 
 def run(step_load: StepLoad, slow_from: int, failing_from: int = 10**9, max_seconds: int = 2_000) -> list[int]:
-    """Users by second. Each user finishes one job a second, in 100 ms below `slow_from` users and in 400 ms above."""
+    """Users by second. Each user finishes one job per second, in 100 ms below `slow_from` users and in 400 ms above."""
     job_ms: Counter[int] = Counter()
     failures = 0
     users_by_second: list[int] = []

@@ -103,9 +103,9 @@ def test_results_are_grouped_by_documented_labels(panel: dict[str, Any]) -> None
     for target in panel["targets"]:
         names = [selector.name for selector in selectors(target["expr"]) if selector.name != ALERTS]
         received = {label for name in names for label in documented_metrics.metrics()[name].labels}
-        kept = grouped_by(target["expr"])
-        assert kept <= received | {"le", "service_instance_id"}
-        assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= kept
+        grouped = grouped_by(target["expr"])
+        assert grouped <= received | {"le", "service_instance_id"}
+        assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= grouped
 
 
 @EVERY_PANEL
