@@ -29,7 +29,7 @@ def tiny_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     source = tmp_path / "programs" / "jaeger"
     source.mkdir(parents=True)
     (source / "go.mod").write_text("module tools/jaeger\n\ngo 1.18\n", encoding="utf-8")
-    (source / "main.go").write_text('package main\n\nfunc main() { println("tiny_program") }\n', encoding="utf-8")
+    (source / "main.go").write_text('package main\n\nfunc main() { println("tiny") }\n', encoding="utf-8")
     monkeypatch.setattr(binaries, "PROGRAMS", source.parent)
     monkeypatch.setitem(binaries.PACKAGES, "jaeger", ["."])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
