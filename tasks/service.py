@@ -204,7 +204,7 @@ class JobService:
                 async with asyncio.timeout(interval.total_seconds()):
                     await self._feed.shutting_down.wait()
 
-    def record_served(self, primes: int, endpoint: str) -> None:
+    def record_primes_served(self, primes: int, endpoint: str) -> None:
         """Count primes sent to a client by "graphql", "rest" or "download"."""
         metrics.record_primes_served(primes, endpoint)
 

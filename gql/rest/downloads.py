@@ -109,7 +109,7 @@ def create_router(service: JobService) -> APIRouter:
         response = _response(file, download, headers)
         if request.method == "HEAD":
             return response.without_content(export_format.content_type)
-        callers_service.record_served(job.count * (response.stop - response.start) // file.size, "download")
+        callers_service.record_primes_served(job.count * (response.stop - response.start) // file.size, "download")
         return await response.with_content(export_format.content_type)
 
     # Not in the OpenAPI document, which would list HEAD as a separate operation.

@@ -128,7 +128,7 @@ async def _status_body(service: JobService, job: Job) -> bytes:
         body["downloads"] = {form.value: f"/jobs/{job.id}/primes.{form}" for form in ExportFormat}
     elif job.status is JobStatus.SUCCEEDED:
         body["result"] = await service.read_primes(job, 0, job.count)
-        service.record_served(len(body["result"]), "rest")
+        service.record_primes_served(len(body["result"]), "rest")
     # In a thread: serialising a million numbers takes milliseconds and would block the event loop.
     return await asyncio.to_thread(orjson.dumps, body, option=orjson.OPT_SERIALIZE_NUMPY)
 

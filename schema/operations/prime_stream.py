@@ -73,7 +73,7 @@ async def stream_primes(
                     for start in range(0, block.size, max_batch):
                         values = block[start : start + max_batch].tolist()
                         yield _batch(job, position, values)
-                        service.record_served(len(values), "graphql")
+                        service.record_primes_served(len(values), "graphql")
                         position += len(values)
                         # Sending suspends for slow readers only: without this, a fast one would block the event loop.
                         await asyncio.sleep(0)

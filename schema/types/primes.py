@@ -74,7 +74,7 @@ async def page_of_primes(job: jobs.Job, info: Info, arguments: PageArguments) ->
     page = arguments.slice(_CURSOR, job.readable, info.context.limits.max_page_size)
     with as_graphql_errors():
         found = await info.context.service.read_primes(job, page.start, len(page))
-    info.context.service.record_served(len(found), "graphql")
+    info.context.service.record_primes_served(len(found), "graphql")
     return PrimeConnection(job=job, slice=page, found=found)
 
 

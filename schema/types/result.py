@@ -101,7 +101,7 @@ class JobResult:
     ) -> SafeInt | None:
         with as_graphql_errors():
             found = await info.context.service.read_primes(self.job, index, 1)
-        info.context.service.record_served(len(found), "graphql")
+        info.context.service.record_primes_served(len(found), "graphql")
         return SafeInt(int(found[0])) if len(found) else None
 
     @strawberry.field(description="Index of the first available prime >= value. Null if no such prime is available.")
