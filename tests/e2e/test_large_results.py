@@ -1,4 +1,4 @@
-"""Ten million primes and what can be done with them, while nothing goes wrong and while a worker is killed."""
+"""A result of ten million primes: pages, downloads, scheduling beside small jobs, and a worker killed meanwhile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COUNT = 10_000_000
-# OEIS A006988: the 10^n-th prime. The checksum is of 80 million bytes, found by a sieve of a few lines of numpy.
+# OEIS A006988: the 10^n-th prime. The checksum covers 80 million bytes, computed with a sieve in numpy.
 LAST = 179_424_673
 SHA256 = "f748fddbd1b4da1475b44236beb7c33aafd4fb3e570e6cf3bea12eff843f944d"
 
@@ -51,32 +51,32 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def job_id(url: str) -> str:
-    submitted = ask(url, SUBMIT, n=COUNT, start=2, ms=30_000)["generatePrimes"]["job"]
+    submitted = execute(url, SUBMIT, n=COUNT, start=2, ms=30_000)["generatePrimes"]["job"]
     assert submitted["status"] == "SUCCEEDED"
     found: str = submitted["id"]
     return found
 
 
-def ask(url: str, query: str, **variables: Any) -> dict[str, Any]:
-    answer = httpx.post(f"{url}/graphql", json={"query": query, "variables": variables}, timeout=60).json()
-    assert "errors" not in answer, answer
-    found: dict[str, Any] = answer["data"]
+def execute(url: str, query: str, **variables: Any) -> dict[str, Any]:
+    response = httpx.post(f"{url}/graphql", json={"query": query, "variables": variables}, timeout=60).json()
+    assert "errors" not in response, response
+    found: dict[str, Any] = response["data"]
     return found
 
 
 def result(url: str, job_id: str, offset: int = 0) -> dict[str, Any]:
-    found: dict[str, Any] = ask(url, STATE, id=job_id, offset=offset)["job"]["result"]
+    found: dict[str, Any] = execute(url, STATE, id=job_id, offset=offset)["job"]["result"]
     return found
 
 
-def test_ten_million_primes_are_right(url: str, job_id: str) -> None:
+def test_ten_million_primes_are_correct(url: str, job_id: str) -> None:
     found = result(url, job_id, COUNT - 1)
     assert (found["available"], found["last"], found["sha256"]) == (COUNT, LAST, SHA256)
     assert found["primes"]["values"] == [LAST]
 
 
-def test_a_page_near_the_end_takes_no_longer_than_one_at_the_front(url: str, job_id: str) -> None:
-    """Read for the first time or again: a footer and a row group, wherever."""
+def test_page_near_the_end_is_as_fast_as_one_at_the_start(url: str, job_id: str) -> None:
+    """Each page reads one footer and one row group, wherever it is."""
 
     def seconds(offset: int) -> float:
         started = time.perf_counter()
@@ -87,11 +87,11 @@ def test_a_page_near_the_end_takes_no_longer_than_one_at_the_front(url: str, job
     for turn in range(20):
         front.append(seconds(turn * 70_000))
         end.append(seconds(COUNT - 1000 - turn * 70_000))
-    # Generous: an answer that reads what lies before the page would take hundreds of times as long.
+    # A page that reads all primes before it would take hundreds of times as long.
     assert statistics.median(end) < 5 * statistics.median(front)
 
 
-def test_the_download_opens_in_the_usual_programs(url: str, job_id: str, tmp_path: Path) -> None:
+def test_parquet_download_is_readable_by_common_libraries(url: str, job_id: str, tmp_path: Path) -> None:
     file = tmp_path / "primes.parquet"
     subprocess.run(["curl", "-sS", "-o", str(file), f"{url}/jobs/{job_id}/primes.parquet"], check=True, timeout=60)
     query = f"SELECT count(*), min(prime), max(prime) FROM '{file}'"  # noqa: S608 - a path of ours
@@ -100,8 +100,8 @@ def test_the_download_opens_in_the_usual_programs(url: str, job_id: str, tmp_pat
     assert pl.scan_parquet(file).select(pl.col("prime").sum()).collect().item() == pd.read_parquet(file)["prime"].sum()
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
-def test_a_download_that_broke_off_goes_on(url: str, job_id: str, tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_interrupted_download_resumes(url: str, job_id: str, tmp_path: Path) -> None:
     whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
     address = f"{url}/jobs/{job_id}/primes.csv"
     subprocess.run(["curl", "-sS", "-o", str(whole), address], check=True, timeout=60)
@@ -113,25 +113,25 @@ def test_a_download_that_broke_off_goes_on(url: str, job_id: str, tmp_path: Path
         assert sum(1 for _ in lines) == COUNT + 1
 
 
-def test_a_small_job_does_not_wait_behind_a_large_one(url: str) -> None:
-    """Far up a segment takes a part of a second, and there are a hundred of them."""
-    large = ask(url, SUBMIT, n=90 * 2**20, start=10**15, ms=0)["generatePrimes"]["job"]["id"]
+def test_small_job_does_not_wait_behind_a_large_one(url: str) -> None:
+    """The large job has 90 segments, each of which takes a part of a second."""
+    large = execute(url, SUBMIT, n=90 * 2**20, start=10**15, ms=0)["generatePrimes"]["job"]["id"]
     for _ in range(5):
         started = time.perf_counter()
-        small = ask(url, SUBMIT, n=10, start=2, ms=20_000)["generatePrimes"]["job"]
+        small = execute(url, SUBMIT, n=10, start=2, ms=20_000)["generatePrimes"]["job"]
         assert small["status"] == "SUCCEEDED"
-        # A segment at most is before it, and not a hundred.
+        # At most one segment is computed before it, not all 90.
         assert time.perf_counter() - started < 5
     assert httpx.get(f"{url}/status/{large}").json()["status"] == "pending"
     cancel = "mutation ($id: ID!) { cancelJob(id: $id) { ... on CancelJobAccepted { job { status } } } }"
-    assert ask(url, cancel, id=large)["cancelJob"]["job"]["status"] == "CANCELLED"
-    # What was found stays readable.
-    kept = result(url, large)
-    assert (kept["state"], kept["available"] % 2**20) == ("PARTIAL", 0)
-    assert len(kept["primes"]["values"]) == 1000
+    assert execute(url, cancel, id=large)["cancelJob"]["job"]["status"] == "CANCELLED"
+    # Computed primes stay readable.
+    partial = result(url, large)
+    assert (partial["state"], partial["available"] % 2**20) == ("PARTIAL", 0)
+    assert len(partial["primes"]["values"]) == 1000
 
 
-def test_a_worker_that_is_killed_costs_its_segments_alone(tmp_path: Path) -> None:
+def test_killed_worker_only_repeats_its_own_segments(tmp_path: Path) -> None:
     options: dict[str, Any] = {"LEASE_SECONDS": "1"}
     with (
         programs.valkey(tmp_path) as valkey,
@@ -141,11 +141,11 @@ def test_a_worker_that_is_killed_costs_its_segments_alone(tmp_path: Path) -> Non
     ):
         child = psutil.Process(target.process.pid).children()[0]
         before = child.cpu_times().user
-        job = ask(url, SUBMIT, n=COUNT, start=2, ms=0)["generatePrimes"]["job"]["id"]
+        job = execute(url, SUBMIT, n=COUNT, start=2, ms=0)["generatePrimes"]["job"]["id"]
         wait_until(lambda: child.cpu_times().user > before + 0.03)
         target.kill()
-        # Waits for the end, on whoever is left.
-        wait_until(lambda: ask(url, STATE, id=job, offset=0)["job"]["status"] == "SUCCEEDED", 60)
+        # The other worker completes the job.
+        wait_until(lambda: execute(url, STATE, id=job, offset=0)["job"]["status"] == "SUCCEEDED", 60)
         assert result(url, job)["sha256"] == SHA256
         segments = -(-COUNT // 2**20)
         claims = int(valkey_counter(valkey.url, "killed:counters", "claims large"))

@@ -1,4 +1,4 @@
-"""`python -m gql.local` as a user runs it: real Valkey, worker and API, in their own process tree."""
+"""`python -m gql.local` as a user runs it: a process tree of Valkey, worker and API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ READY_SECONDS = 60
 
 @contextmanager
 def local_run(folder: Path, port: int, data: str = "data", **environment: str) -> Iterator[Program]:
-    """A run that has printed Ready; stopped by the test, or at the end of the block."""
+    """A run that has printed Ready, until the test or the end of the block stops it."""
     settings = {"PORT": str(port), "DATA_DIR": str(folder / data), "WORKERS": "1"} | environment
     program = start(COMMAND, folder / "log", settings)
     try:
@@ -44,17 +44,17 @@ def url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def family(program: Program) -> list[psutil.Process]:
+def descendants(program: Program) -> list[psutil.Process]:
     return psutil.Process(program.process.pid).children(recursive=True)
 
 
-def member(program: Program, word: str) -> psutil.Process:
-    """The direct child whose command has this word."""
+def child_named(program: Program, word: str) -> psutil.Process:
+    """The child whose command contains this word."""
     children = psutil.Process(program.process.pid).children()
     return next(child for child in children if any(word in part for part in child.cmdline()))
 
 
-def left(processes: list[psutil.Process]) -> list[psutil.Process]:
+def still_running(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -64,8 +64,8 @@ def submit(port: int) -> str:
 
 
 def status(port: int, request_id: str) -> dict[str, Any]:
-    answer: dict[str, Any] = httpx.get(f"{url(port)}/status/{request_id}").raise_for_status().json()
-    return answer
+    response: dict[str, Any] = httpx.get(f"{url(port)}/status/{request_id}").raise_for_status().json()
+    return response
 
 
 def is_complete(port: int, request_id: str) -> Callable[[], bool]:
@@ -73,15 +73,15 @@ def is_complete(port: int, request_id: str) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_stops_gracefully_and_a_restart_knows_its_jobs(tmp_path: Path, number: signal.Signals) -> None:
+def test_run_stops_gracefully_and_keeps_its_jobs(tmp_path: Path, number: signal.Signals) -> None:
     port = free_port()
     with local_run(tmp_path, port) as program:
         request_id = submit(port)
         wait_until(is_complete(port, request_id))
-        processes = family(program)
+        processes = descendants(program)
         program.send(number)
         assert program.process.wait(10) == 0, program.output()
-        assert not left(processes)
+        assert not still_running(processes)
         assert "killed" not in program.output()
     with local_run(tmp_path, port):
         assert status(port, request_id) == {"status": "complete", "result": [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]}
@@ -100,28 +100,28 @@ def test_two_runs_need_two_data_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("word", "name"), [("celery", "worker"), ("uvicorn", "api"), ("valkey-server", "valkey")])
-def test_a_killed_program_stops_the_run_and_is_named(tmp_path: Path, word: str, name: str) -> None:
+def test_killed_program_stops_the_run_and_is_named(tmp_path: Path, word: str, name: str) -> None:
     with local_run(tmp_path, free_port()) as program:
-        processes = family(program)
-        member(program, word).kill()
+        processes = descendants(program)
+        child_named(program, word).kill()
         assert program.process.wait(10) == 1
         assert f"error: {name} was killed by SIGKILL" in program.output()
-        assert not left(processes)
+        assert not still_running(processes)
 
 
-def test_the_programs_of_a_killed_run_stop_and_release_the_data_folder(tmp_path: Path) -> None:
+def test_programs_of_a_killed_run_stop_and_release_the_data_folder(tmp_path: Path) -> None:
     port = free_port()
     with local_run(tmp_path, port) as program:
         request_id = submit(port)
         wait_until(is_complete(port, request_id))
-        processes = family(program)
+        processes = descendants(program)
         program.process.kill()
-        wait_until(lambda: not left(processes), 12, lambda: str(left(processes)))
+        wait_until(lambda: not still_running(processes), 12, lambda: str(still_running(processes)))
     with local_run(tmp_path, port):
         assert status(port, request_id)["status"] == "complete"
 
 
-def test_output_that_nobody_reads_does_not_block_the_stop(tmp_path: Path) -> None:
+def test_unread_output_does_not_block_the_shutdown(tmp_path: Path) -> None:
     port = free_port()
     environment = os.environ | {"PORT": str(port), "DATA_DIR": str(tmp_path), "WORKERS": "1"}
     with subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
@@ -137,7 +137,7 @@ def test_output_that_nobody_reads_does_not_block_the_stop(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_ctrl_c_in_the_terminal_of_make_run_exits_with_0(tmp_path: Path) -> None:
-    """In a copy of the Makefile's recipe: the same make, terminal and process group, without an installation."""
+    """Runs a copy of the recipe without the installation: the same make, terminal and process group."""
     makefile = tmp_path / "Makefile"
     makefile.write_text(f"run:\n\t@exec {' '.join(COMMAND)}\n")
     environment = {"PORT": str(free_port()), "DATA_DIR": str(tmp_path / "data"), "WORKERS": "1"}
@@ -148,17 +148,17 @@ def test_ctrl_c_in_the_terminal_of_make_run_exits_with_0(tmp_path: Path) -> None
     printed = b""
     while b"Ready" not in printed:
         printed += os.read(terminal, 65_536)
-    began = time.monotonic()
+    started_at = time.monotonic()
     os.write(terminal, b"\x03")
     while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
-        assert time.monotonic() < began + 10
-        printed += _read_what_is_there(terminal)
+        assert time.monotonic() < started_at + 10
+        printed += _read_available(terminal)
     os.close(terminal)
     assert os.waitstatus_to_exitcode(ended[1]) == 0, printed
     assert b"***" not in printed
 
 
-def _read_what_is_there(terminal: int) -> bytes:
+def _read_available(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
     except OSError:  # the other end was closed

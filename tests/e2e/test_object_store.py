@@ -1,4 +1,4 @@
-"""Results in a bucket, of a server that others have written: with all that can be done with those in a folder."""
+"""Results in a bucket of an S3 server: everything that works with results in a folder."""
 
 from __future__ import annotations
 
@@ -34,43 +34,43 @@ PAGES = """query ($id: ID!, $value: SafeInt!, $last: Int!) { job(id: $id) { ... 
 
 @pytest.fixture
 def endpoint(tmp_path: Path) -> Iterator[str]:
-    """A server without any bucket."""
+    """The address of an S3 server without any bucket."""
     port = programs.free_port()
     address = f"http://127.0.0.1:{port}"
 
-    def answers() -> bool:
+    def is_ready() -> bool:
         try:
             return httpx.get(address, timeout=5).is_success
         except httpx.TransportError:
             return False
 
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with programs.running(command, tmp_path, answers):
+    with programs.running(command, tmp_path, is_ready):
         yield address
 
 
-def test_a_missing_bucket_is_told_and_costs_nothing_else(endpoint: str, tmp_path: Path) -> None:
-    """Once it is there, what failed is retried, and the result is as good as one in a folder."""
-    settings = ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint, "RESULTS_URL": "s3://primes/of/ours"}
+def test_missing_bucket_is_reported_and_affects_only_large_jobs(endpoint: str, tmp_path: Path) -> None:
+    """After the bucket is created, the failed job is retried, and its result has all features."""
+    settings = ENVIRONMENT | {"AWS_ENDPOINT_URL": endpoint, "RESULTS_URL": "s3://primes/results"}
     with (
         programs.valkey(tmp_path) as valkey,
-        programs.worker(tmp_path, valkey.url, "bucket:", 2, (), **settings),
-        programs.api(tmp_path, valkey.url, "bucket:", None, **settings) as (url, _),
+        programs.worker(tmp_path, valkey.url, "objects:", 2, (), **settings),
+        programs.api(tmp_path, valkey.url, "objects:", None, **settings) as (url, _),
         httpx.Client(base_url=url, timeout=60) as client,
     ):
         assert not results_check(client)["ok"]
-        failed = ask(client, SUBMIT, n=COUNT)["generatePrimes"]["job"]
+        failed = execute(client, SUBMIT, n=COUNT)["generatePrimes"]["job"]
         assert (failed["status"], failed["failure"]) == ("FAILED", {"reason": "RESULT_STORE"})
-        assert ask(client, SUBMIT, n=10_000)["generatePrimes"]["job"]["status"] == "SUCCEEDED"
+        assert execute(client, SUBMIT, n=10_000)["generatePrimes"]["job"]["status"] == "SUCCEEDED"
 
         httpx.put(f"{endpoint}/primes").raise_for_status()
         assert results_check(client)["ok"]
-        retried = ask(client, RETRY, id=failed["id"])["retryJob"]["job"]["id"]
-        done = ask(client, WAIT, id=retried)["job"]
+        retried = execute(client, RETRY, id=failed["id"])["retryJob"]["job"]["id"]
+        done = execute(client, WAIT, id=retried)["job"]
         assert (done["status"], done["result"]["available"]) == ("SUCCEEDED", COUNT)
         assert done["result"]["sha256"] == delta_codec.sha256(engine.primes_from(2, COUNT))
 
-        found = ask(client, PAGES, id=retried, value=LAST, last=COUNT - 1)["job"]["result"]
+        found = execute(client, PAGES, id=retried, value=LAST, last=COUNT - 1)["job"]["result"]
         assert (found["at"], found["indexOf"], found["primes"]["values"][-1]) == (LAST, COUNT - 1, LAST)
         whole = client.get(f"/jobs/{retried}/primes.parquet").content
         part = client.get(f"/jobs/{retried}/primes.parquet", headers={"Range": "bytes=1000000-"}).content
@@ -83,8 +83,8 @@ def results_check(client: httpx.Client) -> dict[str, Any]:
     return found
 
 
-def ask(client: httpx.Client, query: str, **variables: Any) -> dict[str, Any]:
-    answer = client.post("/graphql", json={"query": query, "variables": variables}).json()
-    assert "errors" not in answer, answer
-    found: dict[str, Any] = answer["data"]
+def execute(client: httpx.Client, query: str, **variables: Any) -> dict[str, Any]:
+    response = client.post("/graphql", json={"query": query, "variables": variables}).json()
+    assert "errors" not in response, response
+    found: dict[str, Any] = response["data"]
     return found

@@ -1,6 +1,6 @@
-"""The API under attack: what it works and holds meanwhile, and whether it still answers.
+"""An API process under attack: its CPU time, memory, connections, and whether it still responds.
 
-The work is the process's own CPU clock, so other programs on the machine don't count; memory is what it has resident.
+CPU time is the clock of the process, so that other programs on the machine do not count. Memory is resident memory.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 
     from tests.programs import Valkey
 
-MOST_SECONDS = 0.1
-MOST_BYTES = 20 * 2**20
+MAX_CPU_SECONDS = 0.1
+MAX_GROWTH_BYTES = 20 * 2**20
 
 JSON = "application/json"
 STREAM = "text/event-stream"
 
 
 class TargetProcess:
-    """The API under attack."""
+    """One API process and a client of it."""
 
     def __init__(self, url: str, process_id: int) -> None:
         self.url = url
         self.client = httpx.Client(base_url=url, timeout=20)
-        # The kernel's number of a process's CPU clock.
+        # Linux's id of the CPU clock of a process.
         self._clock = (~process_id << 3) | 2
         self._process = psutil.Process(process_id)
 
-    def worked(self) -> float:
+    def cpu_seconds(self) -> float:
         return time.clock_gettime(self._clock)
 
-    def resident(self) -> int:
+    def resident_bytes(self) -> int:
         return int(self._process.memory_info().rss)
 
     def connections(self) -> int:
-        """Sockets that it has open to clients."""
+        """Number of its open client connections."""
         port = urlsplit(self.url).port
         return sum(one.laddr.port == port and one.status == "ESTABLISHED" for one in self._process.net_connections())
 
@@ -54,9 +54,9 @@ class TargetProcess:
         parts = urlsplit(self.url)
         return socket.create_connection((parts.hostname or "", parts.port or 0), 10)
 
-    def answers(self) -> bool:
-        answer = self.client.post("/graphql", json={"query": "{ limits { maxCount } }"})
-        return answer.status_code == 200 and answer.json()["data"]["limits"]["maxCount"] > 0
+    def responds(self) -> bool:
+        response = self.client.post("/graphql", json={"query": "{ limits { maxCount } }"})
+        return response.status_code == 200 and response.json()["data"]["limits"]["maxCount"] > 0
 
     def send(self, query: str, variables: Any = None, accept: str = JSON) -> httpx.Response:
         body = {"query": query, "variables": variables}
@@ -64,14 +64,14 @@ class TargetProcess:
 
 
 @contextmanager
-def attacked(folder: Path, valkey: Valkey, prefix: str, **environment: Any) -> Iterator[TargetProcess]:
-    """An API of its own, warm; it must not have had a fault when the block ends."""
+def start_target(folder: Path, valkey: Valkey, prefix: str, **environment: Any) -> Iterator[TargetProcess]:
+    """A warmed-up API. At the end of the block, its log must contain no traceback."""
     with programs.api(folder, valkey.url, prefix, **environment) as (url, program):
-        found = TargetProcess(url, program.process.pid)
-        # What is loaded at the first request of each kind is not the attack's.
+        target = TargetProcess(url, program.process.pid)
+        # The first request of each kind loads modules and fills caches.
         for accept in (JSON, STREAM):
             for query in ("{ limits { maxCount } }", "{ nothing }", "{", "{ a: jobs(first: 1000) { totalCount } }"):
-                found.send(query, {"a": [1]}, accept)
-        yield found
-        found.client.close()
+                target.send(query, {"a": [1]}, accept)
+        yield target
+        target.client.close()
         assert "Traceback" not in program.output()

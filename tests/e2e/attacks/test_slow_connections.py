@@ -1,4 +1,4 @@
-"""Attackers with patience: sockets that say nothing, or too little at a time. Few stay open, and none for long."""
+"""Connections that send nothing or very slowly: only a limited number stay open, each for a limited time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.attacks.target_process import JSON, MOST_BYTES, MOST_SECONDS, attacked
+from tests.e2e.attacks.target_process import JSON, MAX_CPU_SECONDS, MAX_GROWTH_BYTES, start_target
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from tests.programs import Valkey
 
 SOCKETS = 10_000
-MOST_ARRIVING = 500
+MAX_PENDING_REQUESTS = 500
 HEAD = f"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: {JSON}\r\n"
 BODY = HEAD + "Content-Length: 100000\r\n\r\n{"
 
 
 @pytest.fixture(scope="module")
 def target(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetProcess]:
-    """With the settings as they come."""
-    with attacked(tmp_path_factory.mktemp("patient"), valkey, "patient:") as found:
-        yield found
+    """An API with the default settings."""
+    with start_target(tmp_path_factory.mktemp("slow"), valkey, "slow:") as target:
+        yield target
 
 
 @pytest.fixture(scope="module")
-def hasty(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetProcess]:
-    """Its clients have half a second."""
-    folder: Path = tmp_path_factory.mktemp("hasty")
-    with attacked(folder, valkey, "hasty:", ARRIVAL_SECONDS="0.5") as found:
-        yield found
+def short_timeout_target(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetProcess]:
+    """An API whose requests must arrive within half a second."""
+    folder: Path = tmp_path_factory.mktemp("short-timeout")
+    with start_target(folder, valkey, "short-timeout:", ARRIVAL_SECONDS="0.5") as target:
+        yield target
 
 
 def is_closed(connection: socket.socket) -> bool:
-    """Whether the other side has hung up; what it said before is thrown away."""
+    """Whether the server closed the connection. Discards received data."""
     connection.setblocking(False)
     try:
         while connection.recv(65_536):
@@ -56,34 +56,34 @@ def is_closed(connection: socket.socket) -> bool:
     return True
 
 
-@pytest.mark.parametrize("begin", ["", HEAD, BODY], ids=["nothing", "half a head", "half a body"])
-def test_ten_thousand_half_open_sockets_push_out_each_other(target: TargetProcess, begin: str) -> None:
-    resident, work = target.resident(), target.worked()
-    # No more of them than a process may have open; those that are closed here have been closed there.
-    held: deque[socket.socket] = deque()
+@pytest.mark.parametrize("beginning", ["", HEAD, BODY], ids=["nothing", "half a head", "half a body"])
+def test_ten_thousand_incomplete_requests_evict_the_oldest_ones(target: TargetProcess, beginning: str) -> None:
+    resident_bytes, cpu_seconds = target.resident_bytes(), target.cpu_seconds()
+    # A process may only have a limited number of open sockets. Each is closed here after the server has closed it.
+    sockets: deque[socket.socket] = deque()
     for number in range(SOCKETS):
-        held.append(target.connect())
-        held[-1].sendall(begin.encode())
-        if len(held) > 2 * MOST_ARRIVING:
-            oldest = held.popleft()
+        sockets.append(target.connect())
+        sockets[-1].sendall(beginning.encode())
+        if len(sockets) > 2 * MAX_PENDING_REQUESTS:
+            oldest = sockets.popleft()
             wait_until(lambda oldest=oldest: is_closed(oldest))  # type: ignore[misc]
             oldest.close()
         if number % 1_000 == 0:
-            assert target.answers()
-    assert (target.worked() - work) / SOCKETS < MOST_SECONDS
-    wait_until(lambda: target.connections() <= MOST_ARRIVING + 1)
-    assert target.resident() - resident < MOST_BYTES
-    assert target.answers()
-    for connection in held:
+            assert target.responds()
+    assert (target.cpu_seconds() - cpu_seconds) / SOCKETS < MAX_CPU_SECONDS
+    wait_until(lambda: target.connections() <= MAX_PENDING_REQUESTS + 1)
+    assert target.resident_bytes() - resident_bytes < MAX_GROWTH_BYTES
+    assert target.responds()
+    for connection in sockets:
         connection.close()
 
 
-@pytest.mark.parametrize("begin", [HEAD + "X-Slow: ", BODY, "\r\n"], ids=["head", "body", "nothing"])
-def test_a_request_that_comes_by_drops_is_cut_off(hasty: TargetProcess, begin: str) -> None:
-    work = hasty.worked()
-    connections = [hasty.connect() for _ in range(100)]
+@pytest.mark.parametrize("beginning", [HEAD + "X-Slow: ", BODY, "\r\n"], ids=["head", "body", "nothing"])
+def test_request_sent_byte_by_byte_times_out(short_timeout_target: TargetProcess, beginning: str) -> None:
+    cpu_seconds = short_timeout_target.cpu_seconds()
+    connections = [short_timeout_target.connect() for _ in range(100)]
     for connection in connections:
-        connection.sendall(begin.encode())
+        connection.sendall(beginning.encode())
 
     def all_are_closed() -> bool:
         for connection in connections:
@@ -91,18 +91,18 @@ def test_a_request_that_comes_by_drops_is_cut_off(hasty: TargetProcess, begin: s
                 connection.close()
             elif connection.fileno() >= 0:
                 try:
-                    connection.send(b"\n" if begin == "\r\n" else b"x")
+                    connection.send(b"\n" if beginning == "\r\n" else b"x")
                 except ConnectionError:
                     connection.close()
         return all(connection.fileno() < 0 for connection in connections)
 
     wait_until(all_are_closed)
-    assert (hasty.worked() - work) / len(connections) < MOST_SECONDS
-    assert hasty.answers()
+    assert (short_timeout_target.cpu_seconds() - cpu_seconds) / len(connections) < MAX_CPU_SECONDS
+    assert short_timeout_target.responds()
 
 
-def is_cut_off(connection: socket.socket, piece: bytes) -> bool:
-    """Whether the other side hangs up while a piece is sent again and again, 50 MB in all."""
+def is_closed_while_sending(connection: socket.socket, piece: bytes) -> bool:
+    """Whether the server closes the connection while a piece is sent 10,000 times."""
     try:
         for _ in range(10_000):
             connection.sendall(piece)
@@ -112,43 +112,45 @@ def is_cut_off(connection: socket.socket, piece: bytes) -> bool:
 
 
 @pytest.mark.parametrize("separator", ["", "\r\nX-Endless: "], ids=["one header", "many headers"])
-def test_a_head_without_end_is_cut_off(target: TargetProcess, separator: str) -> None:
-    work, resident = target.worked(), target.resident()
+def test_endless_headers_close_the_connection(target: TargetProcess, separator: str) -> None:
+    cpu_seconds, resident_bytes = target.cpu_seconds(), target.resident_bytes()
     with target.connect() as connection:
         connection.sendall((HEAD + "X-Endless: ").encode())
-        assert is_cut_off(connection, (separator + "x" * 5_000).encode())
-    assert target.worked() - work < MOST_SECONDS
-    assert target.resident() - resident < MOST_BYTES
+        assert is_closed_while_sending(connection, (separator + "x" * 5_000).encode())
+    assert target.cpu_seconds() - cpu_seconds < MAX_CPU_SECONDS
+    assert target.resident_bytes() - resident_bytes < MAX_GROWTH_BYTES
 
 
-def test_trailers_without_end_are_cut_off(target: TargetProcess) -> None:
-    resident = target.resident()
+def test_endless_trailers_close_the_connection(target: TargetProcess) -> None:
+    resident_bytes = target.resident_bytes()
     with target.connect() as connection:
         connection.sendall((HEAD + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n").encode())
-        assert is_cut_off(connection, f"X-Endless: {'x' * 5_000}\r\n".encode())
-    assert target.resident() - resident < MOST_BYTES
+        assert is_closed_while_sending(connection, f"X-Endless: {'x' * 5_000}\r\n".encode())
+    assert target.resident_bytes() - resident_bytes < MAX_GROWTH_BYTES
 
 
-def test_who_was_answered_may_send_the_next_request_later(hasty: TargetProcess) -> None:
-    """The time is a request's, not a connection's; while a connection rests, its own clock runs."""
-    with closing(HTTPConnection(urlsplit(hasty.url).netloc, timeout=10)) as connection:
+def test_idle_connection_may_send_another_request_after_the_request_timeout(
+    short_timeout_target: TargetProcess,
+) -> None:
+    """The timeout applies to each request. Idle connections have another one."""
+    with closing(HTTPConnection(urlsplit(short_timeout_target.url).netloc, timeout=10)) as connection:
         for _ in range(3):
-            # It does not connect again by itself where it was cut off.
+            # HTTPConnection does not reconnect after the server closed the connection.
             connection.request("GET", "/livez")
             assert connection.getresponse().read() == b'{"status":"alive"}'
-            rested = time.monotonic() + 0.7
-            wait_until(lambda rested=rested: time.monotonic() > rested)  # type: ignore[misc]
+            idle_until = time.monotonic() + 0.7
+            wait_until(lambda idle_until=idle_until: time.monotonic() > idle_until)  # type: ignore[misc]
 
 
-def test_a_stream_lives_on_longer_than_its_request_may_take(hasty: TargetProcess) -> None:
+def test_stream_may_last_longer_than_the_request_timeout(short_timeout_target: TargetProcess) -> None:
     query = "subscription { systemStats(intervalMs: 100) { at } }"
     body = f'{{"query": "{query}"}}'
     head = f"{HEAD}Accept: text/event-stream\r\nContent-Length: {len(body)}\r\n\r\n"
-    with hasty.connect() as connection:
+    with short_timeout_target.connect() as connection:
         connection.sendall((head + body).encode())
-        until, seen = time.monotonic() + 1.5, b""
+        until, received = time.monotonic() + 1.5, b""
         while time.monotonic() < until:
-            # What comes while it is answered is not late either.
+            # Data that arrives during the response does not time out either.
             connection.sendall(b"\r\n")
-            seen += connection.recv(65_536)
-    assert seen.count(b"event: next") > 5
+            received += connection.recv(65_536)
+    assert received.count(b"event: next") > 5

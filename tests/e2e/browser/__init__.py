@@ -1,0 +1,1 @@
+"""The pages of the API in a real browser, and their screenshots."""

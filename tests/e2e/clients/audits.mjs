@@ -1,4 +1,4 @@
-// The audits of GraphQL over HTTP, by graphql-http: `node audits.mjs URL` prints one line of JSON for each of them.
+// Runs the audits of graphql-http for GraphQL over HTTP: `node audits.mjs URL` prints one line of JSON per audit.
 import { auditServer } from 'graphql-http';
 
 const results = await auditServer({ url: process.argv[2] });

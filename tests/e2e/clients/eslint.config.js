@@ -1,5 +1,5 @@
-// The printed schema and our example documents under graphql-eslint's rule sets.
-// A rule is off, or has options, only where the contract means it otherwise; the reason stands beside it.
+// Rules of graphql-eslint for the printed schema and the example documents.
+// Each disabled rule or option has its reason beside it.
 import graphql from '@graphql-eslint/eslint-plugin';
 
 const plugins = { '@graphql-eslint': graphql };
@@ -14,13 +14,13 @@ export default [
     rules: {
       ...graphql.configs['flat/schema-recommended'].rules,
       ...graphql.configs['flat/schema-relay'].rules,
-      // An id is for what can be fetched again by it (Node). Failures, progress, pages and figures are values.
+      // Only types that can be refetched by id (Node) have one. Failures, progress, pages and figures are values.
       '@graphql-eslint/strict-id-in-types': 'off',
       '@graphql-eslint/relay-edge-types': ['error', {
         withEdgeSuffix: true,
-        // A prime in a page is a number and its index, not something to fetch again: PrimeEdge's node is no Node.
+        // A prime in a page is a number and its index, which cannot be refetched: PrimeEdge's node is not a Node.
         shouldImplementNode: false,
-        // Short lists that nobody pages through are plain: issues, workers, a batch's values.
+        // Short lists without pages are plain: issues, workers, the values of a batch.
         listTypeCanWrapOnlyEdgeType: false,
       }],
     },
@@ -34,7 +34,7 @@ export default [
   },
   {
     files: ['examples/**/*.graphql'],
-    // Each example is a program of its own, and all do the same.
+    // Each example is a separate program that does the same as the others.
     rules: { '@graphql-eslint/unique-operation-name': 'off' },
   },
 ];

@@ -1,6 +1,6 @@
-"""Other people's packages for the tests: npm projects and Python environments, apart from the project's own.
+"""Installs packages for the tests, apart from those of the project: npm packages and Python environments.
 
-Installed under .cache/, once for each lock file, exactly as it says. What can't be installed is a failure that says so.
+Installed under .cache/e2e once per lock file. A failed installation fails the test and reports the reason.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CACHE = ROOT / ".cache" / "e2e"
-# Written last: what was interrupted has none, and is installed again.
+# Written last, so that an interrupted installation is repeated.
 _STAMP = ".installed"
 _PACKAGES = (".npmrc", "package.json", "package-lock.json")
 _INSTALL_SECONDS = 200
 
 
 def npm_project(source: Path, target: Path) -> Path:
-    """A copy of a Node project with its packages installed: what its lock file names, running no package's scripts."""
+    """A copy of a Node project with the packages of its lock file. Does not run the scripts of packages."""
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("node_modules"))
     (target / "node_modules").symlink_to(_npm_packages(source))
     return target
 
 
 def python_environment(lock: Path) -> Path:
-    """The interpreter of an environment with the packages of a lock file, checked against their hashes."""
+    """The interpreter of an environment with the packages of a lock file, verified by their hashes."""
     environment = _CACHE / _fingerprint(lock.stem, [lock])
-    with _one_at_a_time(environment):
+    with _locked(environment):
         if not (environment / _STAMP).exists():
             uv = [sys.executable, "-m", "uv", "--quiet"]
             _run(
@@ -56,11 +56,11 @@ def python_environment(lock: Path) -> Path:
 
 def _npm_packages(source: Path) -> Path:
     folder = _CACHE / _fingerprint(source.name, [source / name for name in _PACKAGES])
-    with _one_at_a_time(folder):
+    with _locked(folder):
         if not (folder / _STAMP).exists():
             for name in _PACKAGES:
                 shutil.copy(source / name, folder)
-            # npm itself goes on trying a closed network for minutes.
+            # By default, npm retries for minutes without a network.
             network = (
                 "--prefer-offline",
                 "--fetch-retries=1",
@@ -78,8 +78,8 @@ def _fingerprint(name: str, files: list[Path]) -> str:
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let two runs side by side take turns. Freed by the system when a run is killed."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder against concurrent test runs. The kernel releases the lock if a run is killed."""
     folder.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -88,7 +88,7 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 def _run(command: list[str], folder: Path, what: str) -> None:
     if shutil.which(command[0]) is None:
-        pytest.fail(f"{what} can't be installed: {command[0]} is not on this machine", pytrace=False)
+        pytest.fail(f"{what} cannot be installed: {command[0]} is missing", pytrace=False)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS)
     if done.returncode:
-        pytest.fail(f"{what} can't be installed:\n{done.stderr[-1500:]}", pytrace=False)
+        pytest.fail(f"{what} cannot be installed:\n{done.stderr[-1500:]}", pytrace=False)

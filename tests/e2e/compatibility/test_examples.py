@@ -1,4 +1,4 @@
-"""Every example of the documentation, run as it says: it follows a job to its end and prints the primes."""
+"""Runs every example of docs/clients.md: each follows a job to its final state and prints the primes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from tests.authenticated import AuthenticatedSystem
 
 EXAMPLES = ROOT / "examples"
-MANUAL = ROOT / "docs/clients.md"
+CLIENTS_PAGE = ROOT / "docs/clients.md"
 
-# The first of a kind may have to install its packages.
+# The first test of a kind may have to install its packages.
 pytestmark = pytest.mark.timeout(240)
 
-# An example prints what the job became and its primes, or fails.
+# Seconds for one example.
 EXAMPLE_SECONDS = 30
-TEN = "2 3 5 7 11 13 17 19 23 29"
+TEN_PRIMES = "2 3 5 7 11 13 17 19 23 29"
 
 
 @pytest.fixture(scope="session")
@@ -39,13 +39,13 @@ def gql_python() -> Path:
     return python_environment(EXAMPLES / "python/requirements-gql.lock")
 
 
-def names(kind: str, pattern: str) -> list[str]:
+def example_names(kind: str, pattern: str) -> list[str]:
     return sorted(path.name for path in (EXAMPLES / kind).glob(pattern))
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Whom the examples talk to, and what gets them in."""
+    """The server of the examples, and an API key if it requires authentication."""
 
     url: str
     key: str | None
@@ -53,7 +53,7 @@ class Server:
 
 @pytest.fixture(params=["open", "authenticated"])
 def server(request: pytest.FixtureRequest) -> Server:
-    """One that asks nobody who is there, and one that does."""
+    """A server without authentication, and one that requires API keys."""
     if request.param == "open":
         return Server(request.getfixturevalue("system").url, None)
     authenticated: AuthenticatedSystem = request.getfixturevalue("authenticated")
@@ -61,7 +61,7 @@ def server(request: pytest.FixtureRequest) -> Server:
 
 
 def run(command: list[str], folder: Path, server: Server) -> list[str]:
-    """The lines that an example prints."""
+    """Run an example. Returns the lines that it prints."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if server.key is not None:
         environment["PRIMES_KEY"] = server.key
@@ -73,33 +73,35 @@ def run(command: list[str], folder: Path, server: Server) -> list[str]:
     return done.stdout.splitlines()
 
 
-def follows_to_the_primes(printed: list[str]) -> None:
+def assert_succeeded_with_primes(printed: list[str]) -> None:
     *states, primes = printed
     assert "SUCCEEDED" in "".join(states)
-    assert primes == TEN
+    assert primes == TEN_PRIMES
 
 
-@pytest.mark.parametrize("name", names("javascript", "*.mjs"))
-def test_an_example_in_javascript(name: str, javascript: Path, server: Server) -> None:
-    follows_to_the_primes(run(["node", name], javascript, server))
+@pytest.mark.parametrize("name", example_names("javascript", "*.mjs"))
+def test_javascript_example(name: str, javascript: Path, server: Server) -> None:
+    assert_succeeded_with_primes(run(["node", name], javascript, server))
 
 
-@pytest.mark.parametrize("name", names("curl", "*.sh"))
-def test_an_example_with_curl(name: str, server: Server) -> None:
-    follows_to_the_primes(run(["sh", name], EXAMPLES / "curl", server))
+@pytest.mark.parametrize("name", example_names("curl", "*.sh"))
+def test_curl_example(name: str, server: Server) -> None:
+    assert_succeeded_with_primes(run(["sh", name], EXAMPLES / "curl", server))
 
 
-def test_the_example_with_httpx(server: Server) -> None:
-    follows_to_the_primes(run([sys.executable, "follow_httpx.py"], EXAMPLES / "python", server))
+def test_httpx_example(server: Server) -> None:
+    assert_succeeded_with_primes(run([sys.executable, "follow_httpx.py"], EXAMPLES / "python", server))
 
 
-def test_the_example_with_gql_in_an_environment_of_its_own(gql_python: Path, server: Server) -> None:
-    follows_to_the_primes(run([str(gql_python), "follow_gql.py"], EXAMPLES / "python", server))
+def test_gql_example_in_a_separate_environment(gql_python: Path, server: Server) -> None:
+    assert_succeeded_with_primes(run([str(gql_python), "follow_gql.py"], EXAMPLES / "python", server))
 
 
-def test_the_manual_names_every_example() -> None:
-    manual = MANUAL.read_text(encoding="utf-8")
-    found = {f"examples/{kind}/{name}" for kind in ("javascript", "curl", "python") for name in names(kind, "*.*")}
+def test_documentation_names_every_example() -> None:
+    page = CLIENTS_PAGE.read_text(encoding="utf-8")
+    found = {
+        f"examples/{kind}/{name}" for kind in ("javascript", "curl", "python") for name in example_names(kind, "*.*")
+    }
     programs = {name for name in found if name.endswith((".mjs", ".sh", ".py"))}
     assert len(programs) == 8
-    assert [name for name in sorted(programs) if name not in manual] == []
+    assert [name for name in sorted(programs) if name not in page] == []

@@ -1,4 +1,4 @@
-"""The clients that people use in JavaScript, each over each way it has to reach us, against a running system."""
+"""JavaScript clients over each of their transports, against a running system."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from tests.conftest import System
     from tests.programs import Valkey
 
-    Journey = Callable[..., Any]
+    Scenario = Callable[..., Any]
 
-# The first of them may have to install the packages.
+# The first test may have to install the packages.
 pytestmark = pytest.mark.timeout(240)
 
 CLIENTS = ["graphql-ws", "graphql-sse", "apollo-http", "apollo-ws", "urql-http", "urql-ws"]
 TWENTY_FIVE = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97]
-# Node starts in half a second; a client that holds on to something keeps it from ending.
-JOURNEY_SECONDS = 30
+# Node starts in half a second, and does not exit while a client keeps a connection or timer.
+SCENARIO_SECONDS = 30
 
 
 @pytest.fixture(params=CLIENTS)
-def journey(request: pytest.FixtureRequest, clients: Path, system: System) -> Journey:
-    """Runs a journey of one client to its end and gives what it told."""
+def run_scenario(request: pytest.FixtureRequest, clients: Path, system: System) -> Scenario:
+    """Runs one scenario with one client. Returns what the scenario printed."""
 
-    def run(name: str, *, worker_works: bool = True) -> Any:
-        command = ["node", "journey.mjs", request.param, name, system.graphql]
-        with nullcontext() if worker_works else paused(system.worker):
+    def run(name: str, *, worker_runs: bool = True) -> Any:
+        command = ["node", "scenarios.mjs", request.param, name, system.graphql]
+        with nullcontext() if worker_runs else paused(system.worker):
             done = subprocess.run(
-                command, cwd=clients, capture_output=True, text=True, timeout=JOURNEY_SECONDS, check=False
+                command, cwd=clients, capture_output=True, text=True, timeout=SCENARIO_SECONDS, check=False
             )
         assert (done.returncode, done.stderr) == (0, "")
         return json.loads(done.stdout)
@@ -49,21 +49,21 @@ def journey(request: pytest.FixtureRequest, clients: Path, system: System) -> Jo
 
 
 def plain(job: dict[str, Any]) -> dict[str, Any]:
-    """Without the type names that some clients ask for on their own, in some of their operations."""
+    """Without the type names that some clients request by default."""
     return {
         name: plain(value) if isinstance(value, dict) else value for name, value in job.items() if name != "__typename"
     }
 
 
 def subscribers(url: str) -> int:
-    """Streams of jobs that are open on an API process."""
+    """Number of open subscriptions on an API process."""
     answer = httpx.post(f"{url}/graphql", json={"query": "{ system { subscribers } }"}, timeout=10).json()
     count: int = answer["data"]["system"]["subscribers"]
     return count
 
 
-def test_a_client_submits_and_follows_to_the_end(journey: Journey) -> None:
-    received = journey("follow")
+def test_client_submits_and_follows_to_the_final_state(run_scenario: Scenario) -> None:
+    received = run_scenario("follow")
     assert received["submitted"]["outcome"] == "CREATED"
     updates = [update["job"] for update in received["updates"]]
     versions = [job["version"] for job in updates]
@@ -71,20 +71,20 @@ def test_a_client_submits_and_follows_to_the_end(journey: Journey) -> None:
     assert [job["isFinal"] for job in updates] == [False] * (len(updates) - 1) + [True]
     assert updates[-1]["status"] == "SUCCEEDED"
     assert plain(updates[-1])["progress"] == {"done": 10, "total": 10}
-    # Whoever comes late gets the final state, and its cache holds the same.
+    # A late subscriber receives the final state, and the cache of the client holds the same.
     assert [update["job"] for update in received["again"]] == updates[-1:]
     assert plain(received["job"]) == plain(received["cached"]) == plain(updates[-1])
 
 
-def test_a_client_pages_forwards_and_backwards(journey: Journey) -> None:
-    assert journey("page") == {
+def test_client_pages_forwards_and_backwards(run_scenario: Scenario) -> None:
+    assert run_scenario("page") == {
         "forwards": [TWENTY_FIVE[:10], TWENTY_FIVE[10:20], TWENTY_FIVE[20:]],
         "backwards": [TWENTY_FIVE[:5], TWENTY_FIVE[5:15], TWENTY_FIVE[15:]],
     }
 
 
-def test_a_client_cancels_what_it_follows(journey: Journey) -> None:
-    received = journey("cancel", worker_works=False)
+def test_client_cancels_the_job_that_it_follows(run_scenario: Scenario) -> None:
+    received = run_scenario("cancel", worker_runs=False)
     assert received["cancelled"]["__typename"] == "CancelJobAccepted"
     assert [update["job"]["status"] for update in received["updates"]] == ["QUEUED", "CANCELLED"]
     assert received["again"]["code"] == "JOB_ALREADY_FINISHED"
@@ -93,46 +93,46 @@ def test_a_client_cancels_what_it_follows(journey: Journey) -> None:
     )
 
 
-def test_a_client_streams_the_values_without_gap_or_repeat(journey: Journey) -> None:
-    batches = journey("stream")
+def test_client_streams_the_values_without_gap_or_repetition(run_scenario: Scenario) -> None:
+    batches = run_scenario("stream")
     values = [value for batch in batches for value in batch["values"]]
     assert (len(values), values[:3], values[-1]) == (2495, [13, 17, 19], 22_307)
     assert values == sorted(set(values))
     assert [batch["isLast"] for batch in batches] == [False] * (len(batches) - 1) + [True]
 
 
-def test_a_client_gets_an_unknown_job_as_data_and_the_end(journey: Journey) -> None:
-    assert [event["__typename"] for event in journey("unknown")] == ["JobNotFound"]
+def test_client_receives_an_unknown_job_as_data_and_the_stream_completes(run_scenario: Scenario) -> None:
+    assert [event["__typename"] for event in run_scenario("unknown")] == ["JobNotFound"]
 
 
-def test_a_client_gets_a_refusal_as_data(journey: Journey) -> None:
-    refusal = journey("refused")
+def test_client_receives_a_refusal_as_data(run_scenario: Scenario) -> None:
+    refusal = run_scenario("refused")
     assert (refusal["code"], refusal["retryable"]) == ("VALIDATION", False)
     assert refusal["issues"][0]["path"] == ["input", "count"]
 
 
-def test_a_client_that_leaves_a_live_stream_is_forgotten(journey: Journey, system: System) -> None:
+def test_subscription_of_a_client_that_leaves_is_removed(run_scenario: Scenario, system: System) -> None:
     wait_until(lambda: subscribers(system.url) == 0)
-    assert journey("leave", worker_works=False)["job"]["status"] == "QUEUED"
+    assert run_scenario("leave", worker_runs=False)["job"]["status"] == "QUEUED"
     wait_until(lambda: subscribers(system.url) == 0)
 
 
 @pytest.mark.parametrize("client", ["graphql-ws", "graphql-sse"])
-def test_a_client_goes_on_by_itself_when_its_server_was_killed_and_came_back(
+def test_client_resumes_by_itself_after_its_server_was_killed_and_restarted(
     client: str, clients: Path, valkey: Valkey, prefix: str, tmp_path: Path
 ) -> None:
     port = free_port()
     with ExitStack() as running:
         with programs.api(tmp_path, valkey.url, prefix, port) as (url, api):
             job_id = httpx.post(f"{url}/generate", params={"n": 10}).json()["request_id"]
-            command = ["node", str(clients / "journey.mjs"), client, "resume", f"{url}/graphql", job_id]
+            command = ["node", str(clients / "scenarios.mjs"), client, "resume", f"{url}/graphql", job_id]
             follower = running.enter_context(programs.running(command, tmp_path, lambda: True))
             wait_until(lambda: follower.output().count("QUEUED") == 1, explain=follower.output)
             api.kill()
         with programs.api(tmp_path, valkey.url, prefix, port):
             wait_until(lambda: follower.output().count("QUEUED") == 2, explain=follower.output)
             with programs.worker(tmp_path, valkey.url, prefix):
-                assert follower.process.wait(JOURNEY_SECONDS) == 0, follower.output()
+                assert follower.process.wait(SCENARIO_SECONDS) == 0, follower.output()
     *events, end = map(json.loads, follower.output().splitlines())
     assert events[-1]["job"]["status"] == "SUCCEEDED"
     assert end == "complete"

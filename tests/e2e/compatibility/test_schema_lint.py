@@ -1,4 +1,4 @@
-"""The printed schema and the example documents, under the rules of graphql-eslint: recommended, and Relay's."""
+"""The printed schema and the example documents, linted with graphql-eslint's recommended and Relay rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.programs import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The first of them may have to install the packages.
+# The first test may have to install the packages.
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -29,18 +29,18 @@ def project(clients: Path) -> Path:
     return clients
 
 
-def test_the_schema_keeps_the_recommended_rules_and_relays(project: Path) -> None:
+def test_schema_follows_the_recommended_and_relay_rules(project: Path) -> None:
     linted = eslint(project, "schema.graphql")
     assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
 
 
-def test_the_documents_keep_the_recommended_rules(project: Path) -> None:
+def test_documents_follow_the_recommended_rules(project: Path) -> None:
     linted = eslint(project, "operations", "examples")
     assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
 
 
-def test_the_rules_are_on(project: Path, tmp_path: Path) -> None:
-    """A schema that breaks five of them is told all five."""
+def test_rules_are_enabled(project: Path, tmp_path: Path) -> None:
+    """A schema that violates five rules is reported for all five."""
     broken = (ROOT / "schema/schema.graphql").read_text(encoding="utf-8")
     for old, new in (
         ("  pageInfo: PageInfo!", "  page: PageInfo!"),
@@ -53,8 +53,8 @@ def test_the_rules_are_on(project: Path, tmp_path: Path) -> None:
         broken = broken.replace(old, new, 1)
     other = shutil.copytree(project, tmp_path / "project", symlinks=True)
     (other / "schema.graphql").write_text(broken, encoding="utf-8")
-    said = eslint(other, "schema.graphql").stdout
-    assert set(re.findall(r"@graphql-eslint/(\S+)", said)) == {
+    output = eslint(other, "schema.graphql").stdout
+    assert set(re.findall(r"@graphql-eslint/(\S+)", output)) == {
         "relay-connection-types",
         "relay-page-info",
         "relay-arguments",

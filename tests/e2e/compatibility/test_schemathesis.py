@@ -1,4 +1,4 @@
-"""What Schemathesis makes up from our own descriptions, of REST and GraphQL: nothing of it may surprise the server."""
+"""Requests that Schemathesis generates from the OpenAPI document and the schema: none may cause a server error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import System
 
-# The first of them may have to install the packages.
+# The first test may have to install the packages.
 pytestmark = pytest.mark.timeout(240)
 
 SOURCE = ROOT / "tests/e2e/clients/schemathesis"
@@ -32,12 +32,12 @@ def schemathesis() -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """It writes beside its configuration."""
+    """A copy of its configuration, beside which Schemathesis writes files."""
     return shutil.copytree(SOURCE, tmp_path / "schemathesis")
 
 
 def run(folder: Path, command: list[str], **environment: str) -> str:
-    """The report of a run in which nothing failed."""
+    """Run it. Returns the report of a run without failures."""
     options = ["--generation-database", "none", "--no-color"]
     done = subprocess.run(
         [*command, *options], cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False,
@@ -49,7 +49,7 @@ def run(folder: Path, command: list[str], **environment: str) -> str:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
-def test_rest_answers_as_its_manual_says(
+def test_rest_responds_as_its_openapi_document_describes(
     schemathesis: Path, folder: Path, system: System, known: bool, seed: int
 ) -> None:
     job_id = httpx.post(f"{system.url}/generate?n=10").json()["request_id"] if known else "nothing"
@@ -60,9 +60,9 @@ def test_rest_answers_as_its_manual_says(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_graphql_refuses_with_a_code_what_it_does_not_answer(
+def test_graphql_refusals_have_expected_error_codes(
     schemathesis: Path, folder: Path, system: System, seed: int
 ) -> None:
     checks = ["--checks", "errors_are_expected", "--max-examples", "30", "--seed", str(seed)]
-    said = run(folder, [str(schemathesis), "run", system.graphql, *checks], SCHEMATHESIS_HOOKS="hooks")
-    assert "Tested: 9" in said
+    output = run(folder, [str(schemathesis), "run", system.graphql, *checks], SCHEMATHESIS_HOOKS="hooks")
+    assert "Tested: 9" in output

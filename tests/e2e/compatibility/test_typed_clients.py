@@ -1,7 +1,7 @@
 """Typed clients generated from the printed schema: relay-compiler and graphql-codegen for TypeScript, ariadne-codegen.
 
-Each has a file usage.* in tests/e2e/clients that uses the types, and that marks what they must refuse: the type checker
-complains as much about a refusal that is missing.
+For each, a file usage.* in tests/e2e/clients uses the types and marks the errors that a type checker must report. A
+missing error fails the check too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import System
 
-# The first of them may have to install the packages.
+# The first test may have to install the packages.
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -48,23 +48,23 @@ def type_check(clients: Path, folder: str) -> None:
     run(["node_modules/.bin/tsc", "--project", f"tsconfig.{folder}.json"], clients)
 
 
-def test_a_relay_project_compiles_and_its_types_fit(clients: Path) -> None:
+def test_relay_project_compiles_and_type_checks(clients: Path) -> None:
     assert "Compilation completed" in run(["node_modules/.bin/relay-compiler", "relay/relay.config.json"], clients)
     type_check(clients, "relay")
 
 
-def test_graphql_codegen_gives_types_that_fit(clients: Path) -> None:
+def test_graphql_codegen_types_check(clients: Path) -> None:
     run(["node_modules/.bin/graphql-codegen", "--config", "codegen.json"], clients)
     type_check(clients, "typed")
 
 
-def test_a_generated_python_client_has_types_that_fit(ariadne: Path, python: Path) -> None:
-    # What the generator itself writes is not ours to judge.
+def test_generated_python_client_type_checks(ariadne: Path, python: Path) -> None:
+    # Errors in the generated code are not reported.
     mypy = ["-m", "mypy", "--strict", "--follow-imports=silent", "--config-file="]
     run([str(python), *mypy, "usage.py"], ariadne)
 
 
-def test_a_generated_python_client_submits_follows_and_pages(ariadne: Path, python: Path, system: System) -> None:
+def test_generated_python_client_submits_follows_and_pages(ariadne: Path, python: Path, system: System) -> None:
     received = json.loads(run([str(python), "usage.py", system.graphql], ariadne))
     assert received["statuses"][-1] == "SUCCEEDED"
     assert received["values"] == [101, 103, 107, 109, 113, 127, 131, 137, 139, 149]

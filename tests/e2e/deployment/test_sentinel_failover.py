@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from tests.programs import Program
 
 PODS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
-PASSWORD = "let7ers4nd0digits"  # noqa: S105 - of servers that live as long as their test
+PASSWORD = "let7ers4nd0digits"  # noqa: S105 - of servers that only run during the test
 
 
 class Pods:
-    """The pods of the store, by address, and the proxy before them."""
+    """The pods of the store by address. Clients connect through a proxy."""
 
     def __init__(self, folder: Path, port: int, sentinel_port: int, proxy_port: int) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class Pods:
         return f"redis://:{PASSWORD}@127.0.0.1:{self.proxy_port}/0"
 
     def start(self, address: str) -> None:
-        """Its two containers, on the data that it had before."""
+        """Start its two containers with the data of its last run."""
         folder = self.folder / address
         for name in ("data", "scratch"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ class Pods:
             "ME": address,
             "FIRST": PODS[0],
             "PORT": str(self.port),
-            # In a cluster one name stands for all of them that are there.
+            # In a cluster, one DNS name resolves to all running pods.
             "SENTINELS": next(iter(self.running), address),
             "SENTINEL_PORT": str(self.sentinel_port),
             "DATA": str(folder / "data"),
@@ -74,32 +74,32 @@ class Pods:
             with redis.Redis(address, self.port, password=PASSWORD, socket_timeout=1) as client:
                 info: dict[str, str] = client.info("replication")
         except redis.RedisError:
-            return "away"
-        return info["role"] if info.get("master_link_status", "up") == "up" else "cut off"
+            return "unreachable"
+        return info["role"] if info.get("master_link_status", "up") == "up" else "disconnected"
 
     def roles(self) -> list[str]:
         return [self.role(address) for address in PODS]
 
-    def said(self) -> str:
-        return "\n".join(program.output() for both in self.running.values() for program in both)
+    def output(self) -> str:
+        return "\n".join(program.output() for programs_of_pod in self.running.values() for program in programs_of_pod)
 
 
 @pytest.fixture
 def pods(tmp_path: Path) -> Iterator[Pods]:
     haproxy = shutil.which("haproxy", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
     if haproxy is None:
-        pytest.skip("there is no HAProxy on this machine")
-    # The image has both; the wheel has the server alone, and Redis' own client says the same.
+        pytest.skip("needs HAProxy")
+    # The wheel contains only the server. redis-cli prints the same as valkey-cli.
     client = shutil.which("valkey-cli") or shutil.which("redis-cli")
     if client is None:
-        pytest.skip("there is no valkey-cli and no redis-cli on this machine")
+        pytest.skip("needs valkey-cli or redis-cli")
     (tmp_path / "valkey-server").symlink_to(programs.valkey_server())
     (tmp_path / "valkey-cli").symlink_to(client)
     pods = Pods(tmp_path, free_port(), free_port(), free_port())
     configuration = (DEPLOY / "sentinel/haproxy.cfg").read_text(encoding="utf-8")
-    for place, address in enumerate(PODS):
-        assert f"valkey-{place}.valkey-nodes:6379" in configuration
-        configuration = configuration.replace(f"valkey-{place}.valkey-nodes:6379", f"{address}:{pods.port}")
+    for index, address in enumerate(PODS):
+        assert f"valkey-{index}.valkey-nodes:6379" in configuration
+        configuration = configuration.replace(f"valkey-{index}.valkey-nodes:6379", f"{address}:{pods.port}")
     configuration = configuration.replace("bind :6379", f"bind 127.0.0.1:{pods.proxy_port}")
     configuration = configuration.replace("bind :8080", f"bind 127.0.0.1:{free_port()}")
     (tmp_path / "haproxy.cfg").write_text(configuration, encoding="utf-8")
@@ -115,57 +115,57 @@ def pods(tmp_path: Path) -> Iterator[Pods]:
 
 
 class Workload:
-    """An API, and a worker that is started again when it ends, as a container is."""
+    """An API, and a worker that is restarted when it exits, as a container is."""
 
     def __init__(self, stack: ExitStack, folder: Path, store: str) -> None:
         self._stack, self._folder, self._store = stack, folder, store
         self.address, _ = stack.enter_context(programs.api(folder, store, "deployed:"))
-        self._worker = self._started()
+        self._worker = self._start_worker()
 
-    def does(self, request_id: str) -> bool:
-        """Whether a job is done."""
+    def has_completed(self, request_id: str) -> bool:
+        """Whether a job is complete. Restarts the worker if it exited."""
         if self._worker.process.poll() is not None:
-            self._worker = self._started()
+            self._worker = self._start_worker()
         answer = httpx.get(f"{self.address}/status/{request_id}", timeout=10)
         return bool(answer.json().get("status") == "complete")
 
-    def job(self) -> str:
-        """Submit until it is taken, which it is not while the store fails over; then see its end. Returns its id."""
-        taken: list[httpx.Response] = []
+    def run_job(self) -> str:
+        """Submit until a job is accepted, which fails during a failover, and wait for its result. Returns its id."""
+        responses: list[httpx.Response] = []
 
-        def is_taken() -> bool:
-            taken.append(httpx.post(f"{self.address}/generate?n=10", timeout=10))
-            return taken[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
+        def is_accepted() -> bool:
+            responses.append(httpx.post(f"{self.address}/generate?n=10", timeout=10))
+            return responses[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
 
-        wait_until(is_taken, 40)
-        request_id: str = taken[-1].raise_for_status().json()["request_id"]
-        wait_until(lambda: self.does(request_id), 60, self._worker.output)
+        wait_until(is_accepted, 40)
+        request_id: str = responses[-1].raise_for_status().json()["request_id"]
+        wait_until(lambda: self.has_completed(request_id), 60, self._worker.output)
         return request_id
 
-    def _started(self) -> Program:
+    def _start_worker(self) -> Program:
         return self._stack.enter_context(programs.worker(self._folder, self._store, "deployed:", processes=1))
 
 
-def test_work_goes_on_when_the_primary_is_lost_and_when_all_of_them_were(pods: Pods, tmp_path: Path) -> None:
-    wait_until(lambda: pods.roles() == ["master", "slave", "slave"], 30, pods.said)
+def test_jobs_survive_the_loss_of_the_primary_and_of_all_servers(pods: Pods, tmp_path: Path) -> None:
+    wait_until(lambda: pods.roles() == ["master", "slave", "slave"], 30, pods.output)
     with ExitStack() as stack:
         system = Workload(stack, tmp_path, pods.url)
-        before = system.job()
+        before = system.run_job()
         pods.kill(PODS[0])
-        wait_until(lambda: "master" in pods.roles(), 40, pods.said)
-        new = PODS[pods.roles().index("master")]
-        # What was told as done is known to the one who took over, and more is done.
-        wait_until(lambda: system.does(before), 30)
-        after = system.job()
-        # Whoever comes back is told who is the primary now, and follows.
+        wait_until(lambda: "master" in pods.roles(), 40, pods.output)
+        new_primary = PODS[pods.roles().index("master")]
+        # The new primary has the completed job, and accepts another.
+        wait_until(lambda: system.has_completed(before), 30)
+        after = system.run_job()
+        # The former primary restarts as a replica of the new one.
         pods.start(PODS[0])
-        wait_until(lambda: pods.role(PODS[0]) == "slave", 30, pods.said)
-        # All of them are down, and come up: the last primary is it again, and not the first pod.
+        wait_until(lambda: pods.role(PODS[0]) == "slave", 30, pods.output)
+        # After all servers were stopped, the last primary becomes the primary again, not the first pod.
         for address in PODS:
             pods.kill(address)
         for address in PODS:
             pods.start(address)
-        wait_until(lambda: pods.roles().count("slave") == 2, 40, pods.said)
-        assert pods.role(new) == "master"
-        wait_until(lambda: system.does(before) and system.does(after), 30)
-        system.job()
+        wait_until(lambda: pods.roles().count("slave") == 2, 40, pods.output)
+        assert pods.role(new_primary) == "master"
+        wait_until(lambda: system.has_completed(before) and system.has_completed(after), 30)
+        system.run_job()

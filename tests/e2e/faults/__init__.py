@@ -1,5 +1,6 @@
-"""Faults: whatever dies, freezes, fills up or slows down, an acknowledged job ends once, with the right result.
+"""Faults: an acknowledged job ends exactly once with the correct result, even if processes are killed, paused or slow.
 
-Each test is a whole system of its own (stage) under load (people), judged from outside by the same rules (verdict).
-The tests of controls switch one safeguard off at a time, and the same rules must then find the harm.
+Each test starts its own system (harness/system.py), puts it under load (harness/users.py) and checks the same
+invariants from outside (harness/invariants.py). Negative controls disable one safeguard each, and the same checks
+must then report violations.
 """

@@ -1,4 +1,4 @@
-"""An upgrade under load: each part in turn is ended politely and started again, and nobody loses a job."""
+"""An upgrade under load: processes are terminated gracefully and restarted one by one, and no job is lost."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, say
-from tests.e2e.faults.harness.invariants import judge
+from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, report
+from tests.e2e.faults.harness.invariants import check_invariants
 from tests.e2e.faults.harness.system import Harness
-from tests.e2e.faults.harness.users import Person
-from tests.e2e.faults.test_kills import any_order
+from tests.e2e.faults.harness.users import User
+from tests.e2e.faults.test_kills import random_request
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PEOPLE = 6
+USERS = 6
 
 
-async def test_workers_and_apis_are_replaced_under_load(tmp_path: Path) -> None:
+async def test_no_job_is_lost_when_workers_and_apis_are_replaced_under_load(tmp_path: Path) -> None:
     with Harness(tmp_path) as harness:
         for _ in range(2):
             harness.add_api()
@@ -26,26 +26,26 @@ async def test_workers_and_apis_are_replaced_under_load(tmp_path: Path) -> None:
             worker.ready()
         expected_jobs = ExpectedJobs()
         upgraded = asyncio.Event()
-        people = [
-            asyncio.create_task(work(harness, expected_jobs, random.Random(number), upgraded))
-            for number in range(PEOPLE)
+        users = [
+            asyncio.create_task(run_user(harness, expected_jobs, random.Random(number), upgraded))
+            for number in range(USERS)
         ]
-        for part in (*harness.workers, *harness.apis):
-            await asyncio.to_thread(part.end)
-            part.start()
-            await asyncio.to_thread(part.ready)
+        for process in (*harness.workers, *harness.apis):
+            await asyncio.to_thread(process.terminate)
+            process.start()
+            await asyncio.to_thread(process.ready)
         upgraded.set()
-        await asyncio.gather(*people)
-        assert await judge(harness, expected_jobs) == []
-        assert all(order.may_end == {"SUCCEEDED"} for order in expected_jobs.orders.values())
-        say(f"{len(expected_jobs.orders)} jobs, {len(expected_jobs.received)} subscribers")
+        await asyncio.gather(*users)
+        assert await check_invariants(harness, expected_jobs) == []
+        assert all(request.allowed_statuses == {"SUCCEEDED"} for request in expected_jobs.requests.values())
+        report(f"{len(expected_jobs.requests)} jobs, {len(expected_jobs.subscriptions)} subscribers")
 
 
-async def work(harness: Harness, expected_jobs: ExpectedJobs, chance: random.Random, upgraded: asyncio.Event) -> None:
-    async with Person(harness.urls, expected_jobs, chance) as person:
+async def run_user(harness: Harness, expected_jobs: ExpectedJobs, rng: random.Random, upgraded: asyncio.Event) -> None:
+    async with User(harness.urls, expected_jobs, rng) as user:
         following = []
         while not upgraded.is_set():
-            job_id = await person.submit(any_order(chance))
-            following.append(asyncio.create_task(person.follow(job_id)))
-            await asyncio.sleep(chance.uniform(0, 0.4))
+            job_id = await user.submit(random_request(rng))
+            following.append(asyncio.create_task(user.follow(job_id)))
+            await asyncio.sleep(rng.uniform(0, 0.4))
         await asyncio.gather(*following)

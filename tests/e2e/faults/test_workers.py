@@ -1,4 +1,4 @@
-"""Workers that die, hang, come back too late, or live in another time."""
+"""Workers that crash, hang, stall, resume after their lease expired, or have a wrong clock."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, Order, say
-from tests.e2e.faults.harness.invariants import judge
-from tests.e2e.faults.harness.scenarios import a_worker_stalls, a_zombie_writes, messages_are_lost
+from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, JobRequest, report
+from tests.e2e.faults.harness.invariants import check_invariants
+from tests.e2e.faults.harness.scenarios import lose_messages, resume_worker_after_lease_expiry, stall_worker
 from tests.e2e.faults.harness.system import Harness
-from tests.e2e.faults.harness.users import Person, ask
+from tests.e2e.faults.harness.users import User, execute
 from tests.e2e.faults.launchers.worker_that_crashes import CRASHING_COUNT
 from tests.e2e.faults.launchers.worker_that_hangs import HANGING_COUNT
 from tests.waiting import wait_until
@@ -25,109 +25,109 @@ from tests.waiting import wait_until
 LOST = 100
 
 
-async def test_a_worker_past_its_lease_is_refused(tmp_path: Path) -> None:
-    """It was stopped in the middle of a segment that another worker has done meanwhile, and goes on."""
+async def test_write_after_the_lease_expired_is_refused(tmp_path: Path) -> None:
+    """The worker was paused while it computed a segment, which another worker completed meanwhile."""
     with Harness(tmp_path) as harness:
-        assert await a_zombie_writes(harness) == []
+        assert await resume_worker_after_lease_expiry(harness) == []
 
 
 async def test_lost_messages_are_sent_again(tmp_path: Path) -> None:
     with Harness(tmp_path) as harness:
-        began, wrong = await messages_are_lost(harness, LOST)
-        took = time.monotonic() - began
-        assert wrong == []
-    say(f"{LOST} lost messages: all jobs done and judged {took:.1f} s after")
+        started_at, violations = await lose_messages(harness, LOST)
+        took = time.monotonic() - started_at
+        assert violations == []
+    report(f"{LOST} lost messages: all jobs completed and checked after {took:.1f} s")
 
 
 @pytest.mark.parametrize("attempts", [3])
-async def test_a_job_that_kills_its_worker_fails_after_some_attempts(tmp_path: Path, attempts: int) -> None:
+async def test_job_that_kills_its_workers_fails_after_max_attempts(tmp_path: Path, attempts: int) -> None:
     with Harness(tmp_path) as harness:
         url = harness.add_api(MAX_ATTEMPTS=str(attempts))
         harness.add_worker("tests.e2e.faults.launchers.worker_that_crashes", MAX_ATTEMPTS=str(attempts)).ready()
         expected_jobs = ExpectedJobs()
-        async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
-            poison = await person.submit(Order(CRASHING_COUNT, may_end=frozenset({"FAILED"})))
+        async with User(harness.urls, expected_jobs, random.Random(1)) as user:
+            crashing_id = await user.submit(JobRequest(CRASHING_COUNT, allowed_statuses=frozenset({"FAILED"})))
             for _ in range(20):
-                await person.submit(Order(1_000))
-            await person.follow(poison)
-            assert await judge(harness, expected_jobs) == []
+                await user.submit(JobRequest(1_000))
+            await user.follow(crashing_id)
+            assert await check_invariants(harness, expected_jobs) == []
             async with httpx.AsyncClient(base_url=url) as client:
-                failed = (await client.get(f"/status/{poison}")).json()
+                failed = (await client.get(f"/status/{crashing_id}")).json()
             assert (failed["status"], failed["error"]["reason"]) == ("failed", "WORKER_LOST")
             assert harness.workers[0].output().count("signal 9 (SIGKILL)") >= attempts
 
 
-async def test_a_job_that_never_ends_fails_and_its_process_is_replaced(tmp_path: Path) -> None:
-    """Of one process, which then does all that waited behind it."""
+async def test_job_beyond_the_time_limit_fails_and_its_process_is_replaced(tmp_path: Path) -> None:
+    """The worker has one process, whose replacement then computes the other jobs."""
     limit = {"JOB_TIME_LIMIT_SECONDS": "3"}
     with Harness(tmp_path) as harness:
         url = harness.add_api(**limit)
         harness.add_worker("tests.e2e.faults.launchers.worker_that_hangs", processes=1, **limit).ready()
         expected_jobs = ExpectedJobs()
-        async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
-            endless = await person.submit(Order(HANGING_COUNT, may_end=frozenset({"FAILED"})))
+        async with User(harness.urls, expected_jobs, random.Random(1)) as user:
+            hanging_id = await user.submit(JobRequest(HANGING_COUNT, allowed_statuses=frozenset({"FAILED"})))
             for _ in range(20):
-                await person.submit(Order(1_000))
-            await person.follow(endless)
-            assert await judge(harness, expected_jobs) == []
+                await user.submit(JobRequest(1_000))
+            await user.follow(hanging_id)
+            assert await check_invariants(harness, expected_jobs) == []
             async with httpx.AsyncClient(base_url=url) as client:
-                failed = (await client.get(f"/status/{endless}")).json()
+                failed = (await client.get(f"/status/{hanging_id}")).json()
         assert (failed["status"], failed["error"]["reason"]) == ("failed", "TIMEOUT")
 
 
-async def test_a_worker_that_no_longer_hears_its_broker_is_connected_anew(tmp_path: Path) -> None:
+async def test_stalled_worker_reconnects_to_the_broker(tmp_path: Path) -> None:
     with Harness(tmp_path) as harness:
-        assert await a_worker_stalls(harness, within=40) == []
+        assert await stall_worker(harness, drain_seconds=40) == []
         assert harness.workers[0].output().count("messages queued, none consumed. Reconnecting.") == 1
 
 
-async def test_a_worker_that_is_ended_hands_back_what_it_had(tmp_path: Path) -> None:
-    """As an upgrade ends it; the lease would have been for ten minutes."""
-    terms = {"LEASE_SECONDS": "600"}
+async def test_terminated_worker_releases_its_segments(tmp_path: Path) -> None:
+    """With SIGTERM, as an upgrade does. Its lease would last ten minutes."""
+    options = {"LEASE_SECONDS": "600"}
     with Harness(tmp_path) as harness:
-        harness.add_api(**terms)
-        first = harness.add_worker("tests.e2e.faults.launchers.worker_that_hangs", processes=1, **terms)
+        harness.add_api(**options)
+        first = harness.add_worker("tests.e2e.faults.launchers.worker_that_hangs", processes=1, **options)
         first.ready()
         expected_jobs = ExpectedJobs()
-        async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
-            hanging = await person.submit(Order(HANGING_COUNT))
+        async with User(harness.urls, expected_jobs, random.Random(1)) as user:
+            hanging_id = await user.submit(JobRequest(HANGING_COUNT))
             await asyncio.to_thread(wait_until, lambda: bool(harness.keys.leases()))
             os.kill(first.pid, signal.SIGTERM)
-            harness.add_worker("celery", 2, None, **terms)
-            await person.follow(hanging)
-            assert await judge(harness, expected_jobs) == []
-        assert harness.keys.record(hanging)["attempt"] == "1"
+            harness.add_worker("celery", 2, None, **options)
+            await user.follow(hanging_id)
+            assert await check_invariants(harness, expected_jobs) == []
+        assert harness.keys.record(hanging_id)["attempt"] == "1"
 
 
 WAITING = 6
 
 
-async def test_a_message_that_a_killed_worker_had_popped_is_not_lost(tmp_path: Path) -> None:
-    """Paused while they wait for one, workers are given messages by the server that they will never read."""
+async def test_message_popped_by_a_killed_worker_is_not_lost(tmp_path: Path) -> None:
+    """The server delivers messages to workers that were paused while waiting, and that never read them."""
     with Harness(tmp_path) as harness:
         harness.add_api()
         paused = [harness.add_worker(processes=1) for _ in range(WAITING)]
         for worker in paused:
             worker.ready()
         expected_jobs = ExpectedJobs()
-        async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
-            wait_until(lambda: harness.blocked() == WAITING)
+        async with User(harness.urls, expected_jobs, random.Random(1)) as user:
+            wait_until(lambda: harness.blocked_clients() == WAITING)
             for worker in paused:
                 worker.send(signal.SIGSTOP)
             for _ in range(WAITING):
-                await person.submit(Order(1_000))
+                await user.submit(JobRequest(1_000))
             popped = WAITING - len(harness.keys.queued_segments("small"))
             for worker in paused:
                 worker.kill()
             harness.add_worker()
-            wrong = await judge(harness, expected_jobs)
-    say(f"{popped} messages had been popped")
+            violations = await check_invariants(harness, expected_jobs)
+    report(f"{popped} messages had been popped by paused workers")
     assert popped > 0
-    assert wrong == []
+    assert violations == []
 
 
 def libfaketime() -> str | None:
-    """Where Debian's package of this name puts its library; FAULT_FAKETIME says otherwise."""
+    """The path of the library: FAULT_FAKETIME, or where Debian's package installs it."""
     named = os.environ.get("FAULT_FAKETIME")
     found = [Path(named)] if named else sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
     return str(found[0]) if found else None
@@ -135,26 +135,26 @@ def libfaketime() -> str | None:
 
 @pytest.mark.skipif(libfaketime() is None, reason="needs Debian's libfaketime")
 @pytest.mark.parametrize("hours", [+2, -2])
-async def test_a_worker_with_a_wrong_clock_does_no_harm(tmp_path: Path, hours: int) -> None:
-    """Leases, expiry and what callers are told go by the store's clock; half of the workers are right."""
+async def test_worker_with_a_wrong_clock_has_no_effect_on_jobs(tmp_path: Path, hours: int) -> None:
+    """Leases, expiry and reported times use the store's clock. One of two workers has the wrong clock."""
     with Harness(tmp_path) as harness:
         url = harness.add_api()
-        strange = harness.add_worker(
+        shifted = harness.add_worker(
             LD_PRELOAD=libfaketime() or "", FAKETIME=f"{hours:+d}h", FAKETIME_DONT_FAKE_MONOTONIC="1"
         ).ready()
-        its_hour = f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%d %H:}"
-        assert f"[{its_hour}" in strange.output(), "its clock is right"
+        shifted_hour = f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%d %H:}"
+        assert f"[{shifted_hour}" in shifted.output(), "the clock of the worker is not shifted"
         harness.add_worker().ready()
         expected_jobs = ExpectedJobs()
-        async with Person(harness.urls, expected_jobs, random.Random(hours)) as person:
+        async with User(harness.urls, expected_jobs, random.Random(hours)) as user:
             for number in range(60):
-                job_id = await person.submit(Order(200_000, 10**14) if number % 10 == 0 else Order(1_000))
-                await person.follow(job_id)
-            assert await judge(harness, expected_jobs) == []
+                job_id = await user.submit(JobRequest(200_000, 10**14) if number % 10 == 0 else JobRequest(1_000))
+                await user.follow(job_id)
+            assert await check_invariants(harness, expected_jobs) == []
             for worker in harness.workers:
-                assert ": done in" in worker.output(), "one worker has done nothing"
+                assert ": done in" in worker.output(), "a worker completed no segment"
             times = "query ($id: ID!) { job(id: $id) { attempt queuedMs runMs } }"
             async with httpx.AsyncClient(base_url=url) as client:
-                job = (await ask(client, times, id=job_id))["job"]
+                job = (await execute(client, times, id=job_id))["job"]
             assert job["attempt"] == 1
             assert max(job["queuedMs"], job["runMs"]) < 60_000

@@ -1,0 +1,1 @@
+"""Clients that follow jobs to their final state over every transport."""

@@ -1,7 +1,7 @@
-"""Whatever happens to a job, however it is followed: the current state first, rising versions, one end, alike for all.
+"""Each transport reports the current state first, then increasing versions, then one final state, whatever happens.
 
-Random interleavings of submitting, working, cancelling, retrying, crashing, subscribing, leaving and resuming; the seed
-is part of the test's name.
+Jobs are submitted, cancelled and retried, workers crash, and subscribers leave and resume, in random order. The seed is
+part of the test's id.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ import pytest
 
 from tasks import engine
 from tests import programs
-from tests.e2e.live_updates.transports import EVENT_STREAM, MULTIPART, TRANSPORTS, Unavailable, prime_batches
+from tests.e2e.live_updates.transports import (
+    EVENT_STREAM,
+    MULTIPART,
+    TRANSPORTS,
+    BackendUnavailableError,
+    prime_batches,
+)
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
@@ -37,24 +43,24 @@ SUBMIT = """mutation ($count: Int!, $start: SafeInt!) {
 
 
 class Harness:
-    """A system of its own, some of whose parts may be killed."""
+    """A system for one test, which may kill its workers and its store."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.stack = stack
         self.valkey: Valkey = stack.enter_context(programs.valkey(folder / "valkey"))
-        # Short leases, so that what a killed worker leaves is taken up within the test.
-        self.workers = [self.new_worker(), self.new_worker()]
-        self.url, self.api = stack.enter_context(programs.api(folder, self.valkey.url, "stage:"))
+        # Short leases, so that segments of a killed worker are claimed again within the test.
+        self.workers = [self.start_worker(), self.start_worker()]
+        self.url, self.api = stack.enter_context(programs.api(folder, self.valkey.url, "updates:"))
 
-    def new_worker(self) -> Program:
-        started = programs.worker(self.folder, self.valkey.url, "stage:", LEASE_SECONDS="1", MAX_ATTEMPTS="20")
+    def start_worker(self) -> Program:
+        started = programs.worker(self.folder, self.valkey.url, "updates:", LEASE_SECONDS="1", MAX_ATTEMPTS="20")
         return self.stack.enter_context(started)
 
     async def post(self, query: str, **variables: Any) -> dict[str, Any]:
         async with httpx.AsyncClient(timeout=30) as client:
-            answer = await client.post(f"{self.url}/graphql", json={"query": query, "variables": variables})
-        data: dict[str, Any] = answer.json()["data"]
+            response = await client.post(f"{self.url}/graphql", json={"query": query, "variables": variables})
+        data: dict[str, Any] = response.json()["data"]
         return data
 
     async def submit(self, count: int, start: int = 2) -> str:
@@ -73,25 +79,25 @@ def harness(tmp_path: Path) -> Iterator[Harness]:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_any_interleaving_is_told_alike_on_every_transport(harness: Harness, seed: int) -> None:
-    chance = random.Random(seed)
+async def test_every_transport_reports_the_same_states_in_any_interleaving(harness: Harness, seed: int) -> None:
+    rng = random.Random(seed)
     crashes = asyncio.create_task(kill_workers(harness, random.Random(seed), times=3))
-    await asyncio.gather(*(one_life(harness, random.Random(chance.random())) for _ in range(JOBS)))
+    await asyncio.gather(*(run_random_job(harness, random.Random(rng.random())) for _ in range(JOBS)))
     await crashes
 
 
-async def one_life(harness: Harness, chance: random.Random) -> None:
-    """Submit, follow in several ways, perhaps cancel, perhaps retry."""
-    await asyncio.sleep(chance.random() * 3)
-    # Far out, a million primes take long enough for a worker to be killed at it.
-    big = chance.random() < 0.1
-    count = 1_000_000 if big else chance.randint(1, 5_000)
-    job_id = await harness.submit(count, 10**14 if big else 2)
-    followers = [follow(harness, job_id, chance.choice(list(TRANSPORTS)), chance) for _ in range(chance.randint(1, 3))]
-    if not big and chance.random() < 0.5:
-        followers.append(stream(harness, job_id, engine.primes_from(2, count).tolist(), chance))
+async def run_random_job(harness: Harness, rng: random.Random) -> None:
+    """Submit a job, follow it over several transports, cancel it in some cases, and retry it if it was cancelled."""
+    await asyncio.sleep(rng.random() * 3)
+    # From a large start, a million primes take long enough for a worker to be killed meanwhile.
+    is_large = rng.random() < 0.1
+    count = 1_000_000 if is_large else rng.randint(1, 5_000)
+    job_id = await harness.submit(count, 10**14 if is_large else 2)
+    followers = [follow(harness, job_id, rng.choice(list(TRANSPORTS)), rng) for _ in range(rng.randint(1, 3))]
+    if not is_large and rng.random() < 0.5:
+        followers.append(stream(harness, job_id, engine.primes_from(2, count).tolist(), rng))
     cancelling = harness.post("mutation ($id: ID!) { cancelJob(id: $id) { __typename } }", id=job_id)
-    if chance.random() < 0.3:
+    if rng.random() < 0.3:
         followers.append(cancelling)  # type: ignore[arg-type]
     else:
         cancelling.close()
@@ -102,21 +108,21 @@ async def one_life(harness: Harness, chance: random.Random) -> None:
     cancelled = (await harness.final_state(job_id))["status"] == "CANCELLED"
     assert (retried["retryJob"]["__typename"] == "RetryJobAccepted") is cancelled
     if cancelled:
-        await follow(harness, retried["retryJob"]["job"]["id"], chance.choice(list(TRANSPORTS)), chance)
+        await follow(harness, retried["retryJob"]["job"]["id"], rng.choice(list(TRANSPORTS)), rng)
 
 
-async def follow(harness: Harness, job_id: str, transport: str, chance: random.Random) -> None:
-    """Follow to the end, perhaps leaving and resuming on the way, and check what was told."""
-    await asyncio.sleep(chance.random() * chance.choice([0, 0.05, 0.5]))
+async def follow(harness: Harness, job_id: str, transport: str, rng: random.Random) -> None:
+    """Follow a job to its final state, leaving and resuming at random, and check the received states."""
+    await asyncio.sleep(rng.random() * rng.choice([0, 0.05, 0.5]))
     received: list[State] = []
     while not (received and received[-1]["isFinal"]):
         after = received[-1]["version"] if received else None
-        with suppress(Unavailable):
+        with suppress(BackendUnavailableError):
             async with aclosing(TRANSPORTS[transport](harness.url, job_id, after)) as states:
                 async for state in states:
                     received.append(state)
-                    if not state["isFinal"] and chance.random() < 0.2:
-                        transport = chance.choice(list(TRANSPORTS))
+                    if not state["isFinal"] and rng.random() < 0.2:
+                        transport = rng.choice(list(TRANSPORTS))
                         break
     versions = [state["version"] for state in received]
     assert versions == sorted(set(versions)), (transport, received)
@@ -129,13 +135,13 @@ async def follow(harness: Harness, job_id: str, transport: str, chance: random.R
     )
 
 
-async def stream(harness: Harness, job_id: str, expected: list[int], chance: random.Random) -> None:
-    """The job's primes from some index on, leaving and resuming on the way: no gap, no repeat, and a reason to end."""
-    start = chance.choice([0, chance.randrange(len(expected))])
+async def stream(harness: Harness, job_id: str, expected: list[int], rng: random.Random) -> None:
+    """Stream the primes from a random index, leaving and resuming at random: no gap, no repetition, a last event."""
+    start = rng.choice([0, rng.randrange(len(expected))])
     values: list[int] = []
     end = None
     while end is None:
-        accept = chance.choice([EVENT_STREAM, MULTIPART])
+        accept = rng.choice([EVENT_STREAM, MULTIPART])
         async with aclosing(prime_batches(harness.url, job_id, start + len(values), accept)) as events:
             async for event in events:
                 if event["__typename"] == "JobStopped" or event.get("isLast"):
@@ -143,7 +149,7 @@ async def stream(harness: Harness, job_id: str, expected: list[int], chance: ran
                 if event["__typename"] == "PrimeBatch":
                     assert event["offset"] == start + len(values)
                     values += event["values"]
-                if chance.random() < 0.3:
+                if rng.random() < 0.3:
                     break
     assert values == expected[start : start + len(values)]
     final = await harness.final_state(job_id)
@@ -153,29 +159,29 @@ async def stream(harness: Harness, job_id: str, expected: list[int], chance: ran
         assert end == "JobStopped"
 
 
-async def kill_workers(harness: Harness, chance: random.Random, times: int) -> None:
-    """Kill a child process of a worker now and then; the worker starts another."""
+async def kill_workers(harness: Harness, rng: random.Random, times: int) -> None:
+    """Kill child processes of workers at random times; the workers replace them."""
     for _ in range(times):
-        await asyncio.sleep(0.5 + chance.random())
-        children = psutil.Process(chance.choice(harness.workers).process.pid).children()
-        os.kill(chance.choice(children).pid, signal.SIGKILL)
+        await asyncio.sleep(0.5 + rng.random())
+        children = psutil.Process(rng.choice(harness.workers).process.pid).children()
+        os.kill(rng.choice(children).pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("clients", [8, 50, 200])
-async def test_nobody_who_submits_and_then_subscribes_misses_the_end(harness: Harness, clients: int) -> None:
-    chance = random.Random(clients)
-    await asyncio.gather(*(submit_and_follow(harness, transport_of(i), chance) for i in range(clients)))
+async def test_no_subscriber_misses_the_final_state(harness: Harness, clients: int) -> None:
+    rng = random.Random(clients)
+    await asyncio.gather(*(submit_and_follow(harness, transport_of(i), rng) for i in range(clients)))
 
 
-async def test_nobody_misses_the_end_although_valkey_is_killed_midway(harness: Harness) -> None:
+async def test_no_subscriber_misses_the_final_state_although_the_store_is_killed(harness: Harness) -> None:
     jobs = [await harness.submit(1_000_000, 8 * 10**15) for _ in range(60)]
-    following = asyncio.gather(*(watch_through(harness, job) for job in jobs for _ in range(2)))
+    following = asyncio.gather(*(follow_through_the_outage(harness, job) for job in jobs for _ in range(2)))
     finished = "{ jobs(filter: {statuses: [SUCCEEDED]}) { totalCount } }"
 
-    async def midway() -> bool:
+    async def some_are_finished() -> bool:
         return int((await harness.post(finished))["jobs"]["totalCount"]) >= 2
 
-    await eventually(midway, 60)
+    await eventually(some_are_finished, 60)
     assert harness.valkey.program is not None
     harness.valkey.program.kill()
     restarted = programs.valkey(harness.valkey.folder, harness.valkey.port)
@@ -185,27 +191,27 @@ async def test_nobody_misses_the_end_although_valkey_is_killed_midway(harness: H
         assert (await harness.final_state(job))["status"] == "SUCCEEDED"
 
 
-async def watch_through(harness: Harness, job_id: str) -> None:
-    """Follow by WebSocket; whoever was there before the outage is not even told of it."""
+async def follow_through_the_outage(harness: Harness, job_id: str) -> None:
+    """Follow by WebSocket, resuming if the stream reports the outage. Existing streams continue without an error."""
     received: list[State] = []
     while not (received and received[-1]["isFinal"]):
-        with suppress(Unavailable):
+        with suppress(BackendUnavailableError):
             states = TRANSPORTS["websocket"](harness.url, job_id, received[-1]["version"] if received else None)
             async for state in states:
-                received.append(state)  # noqa: PERF401 - what was told before an outage must be kept
+                received.append(state)  # noqa: PERF401 - states received before an outage must be kept
     assert [state["isFinal"] for state in received].count(True) == 1, received
     assert received[-1]["status"] == "SUCCEEDED"
 
 
-async def submit_and_follow(harness: Harness, transport: str, chance: random.Random) -> None:
-    await follow(harness, await harness.submit(chance.randint(10, 1_000)), transport, random.Random(chance.random()))
+async def submit_and_follow(harness: Harness, transport: str, rng: random.Random) -> None:
+    await follow(harness, await harness.submit(rng.randint(10, 1_000)), transport, random.Random(rng.random()))
 
 
 def transport_of(number: int) -> str:
     return list(TRANSPORTS)[number % len(TRANSPORTS)]
 
 
-async def test_a_subscriber_that_leaves_is_forgotten(harness: Harness) -> None:
+async def test_disconnected_subscriber_is_removed(harness: Harness) -> None:
     for worker in harness.workers:
         worker.kill()
     job_id = await harness.submit(10)
@@ -214,8 +220,8 @@ async def test_a_subscriber_that_leaves_is_forgotten(harness: Harness) -> None:
             await anext(states)
 
     def subscribers() -> int:
-        answer = httpx.post(f"{harness.url}/graphql", json={"query": "{ system { subscribers } }"}).json()
-        found: int = answer["data"]["system"]["subscribers"]
+        response = httpx.post(f"{harness.url}/graphql", json={"query": "{ system { subscribers } }"}).json()
+        found: int = response["data"]["system"]["subscribers"]
         return found
 
     wait_until(lambda: subscribers() == 0, 20)

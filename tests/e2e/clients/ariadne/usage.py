@@ -1,9 +1,9 @@
-"""What ariadne-codegen's client lets one write: typed from the arguments to the last field. Writes what it found.
+"""Uses the client that ariadne-codegen generates, typed from arguments to results. Prints the results as JSON.
 
 python usage.py URL
 """
 
-# ruff: noqa: INP001 - a program of its own, beside the package it imports
+# ruff: noqa: INP001 - a program beside the package that it imports
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 async def main(url: str) -> None:
-    """Submit, follow, page, and be refused."""
+    """Submit, follow and page, and submit an invalid request."""
     async with PrimesClient(url, ws_url=url.replace("http", "ws", 1)) as client:
-        job = await submitted(client, GeneratePrimesInput(count=10, start=100))
-        statuses = [status async for status in followed(client, job.id)]
+        job = await submit(client, GeneratePrimesInput(count=10, start=100))
+        statuses = [status async for status in follow(client, job.id)]
         page = (await client.page(job.id, first=10)).job
         assert page is not None
         values: list[int] = [edge.node.value for edge in page.primes.edges]
@@ -37,23 +37,23 @@ async def main(url: str) -> None:
     sys.stdout.write(json.dumps(received))
 
 
-async def submitted(client: PrimesClient, request: GeneratePrimesInput) -> JobState:
-    """The job, or an error that says why there is none."""
+async def submit(client: PrimesClient, request: GeneratePrimesInput) -> JobState:
+    """Submit a request. Returns the job, or raises an error with the reason."""
     outcome = (await client.submit(request)).generate_primes
     if isinstance(outcome, SubmitGeneratePrimesGeneratePrimesAccepted):
         return outcome.job
     raise RuntimeError(f"{outcome.typename__}: {outcome.message}")
 
 
-async def followed(client: PrimesClient, job_id: str) -> AsyncIterator[JobStatus]:
+async def follow(client: PrimesClient, job_id: str) -> AsyncIterator[JobStatus]:
     """Each status of the job, to the final one."""
     async for event in client.follow(job_id):
         assert isinstance(event.job_updates, FollowJobUpdatesJobUpdate)
         yield event.job_updates.job.status
 
 
-async def refused_by_types(client: PrimesClient) -> None:
-    """Never run: each line is an error to the type checker, which complains where it is not."""
+async def rejected_by_types(client: PrimesClient) -> None:
+    """Never run: the type checker must report an error in each line."""
     GeneratePrimesInput()  # type: ignore[call-arg]
     GeneratePrimesInput(count="10")  # type: ignore[arg-type]
     await client.cancel()  # type: ignore[call-arg]

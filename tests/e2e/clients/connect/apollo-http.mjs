@@ -1,4 +1,4 @@
-// Apollo Client over plain HTTP: subscriptions come as a multipart response.
+// Apollo Client over plain HTTP: subscriptions are multipart responses.
 import { HttpLink } from '@apollo/client';
 import { connectApollo } from './apollo.mjs';
 

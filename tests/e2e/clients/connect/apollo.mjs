@@ -16,7 +16,7 @@ export function connectApollo(link, close = () => {}) {
     async *subscribe(query, variables) {
       yield* iterate(client.subscribe({ query: gql(query), variables }));
     },
-    // What the cache holds of a job, without asking the server.
+    // What the cache contains, without a request to the server.
     cached: (query, variables) => client.readQuery({ query: gql(query), variables }),
     close() {
       client.stop();
@@ -31,11 +31,11 @@ function possibleTypes() {
   return Object.fromEntries(abstract.map((type) => [type.name, schema.getPossibleTypes(type).map((each) => each.name)]));
 }
 
-// From an observable to an iterator; leaving the loop unsubscribes.
+// Converts an observable to an iterator; leaving the loop unsubscribes.
 async function* iterate(observable) {
-  const arrived = [];
+  const buffer = [];
   let wake = () => {};
-  const put = (item) => { arrived.push(item); wake(); };
+  const put = (item) => { buffer.push(item); wake(); };
   const subscription = observable.subscribe({
     next: ({ data, error }) => put(error ? { error } : { data }),
     error: (error) => put({ error }),
@@ -43,8 +43,8 @@ async function* iterate(observable) {
   });
   try {
     while (true) {
-      while (arrived.length === 0) await new Promise((resolve) => { wake = resolve; });
-      const { data, error, isDone } = arrived.shift();
+      while (buffer.length === 0) await new Promise((resolve) => { wake = resolve; });
+      const { data, error, isDone } = buffer.shift();
       if (error) throw error;
       if (isDone) return;
       yield data;

@@ -1,4 +1,4 @@
-// graphql-sse: every operation is a POST, answered by Server-Sent Events.
+// graphql-sse: every operation is a POST with a response of Server-Sent Events.
 import { setTimeout } from 'node:timers/promises';
 import { createClient } from 'graphql-sse';
 

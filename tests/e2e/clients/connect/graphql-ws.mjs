@@ -1,4 +1,4 @@
-// graphql-ws: everything over one WebSocket.
+// graphql-ws: all operations over one WebSocket.
 import { setTimeout } from 'node:timers/promises';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
@@ -9,7 +9,7 @@ export function connect(url, { retryAttempts = 0 } = {}) {
     webSocketImpl: WebSocket,
     retryAttempts,
     retryWait: () => setTimeout(100),
-    // By default it gives up when nobody listens at the address, as while the server starts again.
+    // By default it does not retry when the connection is refused, as while the server restarts.
     shouldRetry: () => true,
   });
   return {

@@ -1,4 +1,4 @@
-// urql over plain HTTP: subscriptions come as Server-Sent Events.
+// urql over plain HTTP: subscriptions are Server-Sent Events.
 import { connectUrql } from './urql.mjs';
 
 export const connect = (url) => connectUrql(url, { fetchSubscriptions: true });

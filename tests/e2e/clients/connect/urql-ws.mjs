@@ -1,4 +1,4 @@
-// urql, its subscriptions over graphql-ws.
+// urql with subscriptions over graphql-ws.
 import { subscriptionExchange } from '@urql/core';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';

@@ -1,4 +1,4 @@
-// urql with its document cache, its subscriptions in a given way.
+// urql with its document cache, and subscriptions over a given transport.
 import { cacheExchange, Client, fetchExchange, gql } from '@urql/core';
 import { toAsyncIterable } from 'wonka';
 
@@ -19,7 +19,7 @@ export function connectUrql(url, { exchanges = [], fetchSubscriptions = false, c
     },
     async *subscribe(query, variables) {
       for await (const result of toAsyncIterable(client.subscription(gql(query), variables))) {
-        // A stream over fetch ends with its last event once more, marked as followed by nothing.
+        // A stream over fetch repeats its last event at the end, with hasNext false.
         if (result.hasNext) yield dataOf(result);
       }
     },

@@ -1,7 +1,7 @@
-# ruff: noqa: INP001 - read by another program, from the folder that it is started in
-"""What Schemathesis can't know of our GraphQL: its scalars, and which errors are answers.
+# ruff: noqa: INP001 - loaded by another program from its working directory
+"""Hooks for Schemathesis: the custom scalars, and the error codes that are expected.
 
-Read by the process that SCHEMATHESIS_HOOKS is set for.
+Loaded by SCHEMATHESIS_HOOKS.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from schemathesis.graphql import nodes
 if TYPE_CHECKING:
     from schemathesis import Case, CheckContext, Response
 
-# A refusal of what was asked. Anything else is a fault of the server.
+# Refusals of requests. Any other code is a server error.
 EXPECTED = {
     "VALIDATION",
     "BAD_USER_INPUT",
@@ -32,7 +32,7 @@ schemathesis.graphql.scalar(
 
 @schemathesis.check
 def errors_are_expected(_: CheckContext, response: Response, __: Case) -> None:
-    """Schemathesis's own check takes every error of a field for a fault, also one that names a bound."""
+    """Replaces Schemathesis's own check, which reports every field error as a failure."""
     assert response.status_code == 200, response.status_code
     for error in response.json().get("errors", ()):
         assert error["extensions"]["code"] in EXPECTED, error

@@ -1,4 +1,4 @@
-// What graphql-codegen's types let one write, and what they refuse. Checked by tsc, never run.
+// Code that the types of graphql-codegen must accept, and code that they must reject. Checked by tsc, never run.
 import type { ApolloClient } from '@apollo/client';
 import { CancelDocument, FollowDocument, PageDocument, SubmitDocument } from './generated/graphql';
 import type { JobStateFragment, JobStatus, PageQuery, SubmitMutation } from './generated/graphql';
@@ -6,14 +6,14 @@ import type { JobStateFragment, JobStatus, PageQuery, SubmitMutation } from './g
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
 const same = <A, B>(_: Equal<A, B>): void => {};
 
-// Numbers are numbers, moments are text, nothing has become `any`.
+// Numbers are numbers, times are strings, and no type is `any`.
 same<JobStateFragment['start'], number>(true);
 same<JobStateFragment['createdAt'], string>(true);
 same<JobStateFragment['progress']['done'], number>(true);
 same<JobStatus, 'QUEUED' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED'>(true);
 same<NonNullable<PageQuery['job']>['primes']['edges'][number]['node']['value'], number>(true);
 
-// Every outcome is told apart by its name, and what is left over after all names is nothing.
+// Every outcome has a type name, and after all of them the type is `never`.
 export function outcome(result: SubmitMutation['generatePrimes']): string {
   switch (result.__typename) {
     case 'GeneratePrimesAccepted':

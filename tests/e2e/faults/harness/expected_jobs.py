@@ -1,4 +1,4 @@
-"""What the people of a test were told: which jobs were acknowledged, and what subscribers saw of them."""
+"""What users saw: which jobs were acknowledged, and which states their subscribers received."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ if TYPE_CHECKING:
     from tests.e2e.live_updates.transports import State
 
 
-def say(text: str) -> None:
-    """Figures are stated, not only bounded."""
-    print(text)  # noqa: T201 - shown by pytest for what fails, and by -rP for all
+def report(text: str) -> None:
+    """Print measurements, not only assert their bounds."""
+    print(text)  # noqa: T201 - pytest shows it for failed tests, and with -rP for all
 
 
 @dataclass
-class Order:
-    """A request for primes, and the final statuses that it may get."""
+class JobRequest:
+    """The arguments of a submission, and the final statuses that its job may reach."""
 
     count: int
     start: int = 2
-    may_end: frozenset[str] = frozenset({"SUCCEEDED"})
+    allowed_statuses: frozenset[str] = frozenset({"SUCCEEDED"})
 
 
 @dataclass
 class ExpectedJobs:
-    """Kept outside of the system, so that nothing which dies takes it along."""
+    """Requests by job id, and states by subscriber. Kept in the process of the test, which no fault reaches."""
 
-    orders: dict[str, Order] = field(default_factory=dict)
-    received: list[tuple[str, list[State]]] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    requests: dict[str, JobRequest] = field(default_factory=dict)
+    subscriptions: list[tuple[str, list[State]]] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
 
-    def acknowledged(self, job_id: str, order: Order) -> None:
-        """A submission was answered with this id."""
-        if self.orders.setdefault(job_id, order) is not order:
-            self.faults.append(f"{job_id} was given to two who asked with different keys")
+    def add(self, job_id: str, request: JobRequest) -> None:
+        """Record that a submission returned this id."""
+        if self.requests.setdefault(job_id, request) is not request:
+            self.violations.append(f"{job_id} was returned for two submissions with different idempotency keys")
 
-    def begin(self, job_id: str) -> list[State]:
-        """The list for what a new subscriber is told, in its order."""
+    def add_subscriber(self, job_id: str) -> list[State]:
+        """Return the list to which a new subscriber appends the states that it receives."""
         states: list[State] = []
-        self.received.append((job_id, states))
+        self.subscriptions.append((job_id, states))
         return states

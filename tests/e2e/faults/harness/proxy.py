@@ -1,4 +1,4 @@
-"""A line to the store that a test can make slow, silent or dead: TCP in, TCP out."""
+"""A TCP proxy to the store that a test can make slow, silent or disconnected."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Proxy:
-    """Passes on what it gets, `delay` seconds late.
+    """Forwards data after `delay` seconds.
 
-    While it is `silent`, what comes is lost; while it is `refusing`, there are no new connections.
+    While `silent`, data is dropped; while `refusing`, new connections are closed.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -22,35 +22,35 @@ class Proxy:
         self.refusing = False
         self.port = 0
         self._target_port = target_port
-        self._lines: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def redis_url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A new connection."""
-        joined = asyncio.create_task(self._join(reader, writer))
-        self._lines[joined] = writer
-        joined.add_done_callback(self._lines.pop)
+    def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Forward a new connection. Called by asyncio."""
+        relaying = asyncio.create_task(self._relay(reader, writer))
+        self._connections[relaying] = writer
+        relaying.add_done_callback(self._connections.pop)
 
-    async def cut(self) -> None:
-        """Break all connections off."""
-        cut = list(self._lines.items())
-        for joined, near in cut:
-            near.transport.abort()
-            joined.cancel()
-        await asyncio.gather(*(joined for joined, _ in cut), return_exceptions=True)
+    async def abort_connections(self) -> None:
+        """Reset all connections."""
+        connections = list(self._connections.items())
+        for relaying, client in connections:
+            client.transport.abort()
+            relaying.cancel()
+        await asyncio.gather(*(relaying for relaying, _ in connections), return_exceptions=True)
 
-    async def _join(self, near_reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
-        with suppress(OSError), closing(near):
+    async def _relay(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        with suppress(OSError), closing(client):
             if self.refusing:
                 raise ConnectionRefusedError
-            far_reader, far = await asyncio.open_connection("127.0.0.1", self._target_port)
-            with closing(far):
-                await asyncio.gather(self._pass_on(near_reader, far), self._pass_on(far_reader, near))
+            store_reader, store = await asyncio.open_connection("127.0.0.1", self._target_port)
+            with closing(store):
+                await asyncio.gather(self._forward(client_reader, store), self._forward(store_reader, client))
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65_536):
                 await asyncio.sleep(self.delay)
@@ -61,13 +61,13 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy(target_port: int) -> AsyncIterator[Proxy]:
-    """Listens on a free port until the block ends."""
-    line = Proxy(target_port)
-    server = await asyncio.start_server(line.accept, "127.0.0.1")
-    line.port = server.sockets[0].getsockname()[1]
+async def start_proxy(target_port: int) -> AsyncIterator[Proxy]:
+    """A proxy on a free port of loopback, until the block ends."""
+    proxy = Proxy(target_port)
+    server = await asyncio.start_server(proxy.handle, "127.0.0.1")
+    proxy.port = server.sockets[0].getsockname()[1]
     try:
-        yield line
+        yield proxy
     finally:
         server.close()
-        await line.cut()
+        await proxy.abort_connections()

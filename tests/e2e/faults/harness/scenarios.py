@@ -1,6 +1,6 @@
-"""Scenes that are played twice: with all safeguards on, and with the one switched off that they are about.
+"""Scenarios that run twice: with all safeguards, and with the one disabled that they test.
 
-Each returns what the verdict finds wrong.
+Each returns the violated invariants.
 """
 
 from __future__ import annotations
@@ -12,127 +12,131 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, Order
-from tests.e2e.faults.harness.invariants import judge
-from tests.e2e.faults.harness.proxy import proxy
-from tests.e2e.faults.harness.users import Person
+from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, JobRequest
+from tests.e2e.faults.harness.invariants import check_invariants
+from tests.e2e.faults.harness.proxy import start_proxy
+from tests.e2e.faults.harness.users import User
 from tests.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.faults.harness.system import Harness, Part
+    from tests.e2e.faults.harness.system import Harness, ManagedProcess
 
-# Far out: the better part of a worker's time goes into segments.
-LONG = Order(1_000_000, 8 * 10**15)
+# A start so large that workers spend most of their time computing.
+LONG_JOB = JobRequest(1_000_000, 8 * 10**15)
 
 
-async def a_zombie_writes(harness: Harness, launcher: str = "celery") -> list[str]:
-    """A worker is stopped in the middle of a segment until another has done it, and goes on."""
+async def resume_worker_after_lease_expiry(harness: Harness, launcher: str = "celery") -> list[str]:
+    """A worker is paused while it computes a segment, and resumed after another worker has completed it."""
     harness.add_api()
-    zombie = harness.add_worker(launcher, processes=1).ready()
+    paused = harness.add_worker(launcher, processes=1).ready()
     expected_jobs = ExpectedJobs()
-    async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
+    async with User(harness.urls, expected_jobs, random.Random(1)) as user:
         for _ in range(10):
-            await person.submit(Order(LONG.count, LONG.start))
-        await asyncio.to_thread(stop_in_the_middle, harness, zombie)
-        [held] = [member[:36] for member in harness.keys.leases()]
+            await user.submit(JobRequest(LONG_JOB.count, LONG_JOB.start))
+        await asyncio.to_thread(pause_while_holding_a_lease, harness, paused)
+        [job_id] = [member[:36] for member in harness.keys.leases()]
         healthy = harness.add_worker(launcher, processes=1)
-        await person.follow(held)
-        zombie.send(signal.SIGCONT)
-        await eventually(lambda: said(zombie, f"Job {held} segment 0"))
-        wrong = await judge(harness, expected_jobs)
-        assert f"Job {held} segment 0: done" in healthy.output()
-    return wrong
+        await user.follow(job_id)
+        paused.send(signal.SIGCONT)
+        await eventually(lambda: has_logged(paused, f"Job {job_id} segment 0"))
+        violations = await check_invariants(harness, expected_jobs)
+        assert f"Job {job_id} segment 0: done" in healthy.output()
+    return violations
 
 
-def stop_in_the_middle(harness: Harness, worker: Part) -> None:
-    """Stop a worker while it holds a lease."""
+def pause_while_holding_a_lease(harness: Harness, worker: ManagedProcess) -> None:
+    """Pause a worker at a moment when it holds a lease."""
 
-    def stopped_with_a_lease() -> bool:
+    def is_paused_with_a_lease() -> bool:
         worker.send(signal.SIGSTOP)
         if harness.keys.leases():
             return True
         worker.send(signal.SIGCONT)
         return False
 
-    wait_until(stopped_with_a_lease)
+    wait_until(is_paused_with_a_lease)
 
 
-async def said(worker: Part, text: str) -> bool:
+async def has_logged(worker: ManagedProcess, text: str) -> bool:
     return text in worker.output()
 
 
-async def messages_are_lost(
+async def lose_messages(
     harness: Harness, count: int, launcher: str = "celery", seconds: float = 5
 ) -> tuple[float, list[str]]:
-    """The queue's list is deleted, with workers that have done nothing for a while. Also returns when that was."""
+    """The messages of the queue are deleted while the worker is paused. Also returns the time of the deletion."""
     harness.add_api()
     worker = harness.add_worker(launcher).ready()
     expected_jobs = ExpectedJobs()
-    async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
+    async with User(harness.urls, expected_jobs, random.Random(1)) as user:
         worker.send(signal.SIGSTOP)
-        # What the paused worker's pending pop may have got is one of the messages that are lost.
-        await asyncio.gather(*(person.submit(Order(1_000)) for _ in range(count)))
+        # A message that the paused worker's pending pop received is lost too.
+        await asyncio.gather(*(user.submit(JobRequest(1_000)) for _ in range(count)))
         harness.keys.drop_messages()
-        began = time.monotonic()
+        started_at = time.monotonic()
         worker.send(signal.SIGCONT)
-        wrong = await judge(harness, expected_jobs, seconds)
-    return began, wrong
+        violations = await check_invariants(harness, expected_jobs, seconds)
+    return started_at, violations
 
 
-async def the_store_is_killed(harness: Harness) -> list[str]:
-    """It is killed with jobs in the queue, and started on what it has on disk."""
+async def kill_store(harness: Harness) -> list[str]:
+    """The store is killed with jobs in the queue, and restarted from its files."""
     harness.add_api()
     expected_jobs = ExpectedJobs()
-    async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
+    async with User(harness.urls, expected_jobs, random.Random(1)) as user:
         for _ in range(20):
-            await person.submit(Order(1_000))
+            await user.submit(JobRequest(1_000))
         await asyncio.to_thread(harness.restart_valkey)
         harness.add_worker()
-        await person.submit(Order(1_000))
-        return await judge(harness, expected_jobs, 10)
+        await user.submit(JobRequest(1_000))
+        return await check_invariants(harness, expected_jobs, 10)
 
 
-async def events_are_missed(harness: Harness, launcher: str = "uvicorn", seconds: float = 5) -> list[str]:
-    """All jobs end while an API's connections to the store are broken off; its subscribers stay connected."""
-    async with proxy(harness.port) as line:
-        await asyncio.to_thread(harness.add_api, launcher, line.redis_url)
+async def miss_events(harness: Harness, launcher: str = "uvicorn", seconds: float = 5) -> list[str]:
+    """All jobs end while an API is disconnected from the store; its subscribers stay connected."""
+    async with start_proxy(harness.port) as proxy:
+        await asyncio.to_thread(harness.add_api, launcher, proxy.redis_url)
         expected_jobs = ExpectedJobs()
-        async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
-            jobs = [await person.submit(Order(1_000)) for _ in range(10)]
-            following = [asyncio.create_task(person.follow(job_id, "websocket")) for job_id in jobs]
-            await eventually(lambda: all_told(expected_jobs, len(jobs)))
-            line.refusing = True
-            await line.cut()
+        async with User(harness.urls, expected_jobs, random.Random(1)) as user:
+            jobs = [await user.submit(JobRequest(1_000)) for _ in range(10)]
+            following = [asyncio.create_task(user.follow(job_id, "websocket")) for job_id in jobs]
+            await eventually(lambda: all_have_received_a_state(expected_jobs, len(jobs)))
+            proxy.refusing = True
+            await proxy.abort_connections()
             worker = harness.add_worker()
-            await eventually(lambda: ended(harness, len(jobs)), 20)
-            line.refusing = False
+            await eventually(lambda: all_jobs_are_final(harness, len(jobs)), 20)
+            proxy.refusing = False
             await asyncio.wait(following, timeout=seconds)
-            wrong = await judge(harness, expected_jobs)
+            violations = await check_invariants(harness, expected_jobs)
             for task in following:
                 task.cancel()
             await asyncio.gather(*following, return_exceptions=True)
             worker.kill()
-    return wrong
+    return violations
 
 
-async def a_worker_stalls(harness: Harness, within: float, **environment: str) -> list[str]:
+async def stall_worker(harness: Harness, drain_seconds: float, **environment: str) -> list[str]:
     """A running worker stops receiving messages without an error, as happens after some reconnections."""
     harness.add_api()
     worker = harness.add_worker("tests.e2e.faults.launchers.worker_that_stalls", 2, None, **environment).ready()
     expected_jobs = ExpectedJobs()
-    async with Person(harness.urls, expected_jobs, random.Random(1)) as person:
-        await person.follow(await person.submit(Order(1_000)))
+    async with User(harness.urls, expected_jobs, random.Random(1)) as user:
+        await user.follow(await user.submit(JobRequest(1_000)))
         os.kill(worker.pid, signal.SIGUSR2)
-        # What its last question to the broker is answered with, it still gets.
+        # The worker still receives the message that its pending pop returns.
         for _ in range(10):
-            await person.submit(Order(1_000))
-        return await judge(harness, expected_jobs, within)
+            await user.submit(JobRequest(1_000))
+        return await check_invariants(harness, expected_jobs, drain_seconds)
 
 
-async def all_told(expected_jobs: ExpectedJobs, count: int) -> bool:
-    return sum(bool(states) for _, states in expected_jobs.received) == count
+async def all_have_received_a_state(expected_jobs: ExpectedJobs, count: int) -> bool:
+    return sum(bool(states) for _, states in expected_jobs.subscriptions) == count
 
 
-async def ended(harness: Harness, count: int) -> bool:
+async def all_jobs_are_final(harness: Harness, count: int) -> bool:
     statuses = harness.keys.statuses_by_job()
     return len(statuses) == count and all(found[0].is_final for found in statuses.values())
+
+
+async def segment_is_leased(harness: Harness) -> bool:
+    return bool(harness.keys.leases())

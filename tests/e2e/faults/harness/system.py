@@ -1,6 +1,6 @@
-"""A system of a test's own whose parts are killed, frozen and started again, each on the port that it had.
+"""A system whose processes can be killed, paused and restarted, each on the same port.
 
-Nothing here waits politely: a part that is no longer needed is killed, with all its children.
+Nothing here shuts down gracefully: a process that is no longer needed is killed with all its children.
 """
 
 from __future__ import annotations
@@ -26,16 +26,15 @@ if TYPE_CHECKING:
 
 PREFIX = "faults:"
 
-# Short, so that what a dead worker leaves is taken up within a test.
+# Short, so that segments of a killed worker are claimed again within a test.
 LEASE_SECONDS = 1
 
-# Parts are killed far more often here than anywhere: attempts must not run out, unless a test wants that. Workers are
-# ended as deployments end them.
+# Many attempts, because processes are killed far more often than in production. REMAP_SIGTERM as in deployments.
 ENVIRONMENT = {"LEASE_SECONDS": str(LEASE_SECONDS), "MAX_ATTEMPTS": "50", "REMAP_SIGTERM": "SIGQUIT"}
 
 
-class Part:
-    """A program that can be started again with the same command; `is_ready` tells when it is of use."""
+class ManagedProcess:
+    """A program that can be restarted with the same command. Methods act on its newest process."""
 
     def __init__(
         self, command: list[str], folder: Path, environment: dict[str, str], is_ready: Callable[[], bool]
@@ -44,64 +43,64 @@ class Part:
         self._folder = folder
         self._environment = environment
         self._is_ready = is_ready
-        self._ran: list[Program] = []
+        self._runs: list[Program] = []
 
     @property
     def pid(self) -> int:
-        """Of the newest process; its children are in its group."""
-        return self._ran[-1].process.pid
+        """The process id, which is also the id of its process group."""
+        return self._runs[-1].process.pid
 
     def start(self) -> None:
-        """Start it, without waiting for it."""
-        self._ran.append(programs.start(self._command, self._folder, self._environment))
+        """Start it without waiting until it is ready."""
+        self._runs.append(programs.start(self._command, self._folder, self._environment))
 
     def ready(self) -> Self:
-        """Wait until it is of use."""
+        """Wait until it is ready."""
         wait_until(lambda: self._is_alive() and self._is_ready(), 30, self.output)
         return self
 
     def kill(self) -> None:
-        """End it and its children with no chance to do anything about it."""
+        """Kill it and its children with SIGKILL."""
         self.send(signal.SIGKILL)
-        self._ran[-1].process.wait(10)
+        self._runs[-1].process.wait(10)
 
     def restart(self) -> None:
-        """As a supervisor does when it finds it dead."""
+        """Kill it and start it again."""
         self.kill()
         self.start()
 
     def send(self, number: signal.Signals) -> None:
-        """Signal it and all its children."""
+        """Send a signal to it and all its children."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
-    def end(self) -> int:
-        """End it as an upgrade does: SIGTERM to the main process. Returns the exit code."""
-        return self._ran[-1].end()
+    def terminate(self) -> int:
+        """Send SIGTERM to the main process, as an upgrade does. Returns the exit code."""
+        return self._runs[-1].end()
 
-    def abandon(self) -> None:
-        """Its main process was killed: reap it, and leave its children to themselves."""
-        self._ran[-1].process.wait(10)
+    def reap(self) -> None:
+        """Reap its main process, which was killed from outside. Its children stay."""
+        self._runs[-1].process.wait(10)
 
     def output(self) -> str:
-        """What it wrote since it was started last."""
-        return self._ran[-1].output()
+        """What it wrote since its last start."""
+        return self._runs[-1].output()
 
-    def clear(self) -> None:
-        """Kill what is left of it: the newest process, and children that outlived their parents."""
-        for program in self._ran:
+    def kill_all(self) -> None:
+        """Kill every process of all its starts, including children that outlived their parents."""
+        for program in self._runs:
             with suppress(ProcessLookupError):
                 os.killpg(program.process.pid, signal.SIGKILL)
             program.process.wait(10)
 
     def _is_alive(self) -> bool:
-        code = self._ran[-1].process.poll()
-        assert code is None, f"it ended with {code}:\n{self.output()}"
+        code = self._runs[-1].process.poll()
+        assert code is None, f"exited with code {code}:\n{self.output()}"
         return True
 
 
 class Harness(ExitStack):
-    """Valkey at first; APIs and workers as they are asked for. All are gone when the block ends."""
+    """Starts Valkey; a test adds APIs and workers. All are killed when the block ends."""
 
     def __init__(self, folder: Path, **valkey_options: str) -> None:
         super().__init__()
@@ -109,8 +108,8 @@ class Harness(ExitStack):
         self.port = programs.free_port()
         self.valkey_folder = folder / "valkey"
         self.urls: list[str] = []
-        self.apis: list[Part] = []
-        self.workers: list[Part] = []
+        self.apis: list[ManagedProcess] = []
+        self.workers: list[ManagedProcess] = []
         self._environment = ENVIRONMENT | {"RESULTS_URL": (folder / "results").as_uri(), "KEY_PREFIX": PREFIX}
         self.client = self.enter_context(redis.Redis(port=self.port))
         self.keys = Keys(self.client, PREFIX)
@@ -128,9 +127,9 @@ class Harness(ExitStack):
         """Start an API. Returns its address, without a trailing slash.
 
         Args:
-            launcher: the module that is run; one of this folder switches a safeguard off and goes on as uvicorn.
-            redis_url: what it takes for the store.
-            environment: what it gets beside the usual.
+            launcher: the module to run: uvicorn, or one of tests.e2e.faults.launchers that disables a safeguard.
+            redis_url: the address of the store, or of a proxy before it.
+            environment: additional environment variables.
         """
         port = programs.free_port()
         url = f"http://127.0.0.1:{port}"
@@ -144,75 +143,77 @@ class Harness(ExitStack):
             "3",
             "--no-access-log",
         ]
-        part = self._part(
-            [*command, *options], lambda: _answers(url), {"REDIS_URL": redis_url or self.redis_url} | environment
+        process = self._start_process(
+            [*command, *options], lambda: _responds(url), {"REDIS_URL": redis_url or self.redis_url} | environment
         )
-        self.apis.append(part.ready())
+        self.apis.append(process.ready())
         self.urls.append(url)
         return url
 
     def add_worker(
         self, launcher: str = "celery", processes: int = 2, redis_url: str | None = None, **environment: str
-    ) -> Part:
-        """Start a worker, without waiting for it; arguments as of add_api."""
+    ) -> ManagedProcess:
+        """Start a worker without waiting until it is ready. The arguments are those of add_api."""
         name = f"worker-{programs.free_port()}@faults"
         command = [sys.executable, "-m", launcher, "-A", "tasks", "worker", "--hostname", name]
         options = ["--without-gossip", "--without-mingle", "--loglevel", "INFO", "--concurrency", str(processes)]
         ready = f"{name} ready"
-        part = self._part(
+        process = self._start_process(
             [*command, *options],
-            lambda: ready in part.output(),
+            lambda: ready in process.output(),
             {"REDIS_URL": redis_url or self.redis_url} | environment,
         )
-        self.workers.append(part)
-        return part
+        self.workers.append(process)
+        return process
 
     def restart_valkey(self) -> None:
-        """Kill it and start it on what it has on disk."""
+        """Kill it and restart it from its files."""
         self.valkey.restart()
         self.valkey.ready()
 
     def valkey_is_up(self) -> bool:
-        """Whether it answers, its data loaded."""
+        """Whether it responds, with its data loaded."""
         with suppress(redis.RedisError), redis.Redis(port=self.port, socket_timeout=1) as client:
             return bool(client.ping())
         return False
 
     def freeze(self) -> None:
-        """Stop the store: connections stay, nothing is answered."""
+        """Pause the store: connections stay open without responses."""
         self.valkey.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         self.valkey.send(signal.SIGCONT)
 
-    def blocked(self) -> int:
-        """How many clients wait for a message."""
+    def blocked_clients(self) -> int:
+        """How many clients wait in a blocking command, as workers do for a message."""
         return int(self.client.info("clients")["blocked_clients"])
 
     def counters(self) -> dict[str, int]:
-        """How often workers were lost, segments sent again and late writes refused."""
-        found = {name.decode(): int(number) for name, number in self.client.hgetall(f"{PREFIX}counters").items()}
-        return {name: number for name, number in found.items() if name.startswith(("leases", "resent", "fenced"))}
+        """How many leases expired, segments were sent again, and late writes were refused."""
+        counts = {name.decode(): int(number) for name, number in self.client.hgetall(f"{PREFIX}counters").items()}
+        return {name: number for name, number in counts.items() if name.startswith(("leases", "resent", "fenced"))}
 
-    def memory(self) -> int:
-        """How many bytes the store uses."""
+    def memory_bytes(self) -> int:
+        """Bytes of memory that the store uses."""
         return int(self.client.info("memory")["used_memory"])
 
-    def _valkey(self, options: dict[str, str]) -> Part:
+    def _valkey(self, options: dict[str, str]) -> ManagedProcess:
         durable = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
-        named = durable | {"port": str(self.port), "bind": "127.0.0.1"} | options
-        arguments = [word for name, value in named.items() for word in (f"--{name}", value)]
+        settings = durable | {"port": str(self.port), "bind": "127.0.0.1"} | options
+        arguments = [word for name, value in settings.items() for word in (f"--{name}", value)]
         self.valkey_folder.mkdir(parents=True, exist_ok=True)
-        return self._part([programs.valkey_server(), *arguments], self.valkey_is_up, {}).ready()
+        return self._start_process([programs.valkey_server(), *arguments], self.valkey_is_up, {}).ready()
 
-    def _part(self, command: list[str], is_ready: Callable[[], bool], environment: dict[str, str]) -> Part:
-        part = Part(command, self.folder, self._environment | environment, is_ready)
-        self.callback(part.clear)
-        part.start()
-        return part
+    def _start_process(
+        self, command: list[str], is_ready: Callable[[], bool], environment: dict[str, str]
+    ) -> ManagedProcess:
+        process = ManagedProcess(command, self.folder, self._environment | environment, is_ready)
+        self.callback(process.kill_all)
+        process.start()
+        return process
 
 
-def _answers(url: str) -> bool:
+def _responds(url: str) -> bool:
     with suppress(httpx.TransportError):
         return httpx.get(f"{url}/livez", timeout=1).is_success
     return False

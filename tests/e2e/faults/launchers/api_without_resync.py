@@ -1,4 +1,4 @@
-"""Runs uvicorn with an API whose feed does not re-read jobs after a reconnection, and so misses events."""
+"""Runs uvicorn with an API whose feed does not reread jobs after a reconnection, and so misses events."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def _do_nothing(self: JobFeed) -> None:
 
 
 if __name__ == "__main__":
-    JobFeed._notify_all = _do_nothing  # type: ignore[method-assign] # noqa: SLF001 - switched off from outside
+    JobFeed._notify_all = _do_nothing  # type: ignore[method-assign] # noqa: SLF001 - disabled from outside
     uvicorn.main()

@@ -1,4 +1,4 @@
-"""Runs Celery with workers whose process is killed by one value of count."""
+"""Runs Celery with workers that one value of count kills with SIGKILL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _primes_or_crash(start: int, count: int) -> Any:
 
 
 def main() -> None:
-    """Run `celery` with this program's command line."""
+    """Run `celery` with the command line of this program."""
     from celery.__main__ import main as celery  # noqa: PLC0415 - after the patch
 
     engine.primes_from = _primes_or_crash

@@ -1,4 +1,4 @@
-"""Runs Celery with workers that never finish one value of count: the process only goes on extending its lease."""
+"""Runs Celery with workers that never complete one value of count and keep extending its lease."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _primes_or_hang(start: int, count: int) -> Any:
 
 
 def main() -> None:
-    """Run `celery` with this program's command line."""
+    """Run `celery` with the command line of this program."""
     from celery.__main__ import main as celery  # noqa: PLC0415 - after the patch
 
     engine.primes_from = _primes_or_hang

@@ -1,6 +1,6 @@
 """Runs Celery with a worker that silently stops consuming after SIGUSR2, as after some reconnections.
 
-WITHOUT_STALL_DETECTION in the environment switches the stall detector off.
+WITHOUT_STALL_DETECTION in the environment disables the stall detector.
 """
 
 from __future__ import annotations

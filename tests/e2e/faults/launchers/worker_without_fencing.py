@@ -1,4 +1,4 @@
-"""Runs Celery with workers that may write to a segment that they have lost: require_lease lets every write pass."""
+"""Runs Celery with workers that may write to a segment after losing its lease: require_lease accepts every write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs Celery with workers that never reconcile: lost segments stay lost."""
+"""Runs Celery with workers that never reconcile: lost segments are never sent again."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def _do_nothing(self: HeartbeatStep) -> None:
 
 
 if __name__ == "__main__":
-    HeartbeatStep._reconcile = _do_nothing  # type: ignore[method-assign] # noqa: SLF001 - switched off from outside
+    HeartbeatStep._reconcile = _do_nothing  # type: ignore[method-assign] # noqa: SLF001 - disabled from outside
     main()

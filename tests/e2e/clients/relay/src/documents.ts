@@ -1,5 +1,5 @@
-// What a Relay application would ask for: fragments, paging with @connection, mutations and a subscription.
-// Compiled by relay-compiler, whose types then have to fit (see usage.ts).
+// Documents of a Relay application: fragments, paging with @connection, mutations and a subscription.
+// relay-compiler compiles them, and usage.ts checks the generated types.
 import { graphql } from 'relay-runtime';
 
 export const jobFragment = graphql`

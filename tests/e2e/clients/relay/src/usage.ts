@@ -1,4 +1,4 @@
-// What relay-compiler's types let one write, and what they refuse. Checked by tsc, never run.
+// Code that the types of relay-compiler must accept, and code that they must reject. Checked by tsc, never run.
 import type { documents_job$data } from './__generated__/documents_job.graphql';
 import type { documents_primes$data } from './__generated__/documents_primes.graphql';
 import type { documentsJobQuery } from './__generated__/documentsJobQuery.graphql';
@@ -19,12 +19,12 @@ export const without: documentsSubmitMutation['variables'] = { input: {} };
 // @ts-expect-error -- count is a number
 export const text: documentsSubmitMutation['variables'] = { input: { count: '10' } };
 
-// A union with `... on UserError` comes as one object; what its members do not share may be missing.
+// The type of a union with `... on UserError` is one object whose unshared fields are optional.
 export function outcome(result: documentsSubmitMutation['response']['generatePrimes']): string {
   if (result.job) return result.job.id;
   if (result.issues) return result.issues.map((issue) => `${issue.path.join('.')}: at most ${issue.max ?? 'any'}`).join();
   if (result.code === 'QUEUE_FULL') return 'try again';
-  // @ts-expect-error -- there is no such code
+  // @ts-expect-error -- the code does not exist
   if (result.code === 'QUEUE_EMPTY') return '';
   // @ts-expect-error -- the message may be missing
   return result.message;

@@ -1,18 +1,18 @@
-// One journey of one client against a running server, told as JSON for the test that started it.
+// Runs one scenario with one client against a running server, and prints its result as JSON for the test.
 //
-//   node journey.mjs CLIENT JOURNEY URL [JOB]
+//   node scenarios.mjs CLIENT SCENARIO URL [JOB]
 //
-// The process ends by itself when the client has let go of everything.
+// The process exits when the client has closed all connections and timers.
 
 import { readFileSync } from 'node:fs';
 
-const journeys = { follow, page, cancel, stream, unknown, refused, leave, resume };
-const [, , name, journey, url, id] = process.argv;
+const scenarios = { follow, page, cancel, stream, unknown, refused, leave, resume };
+const [, , name, scenario, url, id] = process.argv;
 const { connect } = await import(`./connect/${name}.mjs`);
-// Only who resumes may try again: elsewhere a lost connection is a failure.
-const client = connect(url, { retryAttempts: journey === 'resume' ? 300 : 0 });
+// Only `resume` may reconnect: in the other scenarios, a lost connection is a failure.
+const client = connect(url, { retryAttempts: scenario === 'resume' ? 300 : 0 });
 
-console.log(JSON.stringify(await journeys[journey]()));
+console.log(JSON.stringify(await scenarios[scenario]()));
 await client.close();
 
 async function follow() {
@@ -41,7 +41,7 @@ async function page() {
   return { forwards, backwards };
 }
 
-// The test keeps the worker from working meanwhile.
+// The test pauses the worker meanwhile.
 async function cancel() {
   const { job } = await submit(10);
   const updates = [];
@@ -68,13 +68,13 @@ async function refused() {
   return submit(0);
 }
 
-// Leaves the loop after the first event of a job that goes on.
+// Leaves the loop after the first event of a job that is not final.
 async function leave() {
   const { job } = await submit(10);
   for await (const { jobUpdates } of client.subscribe(operation('follow'), { id: job.id })) return jobUpdates;
 }
 
-// The test takes the server away meanwhile, and brings it back, so each event is told at once.
+// The test kills and restarts the server meanwhile, so each event is printed at once.
 async function resume() {
   for await (const { jobUpdates } of client.subscribe(operation('follow'), { id })) {
     console.log(JSON.stringify(jobUpdates));
@@ -87,9 +87,9 @@ async function submit(count, waitMs = 0) {
 }
 
 async function all(events) {
-  const found = [];
-  for await (const event of events) found.push(event);
-  return found;
+  const collected = [];
+  for await (const event of events) collected.push(event);
+  return collected;
 }
 
 function eventsOf(results) {
