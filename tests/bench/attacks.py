@@ -1,6 +1,6 @@
-"""What others notice of an attack: the p95 of their requests beside it, as a ratio to the p95 without it, in turns.
+"""How much attacks slow other clients down: the p95 of their requests during an attack, divided by that without one.
 
-`python -m tests.bench.attacks`; exits with 1 where a ratio is above 2.
+`python -m tests.bench.attacks` exits with 1 if a ratio is above 2.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests import programs
-from tests.e2e.attacks.target_process import JSON, TargetProcess, attacked
+from tests.e2e.attacks.target_process import JSON, TargetProcess, start_target
 from tests.e2e.attacks.test_hostile_requests import BODIES, OPERATIONS
 from tests.e2e.attacks.test_slow_connections import BODY, HEAD
 
@@ -26,45 +26,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.synchronize import Event
 
-MOST = 2.0
+MAX_RATIO = 2.0
 TURNS = 5
 REQUESTS = 100
-# Of one attacker, who waits for each answer: as many as a person's script sends without a pause to speak of.
+# Between the requests of the attacker, which waits for each response.
 PAUSE_SECONDS = 0.05
 
 _FORK = multiprocessing.get_context("fork")
 
 
 def p95(target: TargetProcess) -> float:
-    """Of somebody who asks for little, in seconds."""
-    took = []
+    """The 95th percentile of the latency of small requests, in seconds."""
+    latencies = []
     for _ in range(REQUESTS):
-        begun = time.perf_counter()
-        assert target.answers()
-        took.append(time.perf_counter() - begun)
-    return quantiles(took, n=20)[-1]
+        started_at = time.perf_counter()
+        assert target.responds()
+        latencies.append(time.perf_counter() - started_at)
+    return quantiles(latencies, n=20)[-1]
 
 
-def sending(url: str, over: Event) -> None:
-    """All that is refused, one after the other, over and over."""
+def send_hostile_requests(url: str, is_over: Event) -> None:
+    """Send all hostile requests repeatedly, one after the other."""
     with httpx.Client(base_url=url, timeout=20) as client:
-        while not over.is_set():
+        while not is_over.is_set():
             for query, variables in OPERATIONS.values():
                 client.post("/graphql", json={"query": query, "variables": variables})
-                over.wait(PAUSE_SECONDS)
+                is_over.wait(PAUSE_SECONDS)
             for body, headers in BODIES.values():
                 with suppress(httpx.TransportError):
                     client.post("/graphql", content=body, headers={"Content-Type": JSON, **headers})
-                over.wait(PAUSE_SECONDS)
+                is_over.wait(PAUSE_SECONDS)
 
 
-def holding(target: TargetProcess, over: Event) -> None:
-    """Half-open sockets, and a drop for each now and then."""
+def hold_incomplete_requests(target: TargetProcess, is_over: Event) -> None:
+    """Open 2,000 incomplete requests, and send one byte to 500 of them every second."""
     sockets: list[socket.socket] = []
     for number in range(2_000):
         sockets.append(target.connect())
         sockets[-1].sendall(("", HEAD + "X-Slow: ", BODY)[number % 3].encode())
-    while not over.wait(1):
+    while not is_over.wait(1):
         for one in sockets[-500:]:
             with suppress(OSError):
                 one.send(b"x")
@@ -73,31 +73,31 @@ def holding(target: TargetProcess, over: Event) -> None:
 
 
 def ratio(target: TargetProcess, attack: Callable[[Event], None]) -> float:
-    """How many times as long others wait; the median of some turns."""
-    found = []
+    """The ratio of the p95 during an attack to the p95 without, the median of some turns."""
+    ratios = []
     for _ in range(TURNS):
-        without = p95(target)
-        # In a process of its own: what it does there must not slow the one that measures.
-        over = _FORK.Event()
-        attacker = _FORK.Process(target=attack, args=(over,))
+        baseline = p95(target)
+        # In a separate process, so that its work does not slow the measurement.
+        is_over = _FORK.Event()
+        attacker = _FORK.Process(target=attack, args=(is_over,))
         attacker.start()
-        found.append(p95(target) / without)
-        over.set()
+        ratios.append(p95(target) / baseline)
+        is_over.set()
         attacker.join()
-    return median(found)
+    return median(ratios)
 
 
 def main() -> int:
-    """Measure both kinds."""
+    """Measure both attacks."""
     with (
         tempfile.TemporaryDirectory() as folder,
         programs.valkey(Path(folder) / "valkey") as valkey,
-        attacked(Path(folder), valkey, "bench:") as target,
+        start_target(Path(folder), valkey, "bench:") as target,
     ):
-        sent = ratio(target, lambda over: sending(target.url, over))
-        held = ratio(target, lambda over: holding(target, over))
-    print(f"p95 of others, times that without: {sent:.2f} beside refused requests, {held:.2f} beside half-open sockets")
-    return int(max(sent, held) > MOST)
+        sent = ratio(target, lambda is_over: send_hostile_requests(target.url, is_over))
+        held = ratio(target, lambda is_over: hold_incomplete_requests(target, is_over))
+    print(f"p95 ratio with and without attack: {sent:.2f} for refused requests, {held:.2f} for incomplete requests")
+    return int(max(sent, held) > MAX_RATIO)
 
 
 if __name__ == "__main__":

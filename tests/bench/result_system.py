@@ -1,4 +1,4 @@
-"""A system of its own for a benchmark of results: what a client asks of it, and for how long it waits."""
+"""A system for one benchmark of results, and a client that measures its requests."""
 
 from __future__ import annotations
 
@@ -42,85 +42,87 @@ class System:
     api: Program
     workers: Sequence[Program]
 
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        answer = self.client.post("/graphql", json={"query": query, "variables": variables}).json()
-        assert "errors" not in answer, answer
-        found: dict[str, Any] = answer["data"]
+    def execute(self, query: str, **variables: Any) -> dict[str, Any]:
+        response = self.client.post("/graphql", json={"query": query, "variables": variables}).json()
+        assert "errors" not in response, response
+        found: dict[str, Any] = response["data"]
         return found
 
     def submit(self, count: int, wait_ms: int = 0) -> str:
-        found: str = self.ask(SUBMIT, n=count, ms=wait_ms)["generatePrimes"]["job"]["id"]
+        found: str = self.execute(SUBMIT, n=count, ms=wait_ms)["generatePrimes"]["job"]["id"]
         return found
 
     def finish(self, count: int) -> str:
-        """Submit, and return when the job has succeeded. Gives its id."""
-        submitted = self.ask(SUBMIT, n=count, ms=30_000)["generatePrimes"]["job"]
+        """Submit, and wait until the job has succeeded. Returns its id."""
+        submitted = self.execute(SUBMIT, n=count, ms=30_000)["generatePrimes"]["job"]
         if submitted["status"] != "SUCCEEDED":
             self.wait(submitted["id"])
         found: str = submitted["id"]
         return found
 
     def wait(self, job_id: str) -> None:
-        """Return when the job has succeeded."""
-        while (job := self.ask(WAIT, id=job_id)["job"])["status"] != "SUCCEEDED":
+        """Wait until the job has succeeded."""
+        while (job := self.execute(WAIT, id=job_id)["job"])["status"] != "SUCCEEDED":
             assert job["status"] in {"QUEUED", "RUNNING"}, job
 
     def state(self, job_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask(STATE, id=job_id)["job"]
+        found: dict[str, Any] = self.execute(STATE, id=job_id)["job"]
         return found
 
     def cancel(self, job_id: str) -> None:
-        self.ask(CANCEL, id=job_id)
+        self.execute(CANCEL, id=job_id)
 
-    def seconds_of_page(self, job_id: str, offset: int) -> float:
+    def measure_page(self, job_id: str, offset: int) -> float:
         started = time.perf_counter()
-        values = self.ask(PAGE, id=job_id, offset=offset)["job"]["result"]["primes"]["values"]
+        values = self.execute(PAGE, id=job_id, offset=offset)["job"]["result"]["primes"]["values"]
         took = time.perf_counter() - started
         assert len(values) == 1000
         return took
 
-    def seconds_of_look_ups(self, job_id: str, count: int, last: int) -> tuple[float, float]:
-        """The longest of finding the prime at an index, and the index of a prime, over the whole result."""
+    def measure_lookups(self, job_id: str, count: int, last: int) -> tuple[float, float]:
+        """The maximum seconds to find the prime at an index, and the index of a prime, over the whole result."""
         at, index_of = [], []
         for tenth in range(11):
             index = (count - 1) * tenth // 10
             started = time.perf_counter()
-            value = self.ask(AT, id=job_id, index=index)["job"]["result"]["at"]
+            value = self.execute(AT, id=job_id, index=index)["job"]["result"]["at"]
             at.append(time.perf_counter() - started)
             started = time.perf_counter()
-            found = self.ask(INDEX_OF, id=job_id, value=value)["job"]["result"]["indexOf"]
+            found = self.execute(INDEX_OF, id=job_id, value=value)["job"]["result"]["indexOf"]
             index_of.append(time.perf_counter() - started)
             assert found == index
         assert value == last
         return max(at), max(index_of)
 
     def download(self, job_id: str, form: str) -> tuple[int, int]:
-        """Read a whole file and keep nothing of it. Gives its bytes and lines."""
+        """Download a file and discard it. Returns its bytes and lines."""
         size = lines = 0
         with self.client.stream(
             "GET", f"/jobs/{job_id}/primes.{form}", headers={"Accept-Encoding": "identity"}
-        ) as answer:
-            for data in answer.raise_for_status().iter_raw():
+        ) as response:
+            for data in response.raise_for_status().iter_raw():
                 size, lines = size + len(data), lines + data.count(b"\n")
-            assert size == int(answer.headers["Content-Length"])
+            assert size == int(response.headers["Content-Length"])
         return size, lines
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Processor time that was spent since the programs began."""
+        """CPU seconds since the start of the programs, by kind of process."""
         parents = [psutil.Process(worker.process.pid) for worker in self.workers]
         children = [child for parent in parents for child in parent.children()]
-        of = {"API": [psutil.Process(self.api.process.pid)], "worker": parents, "its children": children}
-        times = {who: [process.cpu_times() for process in processes] for who, processes in of.items()}
-        return {who: sum(found.user + found.system for found in all_found) for who, all_found in times.items()}
+        by_kind = {"API": [psutil.Process(self.api.process.pid)], "worker": parents, "worker's children": children}
+        times = {kind: [process.cpu_times() for process in processes] for kind, processes in by_kind.items()}
+        return {
+            kind: sum(found.user + found.system for found in times_of_kind) for kind, times_of_kind in times.items()
+        }
 
     def counter(self, name: str) -> int:
-        """One of the system's own counters."""
+        """A counter that the system keeps in the store."""
         return int(str(self.store.hget(f"{PREFIX}counters", name) or 0))
 
 
 @contextmanager
 def system(folder: Path, processes: int, workers: int = 1, **environment: str) -> Iterator[System]:
-    """Valkey, so many workers with so many processes each, and the API, until the block ends."""
+    """Valkey, `workers` workers with `processes` processes each, and the API, until the block ends."""
     environment = {"RESULTS_URL": (folder / "results").absolute().as_uri()} | environment
     with ExitStack() as stack:
         valkey = stack.enter_context(programs.valkey(folder))

@@ -1,7 +1,7 @@
-"""What an open subscription costs an API process in memory, by how it came: `python -m tests.bench.subscriptions`.
+"""Memory of an API process per open subscription, by transport: `python -m tests.bench.subscriptions`.
 
-Each way has a process of its own. Nobody works, so every subscription stays open; what a first few cost once, whatever
-their number, is not counted.
+Each transport is measured with a new process. No worker runs, so that every subscription stays open. The first
+subscriptions, which allocate memory that stays, are not counted.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ import websockets
 from tests import programs
 from tests.e2e.live_updates.transports import EVENT_STREAM, MULTIPART, payload
 
-WARMING = 50
-AT_ONCE = 25
-ON_ONE_SOCKET = 50
+WARM_UP = 50
+CONCURRENT_CONNECTIONS = 25
+SUBSCRIPTIONS_PER_SOCKET = 50
 
-# Opens subscriptions to a job, so many; gives what must be kept for them to stay open.
+# Opens a number of subscriptions to a job. Returns the objects that keep them open.
 Opening = Callable[[str, str, int], Awaitable[Any]]
 
 
 async def sockets(url: str, job_id: str, number: int, on_each: int = 1) -> list[Any]:
-    """WebSockets, each with so many subscriptions."""
+    """WebSockets with `on_each` subscriptions each."""
 
     async def one() -> Any:
         address = f"{url.replace('http', 'ws', 1)}/graphql"
@@ -48,11 +48,11 @@ async def sockets(url: str, job_id: str, number: int, on_each: int = 1) -> list[
             assert json.loads(await socket.recv())["type"] == "next"
         return socket
 
-    return await several(one, number // on_each)
+    return await repeat(one, number // on_each)
 
 
 async def streams(url: str, job_id: str, number: int, accept: str) -> list[Any]:
-    """Streams over HTTP, each with a connection of its own."""
+    """Streams over HTTP with one connection each."""
     body = json.dumps(payload(job_id, None))
     host = urlsplit(url).netloc
     head = f"POST /graphql HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nAccept: {accept}\r\n"
@@ -64,35 +64,35 @@ async def streams(url: str, job_id: str, number: int, accept: str) -> list[Any]:
         await reader.readuntil(b"QUEUED")
         return reader, writer
 
-    return await several(one, number)
+    return await repeat(one, number)
 
 
-async def several(one: Callable[[], Awaitable[Any]], number: int) -> list[Any]:
+async def repeat(one: Callable[[], Awaitable[Any]], number: int) -> list[Any]:
     found: list[Any] = []
     while len(found) < number:
-        found += await asyncio.gather(*(one() for _ in range(min(AT_ONCE, number - len(found)))))
+        found += await asyncio.gather(*(one() for _ in range(min(CONCURRENT_CONNECTIONS, number - len(found)))))
     return found
 
 
 async def measure(url: str, process: psutil.Process, opening: Opening, number: int) -> float:
-    """Bytes for each subscription."""
+    """Bytes of memory per subscription."""
     async with httpx.AsyncClient(base_url=url) as client:
         job_id = (await client.post("/generate?n=10")).json()["request_id"]
-        kept = [await opening(url, job_id, WARMING)]
+        open_subscriptions = [await opening(url, job_id, WARM_UP)]
         before = process.memory_info().rss
-        kept.append(await opening(url, job_id, number))
+        open_subscriptions.append(await opening(url, job_id, number))
         each = (process.memory_info().rss - before) / number
-        answer = await client.post("/graphql", json={"query": "{ system { subscribers } }"})
-        assert answer.json()["data"]["system"]["subscribers"] == WARMING + number
+        response = await client.post("/graphql", json={"query": "{ system { subscribers } }"})
+        assert response.json()["data"]["system"]["subscribers"] == WARM_UP + number
     return each
 
 
 def main(number: int = 1_000) -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    ways: dict[str, Opening] = {
-        "WebSocket, one each": sockets,
-        f"WebSocket, {ON_ONE_SOCKET} on each": partial(sockets, on_each=ON_ONE_SOCKET),
+    transports: dict[str, Opening] = {
+        "WebSocket, 1 subscription": sockets,
+        f"WebSocket, {SUBSCRIPTIONS_PER_SOCKET} subscriptions": partial(sockets, on_each=SUBSCRIPTIONS_PER_SOCKET),
         "Server-Sent Events": partial(streams, accept=EVENT_STREAM),
         "multipart": partial(streams, accept=MULTIPART),
     }
@@ -100,10 +100,10 @@ def main(number: int = 1_000) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         valkey = stack.enter_context(programs.valkey(folder))
         print(f"{number} open subscriptions on one process")
-        for name, opening in ways.items():
+        for name, opening in transports.items():
             with programs.api(folder, valkey.url, "bench:") as (url, api):
                 each = asyncio.run(measure(url, psutil.Process(api.process.pid), opening, number))
-            print(f"{name:<24}{each / 1000:>8.0f} kB each")
+            print(f"{name:<28}{each / 1000:>8.0f} kB per subscription")
     return 0
 
 

@@ -1,10 +1,9 @@
-"""What telemetry costs: CPU time of the API for each mutation, their throughput and p95, on against off, in one run.
+"""Overhead of telemetry: CPU time per mutation of the API, throughput and p95 with telemetry, relative to without.
 
     python -m tests.bench.telemetry_overhead [rounds [mutations]]
 
-Each variant is an API of its own, all on one Valkey and open at the same time. They take turns, briefly and in an order
-that is turned round each time, so that what the machine does meanwhile falls on all of them; a ratio is the median of
-the rounds' ratios.
+Each variant is a separate API process on the same Valkey. They alternate in short turns and in changing order, so that
+other load on the machine affects all of them. A ratio is the median of the ratios of all rounds.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def main(rounds: int = 40, mutations: int = 100) -> int:
         cpu: dict[str, list[float]] = {name: [] for name in variants}
         p95: dict[str, list[float]] = {name: [] for name in variants}
         rates: dict[str, list[float]] = {name: [] for name in variants}
-        # The first one warms up.
+        # The first turn warms up.
         for turn in range(rounds + 1):
             for name in list(variants) if turn % 2 else reversed(list(variants)):
                 url, api = apis[name]
@@ -61,10 +60,10 @@ def main(rounds: int = 40, mutations: int = 100) -> int:
 
 
 def measure(url: str, pid: int, mutations: int) -> tuple[float, float, float]:
-    """CPU microseconds a mutation, their p95 in milliseconds, and how many a second there were, of one client."""
+    """CPU microseconds per mutation, p95 in milliseconds, and mutations per second of one client."""
     latencies: list[float] = []
     with httpx.Client(base_url=url) as client:
-        # A process's own clock of CPU time, to the nanosecond.
+        # Linux's id of the CPU clock of a process, in nanoseconds.
         clock = (~pid << 3) | 2
         before = time.clock_gettime(clock)
         for _ in range(mutations):
@@ -76,7 +75,7 @@ def measure(url: str, pid: int, mutations: int) -> tuple[float, float, float]:
 
 
 def report(cpu: dict[str, list[float]], p95: dict[str, list[float]], rates: dict[str, list[float]]) -> int:
-    heads = ("CPU a mutation", "ratio", "target", "p95", "ratio", "a second", "ratio")
+    heads = ("CPU/mutation", "ratio", "target", "p95", "ratio", "per second", "ratio")
     print(f"{'':<16}" + "".join(f"{head:>{width}}" for head, width in zip(heads, _WIDTHS, strict=True)))
     missed = 0
     for name in cpu:
