@@ -1,1 +1,1 @@
-"""Mirrors the tree; what runs against a whole system with browsers, other clients and faults is in e2e."""
+"""Tests, in folders that mirror the code. Tests of whole systems, browsers, other clients and faults are in e2e."""

@@ -40,13 +40,13 @@ class Program:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
-    def end(self, within: float = 15) -> int:
+    def stop(self, timeout_seconds: float = 15) -> int:
         """Stop it with SIGTERM. Returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(within)
+            return self.process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -64,11 +64,11 @@ def running(command: list[str], folder: Path, ready: Callable[[], bool], **envir
         yield program
     finally:
         if program.process.poll() is None:
-            program.end()
+            program.stop()
 
 
 def start(command: list[str], folder: Path, environment: Mapping[str, str]) -> Program:
-    """Start a program in a process group of its own, its output in a file."""
+    """Start a program in a new process group, with its output in a file."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{Path(command[0]).name}-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
@@ -95,7 +95,7 @@ def valkey(folder: Path, port: int | None = None, server: str | None = None, **o
         *arguments,
     ]
     folder.mkdir(parents=True, exist_ok=True)
-    with running(command, folder, store.answers) as program:
+    with running(command, folder, store.responds) as program:
         store.program = program
         yield store
 
@@ -112,7 +112,7 @@ class Valkey:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         try:
             with redis.Redis(port=self.port, socket_timeout=1) as client:
                 return bool(client.ping())
@@ -130,16 +130,16 @@ class Valkey:
 
 @contextmanager
 def worker(
-    folder: Path, redis_url: str, prefix: str, processes: int = 2, more: Sequence[str] = (), **environment: str
+    folder: Path, redis_url: str, prefix: str, processes: int = 2, arguments: Sequence[str] = (), **environment: str
 ) -> Iterator[Program]:
-    """A Celery worker, ready after its first heartbeat; `more` are options of Celery."""
+    """A Celery worker, ready after its first heartbeat; `arguments` are added to its command line."""
     name = f"worker-{free_port()}@tests"
     options = ["--without-gossip", "--without-mingle", "--loglevel", "INFO", "--concurrency", str(processes)]
-    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options, "--hostname", name, *more]
+    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", *options, "--hostname", name, *arguments]
 
     def is_registered() -> bool:
         with redis.Redis.from_url(redis_url) as client:
-            return any(who.decode().startswith(name) for who in client.zrange(f"{prefix}workers", 0, -1))
+            return any(member.decode().startswith(name) for member in client.zrange(f"{prefix}workers", 0, -1))
 
     with running(command, folder, is_registered, REDIS_URL=redis_url, KEY_PREFIX=prefix, **environment) as program:
         yield program
@@ -147,22 +147,27 @@ def worker(
 
 @contextmanager
 def api(
-    folder: Path, redis_url: str, prefix: str, port: int | None = None, more: Sequence[str] = (), **environment: str
+    folder: Path,
+    redis_url: str,
+    prefix: str,
+    port: int | None = None,
+    arguments: Sequence[str] = (),
+    **environment: str,
 ) -> Iterator[tuple[str, Program]]:
-    """The API, ready when it responds; `more` are options of uvicorn. Yields its URL without a trailing slash."""
+    """The API, ready when it responds; `arguments` are added to uvicorn's. Yields its URL without a trailing slash."""
     port = port or free_port()
     address = f"http://127.0.0.1:{port}"
-    prompt = ["--http", "gql.server.slow_requests:RequestTimeoutProtocol"]
-    options = [*prompt, "--ws-max-size", "65536", "--timeout-graceful-shutdown", "3", *more]
+    protocol = ["--http", "gql.server.slow_requests:RequestTimeoutProtocol"]
+    options = [*protocol, "--ws-max-size", "65536", "--timeout-graceful-shutdown", "3", *arguments]
     command = [sys.executable, "-m", "uvicorn", "gql.app:app", "--port", str(port), *options]
 
-    def answers() -> bool:
+    def responds() -> bool:
         try:
             return httpx.get(f"{address}/livez", timeout=1).is_success
         except httpx.TransportError:
             return False
 
-    with running(command, folder, answers, REDIS_URL=redis_url, KEY_PREFIX=prefix, **environment) as program:
+    with running(command, folder, responds, REDIS_URL=redis_url, KEY_PREFIX=prefix, **environment) as program:
         yield address, program
 
 
@@ -193,5 +198,5 @@ def free_port() -> int:
 
 
 def _alive(program: Program) -> bool:
-    assert program.process.poll() is None, f"it ended with {program.process.returncode}:\n{program.output()}"
+    assert program.process.poll() is None, f"exited with code {program.process.returncode}:\n{program.output()}"
     return True

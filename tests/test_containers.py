@@ -159,7 +159,7 @@ def store(folder: Path, secrets: Path) -> Iterator[programs.Valkey]:
         option.replace("/secrets", str(secrets / "store"))
         for option in [*SERVICES["valkey"]["command"][1:], "--port", str(server.port), "--dir", str(folder)]
     ]
-    with programs.running([programs.valkey_server(), *options], folder, server.answers):
+    with programs.running([programs.valkey_server(), *options], folder, server.responds):
         yield server
 
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_LOOK_EVERY_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10, explain: Callable[[], str] = str) -> None:
-    """Return when the condition holds; fail with the explanation when it does not in time."""
+    """Return when the condition holds; fail with the explanation after the deadline."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {explain()}"
-        time.sleep(_LOOK_EVERY_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
     """As wait_until, for a condition that must be awaited."""
     async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110 - what is waited for happens in other processes
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        while not await condition():  # noqa: ASYNC110 - the condition depends on other processes
+            await asyncio.sleep(_POLL_SECONDS)

@@ -37,7 +37,7 @@ def local_run(folder: Path, port: int, data: str = "data", **environment: str) -
         yield program
     finally:
         if program.process.poll() is None:
-            program.end()
+            program.stop()
 
 
 def url(port: int) -> str:

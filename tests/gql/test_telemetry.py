@@ -196,7 +196,7 @@ def test_counts_are_exact_over_several_processes_and_a_hot_restart(valkey: Valke
     requests, operation = 20, {"graphql_root_field": "generatePrimes"}
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
-        with programs.api(tmp_path, valkey.url, prefix, more=["--workers", "2"], **options) as (url, api):
+        with programs.api(tmp_path, valkey.url, prefix, arguments=["--workers", "2"], **options) as (url, api):
             wait_until(lambda: started(api) == 2, 30)
             for _ in range(requests):
                 assert httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).is_success
@@ -204,7 +204,7 @@ def test_counts_are_exact_over_several_processes_and_a_hot_restart(valkey: Valke
             wait_until(lambda: started(api) == 4, 30)
             for _ in range(requests):
                 assert httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).is_success
-            api.end()
+            api.stop()
     assert received.total(HTTP, http_route="/graphql") == 2 * requests
     assert received.total("graphql.server.operation.duration", **operation) == 2 * requests
     assert len([span for span in received.spans if span.name == "mutation generatePrimes"]) == 2 * requests
@@ -232,4 +232,4 @@ def test_unreachable_collector_delays_neither_requests_nor_shutdown(
     options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": nowhere, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
     with programs.api(tmp_path, valkey.url, prefix, **options) as (url, api):
         assert httpx.post(f"{url}/graphql", json={"query": "{ limits { maxCount } }"}, timeout=2).is_success
-        api.end(within=10)
+        api.stop(timeout_seconds=10)

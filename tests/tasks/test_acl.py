@@ -126,7 +126,7 @@ def test_role_is_denied_commands_and_keys_it_does_not_need(
 
 
 def test_unauthenticated_client_can_only_ping(server: Valkey) -> None:
-    assert server.answers()
+    assert server.responds()
     with redis.Redis(port=server.port) as unauthenticated:
         for command in (
             ["GET", f"{PREFIX}x"],

@@ -175,5 +175,5 @@ def test_a_disconnect_during_a_request_is_not_logged_as_an_error(valkey: Valkey,
                 # This request comes later, so the server has started to read the first one.
                 assert httpx.get(f"{url}/livez").is_success
         assert httpx.get(f"{url}/livez").is_success
-        api.end()
+        api.stop()
         assert "Traceback" not in api.output()

@@ -22,9 +22,9 @@ def test_garbage_collection_copies_no_inherited_memory(valkey: Valkey, tmp_path:
     def measurements() -> list[Path]:
         return sorted(tmp_path.glob("*.cost"))
 
-    more = ["--include", "tests.tasks.worker.gc_cost"]
+    arguments = ["--include", "tests.tasks.worker.gc_cost"]
     environment = {FOLDER_VARIABLE: str(tmp_path)}
-    with programs.worker(tmp_path, valkey.url, "forking:", PROCESSES, more, **environment):
+    with programs.worker(tmp_path, valkey.url, "forking:", PROCESSES, arguments, **environment):
         wait_until(lambda: len(measurements()) == PROCESSES, 15, lambda: str(measurements()))
     for file in measurements():
         frozen, unfrozen = (int(cost) for cost in file.read_text(encoding="utf-8").split())

@@ -134,7 +134,7 @@ async def test_counts_are_exact_when_pool_processes_are_replaced(
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, **DELTAS}
         short = ["--max-tasks-per-child", "5"]
-        with programs.worker(tmp_path, valkey.url, settings.key_prefix, more=short, **options):
+        with programs.worker(tmp_path, valkey.url, settings.key_prefix, arguments=short, **options):
             await run_jobs(settings, JOBS)
         assert received.total(TASKS) == JOBS
         assert received.total("job.duration") == JOBS
@@ -146,7 +146,7 @@ async def test_counts_are_exact_when_pool_processes_are_replaced(
 async def test_pool_without_forks_counts_too(valkey: Valkey, settings: JobSettings, tmp_path: Path) -> None:
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
-        with programs.worker(tmp_path, valkey.url, settings.key_prefix, more=["--pool", "threads"], **options):
+        with programs.worker(tmp_path, valkey.url, settings.key_prefix, arguments=["--pool", "threads"], **options):
             await run_jobs(settings, JOBS)
         assert received.total(TASKS) == JOBS
 

@@ -76,7 +76,7 @@ class ManagedProcess:
 
     def terminate(self) -> int:
         """Send SIGTERM to the main process, as an upgrade does. Returns the exit code."""
-        return self._runs[-1].end()
+        return self._runs[-1].stop()
 
     def reap(self) -> None:
         """Reap its main process, which was killed from outside. Its children stay."""
