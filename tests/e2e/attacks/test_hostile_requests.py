@@ -110,7 +110,7 @@ def test_hostile_operation_is_refused_with_little_cpu_time_and_memory(
     target: TargetProcess, name: str, accept: str
 ) -> None:
     query, variables = OPERATIONS[name]
-    resident_bytes, cpu_seconds = target.resident_bytes(), []
+    resident_before, cpu_seconds = target.resident_bytes(), []
     for number in range(REPEATS):
         before = target.cpu_seconds()
         # Different each time, so that no cache applies.
@@ -120,7 +120,7 @@ def test_hostile_operation_is_refused_with_little_cpu_time_and_memory(
         extensions = [error["extensions"] for error in errors_of(response)]
         assert ({found.get("limit", found["code"]) for found in extensions} or {"413"}) == {REFUSED_BY[name]}
     assert median(cpu_seconds) < MAX_CPU_SECONDS
-    assert target.resident_bytes() - resident_bytes < MAX_GROWTH_BYTES
+    assert target.resident_bytes() - resident_before < MAX_GROWTH_BYTES
     assert target.responds()
 
 
@@ -138,11 +138,11 @@ def errors_of(response: httpx.Response) -> list[dict[str, Any]]:
 
 def test_different_documents_take_bounded_memory(target: TargetProcess) -> None:
     before = target.cpu_seconds()
-    resident_bytes = target.resident_bytes()
+    resident_before = target.resident_bytes()
     for i in range(150):
         target.send("{ limits { " + f"a{i}: maxCount " + "maxCount " * 245 + "} }")
     assert target.cpu_seconds() - before < 150 * MAX_CPU_SECONDS
-    assert target.resident_bytes() - resident_bytes < MAX_GROWTH_BYTES
+    assert target.resident_bytes() - resident_before < MAX_GROWTH_BYTES
 
 
 BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
@@ -159,24 +159,24 @@ BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
 @pytest.mark.parametrize("name", BODIES)
 def test_hostile_body_is_refused_with_little_cpu_time_and_memory(target: TargetProcess, name: str, path: str) -> None:
     body, headers = BODIES[name]
-    resident_bytes, cpu_seconds = target.resident_bytes(), []
+    resident_before, cpu_seconds = target.resident_bytes(), []
     for _ in range(REPEATS):
         before = target.cpu_seconds()
         response = target.client.post(path, content=body, headers={"Content-Type": JSON, **headers})
         cpu_seconds.append(target.cpu_seconds() - before)
         assert 400 <= response.status_code < 500 or errors_of(response)
     assert median(cpu_seconds) < MAX_CPU_SECONDS
-    assert target.resident_bytes() - resident_bytes < MAX_GROWTH_BYTES
+    assert target.resident_bytes() - resident_before < MAX_GROWTH_BYTES
     assert target.responds()
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/generate"])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_body_of_50_mb_is_refused_before_it_is_read(target: TargetProcess, path: str, chunked: bool) -> None:
-    before, resident_bytes = target.cpu_seconds(), target.resident_bytes()
+    before, resident_before = target.cpu_seconds(), target.resident_bytes()
     assert send_large_body(target, path, chunked) in {400, 413}
     assert target.cpu_seconds() - before < MAX_CPU_SECONDS
-    assert target.resident_bytes() - resident_bytes < MAX_GROWTH_BYTES
+    assert target.resident_bytes() - resident_before < MAX_GROWTH_BYTES
     assert target.responds()
 
 
@@ -199,7 +199,7 @@ def send_large_body(target: TargetProcess, path: str, chunked: bool) -> int:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_hostile_operation_is_refused_over_a_webwebsocketand_other_operations_continue(
+async def test_hostile_operation_is_refused_over_a_websocket_and_other_operations_continue(
     target: TargetProcess, name: str
 ) -> None:
     query, variables = OPERATIONS[name]

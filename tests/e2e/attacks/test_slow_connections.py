@@ -58,7 +58,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 @pytest.mark.parametrize("beginning", ["", HEAD, BODY], ids=["nothing", "half a head", "half a body"])
 def test_ten_thousand_incomplete_requests_evict_the_oldest_ones(target: TargetProcess, beginning: str) -> None:
-    resident_bytes, cpu_seconds = target.resident_bytes(), target.cpu_seconds()
+    resident_before, cpu_before = target.resident_bytes(), target.cpu_seconds()
     # A process may only have a limited number of open sockets. Each is closed here after the server has closed it.
     sockets: deque[socket.socket] = deque()
     for number in range(SOCKETS):
@@ -70,9 +70,9 @@ def test_ten_thousand_incomplete_requests_evict_the_oldest_ones(target: TargetPr
             oldest.close()
         if number % 1_000 == 0:
             assert target.responds()
-    assert (target.cpu_seconds() - cpu_seconds) / SOCKETS < MAX_CPU_SECONDS
+    assert (target.cpu_seconds() - cpu_before) / SOCKETS < MAX_CPU_SECONDS
     wait_until(lambda: target.connections() <= MAX_PENDING_REQUESTS + 1)
-    assert target.resident_bytes() - resident_bytes < MAX_GROWTH_BYTES
+    assert target.resident_bytes() - resident_before < MAX_GROWTH_BYTES
     assert target.responds()
     for connection in sockets:
         connection.close()
@@ -80,7 +80,7 @@ def test_ten_thousand_incomplete_requests_evict_the_oldest_ones(target: TargetPr
 
 @pytest.mark.parametrize("beginning", [HEAD + "X-Slow: ", BODY, "\r\n"], ids=["head", "body", "nothing"])
 def test_request_sent_byte_by_byte_times_out(short_timeout_target: TargetProcess, beginning: str) -> None:
-    cpu_seconds = short_timeout_target.cpu_seconds()
+    cpu_before = short_timeout_target.cpu_seconds()
     connections = [short_timeout_target.connect() for _ in range(100)]
     for connection in connections:
         connection.sendall(beginning.encode())
@@ -97,7 +97,7 @@ def test_request_sent_byte_by_byte_times_out(short_timeout_target: TargetProcess
         return all(connection.fileno() < 0 for connection in connections)
 
     wait_until(all_are_closed)
-    assert (short_timeout_target.cpu_seconds() - cpu_seconds) / len(connections) < MAX_CPU_SECONDS
+    assert (short_timeout_target.cpu_seconds() - cpu_before) / len(connections) < MAX_CPU_SECONDS
     assert short_timeout_target.responds()
 
 
@@ -113,20 +113,20 @@ def is_closed_while_sending(connection: socket.socket, piece: bytes) -> bool:
 
 @pytest.mark.parametrize("separator", ["", "\r\nX-Endless: "], ids=["one header", "many headers"])
 def test_endless_headers_close_the_connection(target: TargetProcess, separator: str) -> None:
-    cpu_seconds, resident_bytes = target.cpu_seconds(), target.resident_bytes()
+    cpu_before, resident_before = target.cpu_seconds(), target.resident_bytes()
     with target.connect() as connection:
         connection.sendall((HEAD + "X-Endless: ").encode())
         assert is_closed_while_sending(connection, (separator + "x" * 5_000).encode())
-    assert target.cpu_seconds() - cpu_seconds < MAX_CPU_SECONDS
-    assert target.resident_bytes() - resident_bytes < MAX_GROWTH_BYTES
+    assert target.cpu_seconds() - cpu_before < MAX_CPU_SECONDS
+    assert target.resident_bytes() - resident_before < MAX_GROWTH_BYTES
 
 
 def test_endless_trailers_close_the_connection(target: TargetProcess) -> None:
-    resident_bytes = target.resident_bytes()
+    resident_before = target.resident_bytes()
     with target.connect() as connection:
         connection.sendall((HEAD + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n").encode())
         assert is_closed_while_sending(connection, f"X-Endless: {'x' * 5_000}\r\n".encode())
-    assert target.resident_bytes() - resident_bytes < MAX_GROWTH_BYTES
+    assert target.resident_bytes() - resident_before < MAX_GROWTH_BYTES
 
 
 def test_idle_connection_may_send_another_request_after_the_request_timeout(

@@ -57,8 +57,8 @@ def plain(job: dict[str, Any]) -> dict[str, Any]:
 
 def subscribers(url: str) -> int:
     """Number of open subscriptions on an API process."""
-    answer = httpx.post(f"{url}/graphql", json={"query": "{ system { subscribers } }"}, timeout=10).json()
-    count: int = answer["data"]["system"]["subscribers"]
+    response = httpx.post(f"{url}/graphql", json={"query": "{ system { subscribers } }"}, timeout=10).json()
+    count: int = response["data"]["system"]["subscribers"]
     return count
 
 

@@ -126,8 +126,8 @@ class Workload:
         """Whether a job is complete. Restarts the worker if it exited."""
         if self._worker.process.poll() is not None:
             self._worker = self._start_worker()
-        answer = httpx.get(f"{self.address}/status/{request_id}", timeout=10)
-        return bool(answer.json().get("status") == "complete")
+        response = httpx.get(f"{self.address}/status/{request_id}", timeout=10)
+        return bool(response.json().get("status") == "complete")
 
     def run_job(self) -> str:
         """Submit until a job is accepted, which fails during a failover, and wait for its result. Returns its id."""
