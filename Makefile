@@ -50,6 +50,7 @@ check: $(VENV)/.dev ## Check format, lint, types, imports, spelling, schema comp
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/codespell
+	@$(BIN)/python -m tests.wording
 	@$(BIN)/python -m schema.breaking_changes
 	@$(BIN)/python -m observability.grafana --check
 
