@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests import programs
+from tests import in_process, programs
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MAX_RESPONSE_SECONDS = 3.5
 
 @pytest.fixture
 def frozen(tmp_path: Path) -> Iterator[tuple[str, Valkey]]:
-    with programs.valkey(tmp_path) as server, programs.api(tmp_path, server.url, "outage:") as (url, _):
+    with programs.valkey(tmp_path) as server, in_process.api(server.url, "outage:") as url:
         assert submit(url) == "GeneratePrimesAccepted"
         server.freeze()
         yield url, server

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests import programs
+from tests import in_process
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import System
+    from tests.programs import Valkey
 
 REFERENCES = re.compile(r"""(?:href|src)=["']([^"']+)["']""")
 
@@ -27,8 +26,8 @@ def test_the_front_page_has_links_and_example_requests(system: System) -> None:
     assert f"curl -X POST '{system.url}/generate?n=10'" in page
 
 
-def test_the_front_page_links_to_the_configured_services(system: System, tmp_path: Path) -> None:
-    with programs.api(tmp_path, system.valkey.url, system.prefix, GRAFANA_URL="http://g/?a=1&b=2") as (url, _):
+def test_the_front_page_links_to_the_configured_services(valkey: Valkey, prefix: str) -> None:
+    with in_process.api(valkey.url, prefix, GRAFANA_URL="http://g/?a=1&b=2") as url:
         assert 'href="http://g/?a=1&amp;b=2"' in httpx.get(url).text
 
 

@@ -15,12 +15,11 @@ import websockets
 from gql.settings import ApiSettings
 from schema.limits.settings import OperationLimits
 from tasks.settings import JobSettings
-from tests import programs
+from tests import in_process
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
     from tests.programs import Valkey
 
@@ -40,15 +39,14 @@ LOW: dict[str, tuple[int, dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def apis(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def apis(valkey: Valkey) -> Iterator[dict[str, str]]:
     """The address of an API with a low limit, by the name of the limit."""
     together = [["MAX_DEPTH", "MAX_COST", "MAX_LIST_ITEMS"], ["MAX_TOKENS", "MAX_OPERATIONS"], ["MAX_SELECTIONS"]]
     found: dict[str, str] = {}
     with ExitStack() as stack:
         for names in together:
             low: dict[str, Any] = {name: str(LOW[name][0]) for name in names}
-            folder: Path = tmp_path_factory.mktemp("low")
-            url, _ = stack.enter_context(programs.api(folder, valkey.url, "low:", **low))
+            url = stack.enter_context(in_process.api(valkey.url, "low:", **low))
             found |= dict.fromkeys(names, url)
         yield found
 
@@ -79,8 +77,8 @@ def test_small_operation_is_within_every_limit(apis: dict[str, str], name: str) 
     assert answer.json() == {"data": {"__typename": "Query"}}
 
 
-async def test_open_operations_of_a_websocket_are_limited(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
-    with programs.api(tmp_path, valkey.url, prefix, MAX_SUBSCRIPTIONS_PER_CONNECTION="2") as (url, _):
+async def test_open_operations_of_a_websocket_are_limited(valkey: Valkey, prefix: str) -> None:
+    with in_process.api(valkey.url, prefix, MAX_SUBSCRIPTIONS_PER_CONNECTION="2") as url:
         async with connected(url) as socket:
             for number in "123":
                 await send(socket, number, STATS)
@@ -95,11 +93,11 @@ async def test_open_operations_of_a_websocket_are_limited(valkey: Valkey, prefix
                     pass
 
 
-async def test_slow_query_times_out(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+async def test_slow_query_times_out(valkey: Valkey, prefix: str) -> None:
     """The timeout is shorter than any response of the store."""
     low: dict[str, Any] = {"EXECUTION_SECONDS": "0.00001", "MAX_WAIT_MS": "0"}
     query = {"query": "{ jobs { totalCount } }"}
-    with programs.api(tmp_path, valkey.url, prefix, **low) as (url, _):
+    with in_process.api(valkey.url, prefix, **low) as url:
         async with httpx.AsyncClient(timeout=20) as client:
             answer = await client.post(f"{url}/graphql", json=query)
         assert answer.json()["errors"][0]["extensions"]["code"] == "TIMEOUT"
@@ -112,9 +110,9 @@ async def test_slow_query_times_out(valkey: Valkey, prefix: str, tmp_path: Path)
 
 
 @pytest.fixture(scope="module")
-def production(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+def production(valkey: Valkey) -> Iterator[httpx.Client]:
     with (
-        programs.api(tmp_path_factory.mktemp("production"), valkey.url, "production:", PRODUCTION="true") as (url, _),
+        in_process.api(valkey.url, "production:", PRODUCTION="true") as url,
         httpx.Client(base_url=url, timeout=20) as client,
     ):
         yield client

@@ -16,7 +16,7 @@ import redis
 from gql.auth.api_keys import KeyStore
 from tasks import acl
 from tasks.settings import JobSettings
-from tests import programs
+from tests import in_process, programs
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def system(server: Valkey, secrets: Path, folder: Path) -> Iterator[str]:
 
     with (
         programs.running([*command, "--concurrency", "1"], folder, registered, **environment),
-        programs.api(folder, as_user(server, "api"), PREFIX, **api) as (url, _),
+        in_process.api(as_user(server, "api"), PREFIX, **api) as url,
     ):
         yield url
 

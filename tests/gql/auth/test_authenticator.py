@@ -13,7 +13,7 @@ from gql.auth.api_keys import KeyStore
 from gql.auth.authenticator import Authenticator, NotAuthenticated
 from tasks.errors import BackendUnavailable, RateLimited
 from tasks.settings import JobSettings
-from tests import programs
+from tests import in_process, programs
 from tests.authenticated import bearer_header, create_key, revoke_key
 from tests.waiting import eventually, wait_until
 
@@ -114,7 +114,7 @@ async def test_store_outage_keeps_open_sessions_and_refuses_new_ones(tmp_path: P
 def test_store_outage_is_503_within_3_5_seconds(tmp_path: Path, path: str, detail: str) -> None:
     with programs.valkey(tmp_path) as server:
         key = create_key(job_settings(server, "outage:"), "carol")
-        with programs.api(tmp_path, server.url, "outage:", AUTHENTICATION="keys") as (url, _):
+        with in_process.api(server.url, "outage:", AUTHENTICATION="keys") as url:
             server.freeze()
             answer = httpx.post(
                 f"{url}{path}", json={"query": "{ __typename }"}, headers=bearer_header(key), timeout=20

@@ -12,13 +12,12 @@ import pytest
 import websockets
 
 from tasks.settings import JobSettings
-from tests import programs
+from tests import in_process
 from tests.authenticated import bearer_header, create_key, revoke_key
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from tests.authenticated import AuthenticatedSystem
     from tests.programs import Valkey
@@ -84,13 +83,8 @@ def test_revoking_a_key_aborts_its_downloads(authenticated: AuthenticatedSystem)
 
 
 @pytest.mark.parametrize("accept", [SSE, MULTIPART])
-def test_stream_above_the_limit_receives_a_rate_limited_error(
-    valkey: Valkey, prefix: str, tmp_path: Path, accept: str
-) -> None:
-    with programs.api(tmp_path, valkey.url, prefix, AUTHENTICATION="keys", MAX_SUBSCRIPTIONS_PER_CALLER="1") as (
-        url,
-        _,
-    ):
+def test_stream_above_the_limit_receives_a_rate_limited_error(valkey: Valkey, prefix: str, accept: str) -> None:
+    with in_process.api(valkey.url, prefix, AUTHENTICATION="keys", MAX_SUBSCRIPTIONS_PER_CALLER="1") as url:
         key = create_key(JobSettings(redis_url=valkey.url, key_prefix=prefix), "carol")
         headers = bearer_header(key) | {"Accept": accept}
         with httpx.stream("POST", f"{url}/graphql", json=STATS, headers=headers) as first:

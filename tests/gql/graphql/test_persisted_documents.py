@@ -13,7 +13,7 @@ import pytest
 import websockets
 
 from gql.graphql.persisted_documents import PersistedDocuments
-from tests import programs
+from tests import in_process
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def trusted_only(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="module")
-def api(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory, manifest: Path, trusted_only: bool) -> Iterator[str]:
+def api(valkey: Valkey, manifest: Path, trusted_only: bool) -> Iterator[str]:
     settings: dict[str, Any] = {"TRUSTED_DOCUMENTS": str(manifest), "TRUSTED_DOCUMENTS_ONLY": str(trusted_only)}
-    with programs.api(tmp_path_factory.mktemp("trusted"), valkey.url, "trusted:", **settings) as (url, _):
+    with in_process.api(valkey.url, "trusted:", **settings) as url:
         yield f"{url}/graphql"
 
 

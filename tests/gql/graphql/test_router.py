@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests import programs
+from tests import in_process, programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,9 +129,9 @@ def test_queries_and_mutations_by_get_are_405(client: httpx.Client, query: str, 
 
 
 @pytest.fixture(scope="module")
-def by_get(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def by_get(valkey: Valkey) -> Iterator[str]:
     """The GraphQL endpoint of an API that allows queries by GET."""
-    with programs.api(tmp_path_factory.mktemp("by_get"), valkey.url, "by-get:", QUERIES_BY_GET="true") as (url, _):
+    with in_process.api(valkey.url, "by-get:", QUERIES_BY_GET="true") as url:
         yield f"{url}/graphql"
 
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests import programs
+from tests import in_process
 from tests.clients import finished_job
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import System
+    from tests.programs import Valkey
 
 QUERY = "subscription ($id: ID!) { jobCompleted(id: $id) { ... on JobUpdate { job { status } } } }"
 DATA = '{"data":{"jobCompleted":{"job":{"status":"SUCCEEDED"}}}}'
@@ -85,8 +84,8 @@ def test_an_invalid_subscription_is_an_error_in_the_stream(system: System, accep
 
 
 @pytest.mark.parametrize(("accept", "heartbeat"), [(SSE, ": heartbeat"), (MULTIPART, "{}")])
-def test_an_idle_stream_sends_heartbeats(system: System, tmp_path: Path, accept: str, heartbeat: str) -> None:
-    with programs.api(tmp_path, system.valkey.url, "no-worker:", HEARTBEAT_SECONDS="0.1") as (url, _):
+def test_an_idle_stream_sends_heartbeats(valkey: Valkey, accept: str, heartbeat: str) -> None:
+    with in_process.api(valkey.url, "no-worker:", HEARTBEAT_SECONDS="0.1") as url:
         job_id = httpx.post(f"{url}/generate?n=10").json()["request_id"]
         body = {"query": QUERY, "variables": {"id": job_id}}
         heartbeats = 0

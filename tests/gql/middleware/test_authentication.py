@@ -9,12 +9,10 @@ import pytest
 import websockets
 
 from tasks.settings import JobSettings
-from tests import programs
+from tests import in_process
 from tests.authenticated import bearer_header, connected_websocket, create_key, receive
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.authenticated import AuthenticatedSystem
     from tests.conftest import System
     from tests.programs import Valkey
@@ -129,11 +127,11 @@ def test_logs_contain_no_secret(authenticated: AuthenticatedSystem) -> None:
 LIMITED = "__typename ... on RateLimited { code retryable retryAfterMs message }"
 
 
-def test_rate_limit_applies_to_graphql_and_rest(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
+def test_rate_limit_applies_to_graphql_and_rest(valkey: Valkey, prefix: str) -> None:
     settings = JobSettings(redis_url=valkey.url, key_prefix=prefix)
     low: dict[str, Any] = {"AUTHENTICATION": "keys", "MAX_SUBMISSIONS_PER_MINUTE": "4", "MAX_OPEN_JOBS_PER_CALLER": "2"}
     key = create_key(settings, "alice")
-    with programs.api(tmp_path, valkey.url, prefix, **low) as (url, _):
+    with in_process.api(valkey.url, prefix, **low) as url:
         with httpx.Client(base_url=url, headers=bearer_header(key), timeout=20) as alice:
 
             def mutate(mutation: str) -> Any:

@@ -11,11 +11,10 @@ import websockets
 from pydantic import ValidationError
 
 from gql.settings import ApiSettings
-from tests import programs
+from tests import in_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.conftest import System
     from tests.programs import Valkey
@@ -26,11 +25,10 @@ ALLOWED = "https://allowed.example"
 
 
 @pytest.fixture(scope="module")
-def api_with_allowed_origins(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def api_with_allowed_origins(valkey: Valkey) -> Iterator[str]:
     """The address of an API with two allowed origins."""
-    folder: Path = tmp_path_factory.mktemp("allowed-origins")
     origins = f"{ALLOWED}, http://other.example:8080"
-    with programs.api(folder, valkey.url, "allowed-origins:", ALLOWED_ORIGINS=origins) as (url, _):
+    with in_process.api(valkey.url, "allowed-origins:", ALLOWED_ORIGINS=origins) as url:
         yield url
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import redis
 
-from tests import programs
+from tests import in_process, programs
 from tests.programs import free_port
 
 if TYPE_CHECKING:
@@ -38,18 +38,17 @@ def test_a_healthy_system_is_ready(system: System) -> None:
     assert httpx.get(f"{system.url}/livez").json() == {"status": "alive"}
 
 
-def test_without_workers_the_system_is_ready_with_a_failed_check(system: System, tmp_path: Path) -> None:
-    with programs.api(tmp_path, system.valkey.url, "no-worker:") as (url, _):
+def test_without_workers_the_system_is_ready_with_a_failed_check(valkey: Valkey) -> None:
+    with in_process.api(valkey.url, "no-worker:") as url:
         response = httpx.get(f"{url}/readyz")
     assert response.status_code == 200
     assert response.json()["checks"]["workers"]["ok"] is False
     assert "celery -A tasks worker" in response.json()["checks"]["workers"]["reason"]
 
 
-def test_an_unwritable_result_store_fails_its_check(system: System, tmp_path: Path) -> None:
+def test_an_unwritable_result_store_fails_its_check(valkey: Valkey, tmp_path: Path) -> None:
     """Small jobs still complete, so the system stays ready."""
-    results = {"RESULTS_URL": (tmp_path / "results").as_uri()}
-    with programs.api(tmp_path, system.valkey.url, "x:", None, **results) as (url, _):
+    with in_process.api(valkey.url, "x:", RESULTS_URL=(tmp_path / "results").as_uri()) as url:
         shutil.rmtree(tmp_path / "results")
         (tmp_path / "results").write_text("not a folder", encoding="utf-8")
         response = httpx.get(f"{url}/readyz")
@@ -68,10 +67,7 @@ def test_an_unwritable_result_store_fails_its_check(system: System, tmp_path: Pa
 def test_risky_settings_of_the_job_store_are_reported(
     tmp_path: Path, options: dict[str, str], check: str, ok: bool, text: str
 ) -> None:
-    with (
-        programs.valkey(tmp_path, None, None, **options) as server,
-        programs.api(tmp_path, server.url, "x:") as (url, _),
-    ):
+    with programs.valkey(tmp_path, None, None, **options) as server, in_process.api(server.url, "x:") as url:
         response = httpx.get(f"{url}/readyz")
     assert response.status_code == 200
     found = response.json()["checks"][check]
@@ -80,7 +76,7 @@ def test_risky_settings_of_the_job_store_are_reported(
 
 
 def test_a_nearly_full_job_store_fails_the_memory_check(tmp_path: Path) -> None:
-    with programs.valkey(tmp_path) as server, programs.api(tmp_path, server.url, "x:") as (url, _):
+    with programs.valkey(tmp_path) as server, in_process.api(server.url, "x:") as url:
         with redis.Redis.from_url(server.url) as client:
             used = int(client.info("memory")["used_memory"])
             client.config_set("maxmemory", used + used // 20)
@@ -91,9 +87,9 @@ def test_a_nearly_full_job_store_fails_the_memory_check(tmp_path: Path) -> None:
 
 
 def test_a_segment_due_for_over_a_minute_fails_the_queue_check(
-    valkey: Valkey, redis_client: redis.Redis, prefix: str, tmp_path: Path
+    valkey: Valkey, redis_client: redis.Redis, prefix: str
 ) -> None:
-    with programs.api(tmp_path, valkey.url, prefix) as (url, _):
+    with in_process.api(valkey.url, prefix) as url:
         httpx.post(f"{url}/generate?n=10").raise_for_status()
         before = httpx.get(f"{url}/readyz").json()["checks"]["queue"]
         sent = f"{prefix}sent:small"
@@ -105,8 +101,8 @@ def test_a_segment_due_for_over_a_minute_fails_the_queue_check(
     assert f"has been due for {after['oldestDueSeconds']} s" in after["reason"]
 
 
-def test_without_a_job_store_the_process_is_alive_but_not_ready(tmp_path: Path) -> None:
-    with programs.api(tmp_path, f"redis://127.0.0.1:{free_port()}/0", "x:") as (url, _):
+def test_without_a_job_store_the_process_is_alive_but_not_ready() -> None:
+    with in_process.api(f"redis://127.0.0.1:{free_port()}/0", "x:") as url:
         response = httpx.get(f"{url}/readyz")
         assert httpx.get(f"{url}/livez").is_success
     assert response.status_code == 503

@@ -13,14 +13,13 @@ import websockets
 
 from tasks import engine
 from tasks.jobs import SEGMENT_PRIMES
-from tests import programs
+from tests import in_process
 from tests.clients import data, finished_job
 from tests.programs import paused
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-    from pathlib import Path
 
     from tests.conftest import System
 
@@ -140,9 +139,9 @@ async def test_prime_stream_from_beyond_the_end_completes_without_values(system:
         assert await events(system, STREAM, id=job_id, **{"from": start, "batch": 10}) == []
 
 
-async def test_default_batch_of_a_prime_stream_is_at_most_the_page_size(system: System, tmp_path: Path) -> None:
+async def test_default_batch_of_a_prime_stream_is_at_most_the_page_size(system: System) -> None:
     job_id = finished_job(system, 2500)
-    with programs.api(tmp_path, system.valkey.url, system.prefix, MAX_PAGE_SIZE="900") as (url, _):
+    with in_process.api(system.valkey.url, system.prefix, MAX_PAGE_SIZE="900") as url:
         smaller = replace(system, url=url)
         query = "subscription ($id: ID!) { primeStream(id: $id) { ... on PrimeBatch { values } } }"
         batches = await events(smaller, query, id=job_id)
