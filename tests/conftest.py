@@ -5,8 +5,10 @@ After each test that got a prefix, every key under it must have a time to live, 
 
 from __future__ import annotations
 
+import ssl
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,6 +34,14 @@ def _results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One folder of results per run, for every program that a test starts; job ids are unique."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESULTS_URL", tmp_path_factory.mktemp("results").as_uri())
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates() -> Iterator[None]:
+    """httpx would read the certificates of all authorities for each client: ten times the work of a request."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
         yield
 
 
