@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from tests.otlp import receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.otlp import Receiver
     from tests.programs import Program, Valkey
@@ -108,40 +110,39 @@ class TracedSystem:
     received: Receiver
 
 
-@pytest.fixture(scope="session")
-def traced(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TracedSystem]:
-    """One per run, with telemetry enabled."""
-    folder = tmp_path_factory.mktemp("traced")
-    prefix = f"traced-{uuid.uuid4().hex}:"
-    with receiver() as received:
-        options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
-        with (
-            programs.worker(folder, valkey.url, prefix, **options) as worker,
-            programs.api(folder, valkey.url, prefix, **options) as (url, api),
-        ):
-            yield TracedSystem(System(url, valkey, prefix, api, worker), received)
-
-
-@pytest.fixture(scope="session")
-def system(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One per run. A test that kills a process or needs other settings starts its own."""
-    folder = tmp_path_factory.mktemp("system")
-    prefix = f"system-{uuid.uuid4().hex}:"
+@contextmanager
+def running_system(valkey: Valkey, folder: Path, **environment: Any) -> Iterator[System]:
+    """A new system. Its results have their own folder: APIs of other systems delete results that they do not know."""
+    prefix = f"{folder.name}-{uuid.uuid4().hex}:"
+    environment = {"RESULTS_URL": (folder / "results").as_uri()} | environment
     with (
-        programs.worker(folder, valkey.url, prefix) as worker,
-        programs.api(folder, valkey.url, prefix) as (url, api),
+        programs.worker(folder, valkey.url, prefix, **environment) as worker,
+        programs.api(folder, valkey.url, prefix, **environment) as (url, api),
     ):
         yield System(url, valkey, prefix, api, worker)
 
 
 @pytest.fixture(scope="session")
-def authenticated(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthenticatedSystem]:
-    folder = tmp_path_factory.mktemp("authenticated")
-    prefix = f"authenticated-{uuid.uuid4().hex}:"
-    settings = JobSettings(redis_url=valkey.url, key_prefix=prefix)
+def traced(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TracedSystem]:
+    """One per run, with telemetry enabled."""
+    folder = tmp_path_factory.mktemp("traced")
     with (
-        programs.worker(folder, valkey.url, prefix) as worker,
-        programs.api(folder, valkey.url, prefix, AUTHENTICATION="keys") as (url, api),
+        receiver() as received,
+        running_system(valkey, folder, **FREQUENT_EXPORT, OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint) as system,
     ):
-        system = System(url, valkey, prefix, api, worker)
+        yield TracedSystem(system, received)
+
+
+@pytest.fixture(scope="session")
+def system(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One per run. A test that kills a process or needs other settings starts its own."""
+    with running_system(valkey, tmp_path_factory.mktemp("system")) as system:
+        yield system
+
+
+@pytest.fixture(scope="session")
+def authenticated(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthenticatedSystem]:
+    """One per run, with two API keys."""
+    with running_system(valkey, tmp_path_factory.mktemp("authenticated"), AUTHENTICATION="keys") as system:
+        settings = JobSettings(redis_url=valkey.url, key_prefix=system.prefix)
         yield AuthenticatedSystem(system, create_key(settings, "alice"), create_key(settings, "bob"))

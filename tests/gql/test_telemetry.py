@@ -12,7 +12,7 @@ from websockets import Subprotocol
 from websockets.sync.client import ClientConnection, connect
 
 from observability.buckets import SECONDS
-from tests import programs
+from tests import in_process, programs
 from tests.clients import data, finished_job
 from tests.conftest import FREQUENT_EXPORT
 from tests.otlp import receiver
@@ -181,11 +181,13 @@ def test_lag_is_recorded_for_events_after_the_subscription(traced: TracedSystem)
     ids=["no endpoint", "disabled", "no exporters"],
 )
 def test_nothing_is_exported_when_telemetry_is_disabled(
-    valkey: Valkey, prefix: str, tmp_path: Path, switch: dict[str, Any]
+    valkey: Valkey, prefix: str, monkeypatch: pytest.MonkeyPatch, switch: dict[str, str]
 ) -> None:
     with receiver() as received:
-        endpoint: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint} if len(switch) > 1 else {}
-        with programs.api(tmp_path, valkey.url, prefix, **FREQUENT_EXPORT, **endpoint, **switch) as (url, _):
+        endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint} if len(switch) > 1 else {}
+        for name, value in (FREQUENT_EXPORT | endpoint | switch).items():
+            monkeypatch.setenv(name, value)
+        with in_process.api(valkey.url, prefix) as url:
             answer = httpx.post(f"{url}/graphql", json={"query": SUBMIT}).json()
     assert answer["data"]["generatePrimes"]["job"]["traceId"] is None
     assert (received.spans, received.series, received.logs) == ([], {}, [])
