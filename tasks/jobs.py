@@ -11,6 +11,7 @@ SUCCEEDED, FAILED and CANCELLED are final: no transition leaves them.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -94,6 +95,8 @@ class Job:
         available: number of primes in the completed prefix of the result.
         result_id: names the result's files in the result store, and is shared by retries; None: the result is stored
             beside the record.
+        digests: SHA-256 digests of the segments of a complete result, joined, in hex; None also if an older version has
+            computed a segment.
     """
 
     id: str
@@ -116,7 +119,7 @@ class Job:
     available: int = 0
     first: int | None = None
     last: int | None = None
-    sha256: str | None = None
+    digests: str | None = None
     result_expires_at: datetime | None = None
     result_id: str | None = None
 
@@ -128,6 +131,11 @@ class Job:
         if self.status is JobStatus.SUCCEEDED:
             return ResultState.COMPLETE
         return ResultState.PARTIAL if self.available else ResultState.EMPTY
+
+    @property
+    def sha256(self) -> str | None:
+        """Hex SHA-256 of the digests of all segments; None unless all are known."""
+        return None if self.digests is None else hashlib.sha256(bytes.fromhex(self.digests)).hexdigest()
 
     @property
     def readable(self) -> int:

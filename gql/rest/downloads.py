@@ -140,9 +140,9 @@ def _expired(job: Job) -> HTTPException:
 
 
 def _headers(job: Job, form: ExportFormat, encoding: str | None) -> dict[str, str]:
-    # The checksum identifies the primes, and each export of them always has the same bytes.
+    # The result of a job never changes, and each export of it always has the same bytes.
     headers = {
-        "ETag": f'"{job.sha256}.{form}"' if encoding is None else f'"{job.sha256}.{form}.{encoding}"',
+        "ETag": f'"{job.id}.{form}"' if encoding is None else f'"{job.id}.{form}.{encoding}"',
         "Cache-Control": "private, max-age=31536000, immutable",
         "Content-Disposition": f'attachment; filename="primes-{job.id}.{form}"',
     }

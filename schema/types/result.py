@@ -62,9 +62,6 @@ class JobResult:
     available: int = strawberry.field(description="Number of primes that can be read now: the completed prefix.")
     first: SafeInt | None = strawberry.field(description="The first prime. Null until COMPLETE.")
     last: SafeInt | None = strawberry.field(description="The last prime. Null until COMPLETE.")
-    sha256: str | None = strawberry.field(
-        description="SHA-256 of the primes as little-endian unsigned 64-bit integers, in order. Null until COMPLETE."
-    )
     expires_at: datetime | None = strawberry.field(description="When the primes expire. Null until COMPLETE.")
 
     @classmethod
@@ -75,9 +72,16 @@ class JobResult:
             available=job.readable,
             first=None if job.first is None else SafeInt(job.first),
             last=None if job.last is None else SafeInt(job.last),
-            sha256=job.sha256,
             expires_at=job.result_expires_at if job.status is jobs.JobStatus.SUCCEEDED else None,
         )
+
+    @strawberry.field(
+        description="SHA-256 over the concatenated SHA-256 digests (32 bytes each) of the result's segments of 2^20 "
+        "primes, in order; the last may be shorter. A segment's digest is over its primes as little-endian unsigned "
+        "64-bit integers. Null until COMPLETE."
+    )
+    def sha256(self) -> str | None:
+        return self.job.sha256
 
     @strawberry.field(description="The result as a file in each format. Empty until COMPLETE.")
     def downloads(self) -> list[ResultDownload]:

@@ -76,23 +76,15 @@ def encode(primes: npt.NDArray[np.uint64]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def decode(file: bytes, out: npt.NDArray[np.uint64] | None = None) -> npt.NDArray[np.uint64]:
+def decode(file: bytes) -> npt.NDArray[np.uint64]:
     """Returns the primes of a whole file, read-only.
 
-    Args:
-        file: the bytes of the file.
-        out: array to decode into, from its start; allocated if None. Reusing one saves an allocation per file.
-
     Raises:
-        ValueError: the file is damaged, or has more primes than `out`.
+        ValueError: the file is damaged.
     """
     try:
         opened = pq.ParquetFile(pa.BufferReader(file), page_checksum_verification=True)
-        rows = opened.metadata.num_rows
-        if out is None:
-            out = np.empty(rows, dtype=np.uint64)
-        if rows > out.size:
-            raise ValueError(f"Parquet file has {rows} primes, must have at most {out.size}")
+        primes = np.empty(opened.metadata.num_rows, dtype=np.uint64)
         # One row group at a time: reading all of them at once would hold every prime in memory twice.
         length = 0
         for index in range(opened.num_row_groups):
@@ -100,10 +92,10 @@ def decode(file: bytes, out: npt.NDArray[np.uint64] | None = None) -> npt.NDArra
                 # Not to_numpy: it imports pandas if that is installed, which takes a second and 40 MB per process.
                 values = cast("memoryview[int]", chunk.buffers()[1])
                 begin, length = length, length + len(chunk)
-                out[begin:length] = np.frombuffer(values, np.uint64, len(chunk), chunk.offset * 8)
+                primes[begin:length] = np.frombuffer(values, np.uint64, len(chunk), chunk.offset * 8)
     except (pa.ArrowException, OSError, KeyError, MemoryError) as error:
         raise ValueError(f"Parquet file of {len(file)} bytes is damaged: {error}") from error
-    primes = out[:length]
+    primes = primes[:length]
     primes.flags.writeable = False
     return primes
 

@@ -63,7 +63,7 @@ def parse_job(snapshot: Sequence[Any]) -> Job:
         traceparent=record.get("traceparent"),
         first=number.get("first"),
         last=number.get("last"),
-        sha256=record.get("sha256"),
+        digests=record.get("digests"),
         # The stored field keeps its older name.
         result_id=record.get("folder"),
         result_expires_at=_moment_or_none(number.get("result_expires_at")),

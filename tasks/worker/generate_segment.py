@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from tasks.jobs import FailureReason
 from tasks.results import delta_codec
 from tasks.results.writer import SegmentWriter
 from tasks.storage.messages import SEGMENT_TASK
-from tasks.worker.job_recorder import CompletionOutcome, JobRecorder, SegmentResult
+from tasks.worker.job_recorder import JobRecorder, SegmentResult
 from tasks.worker.lease import extending_lease
 
 if TYPE_CHECKING:
@@ -53,7 +52,8 @@ def run_attempt(job_id: str, index: int, worker: str) -> str:
         return "stale"
     try:
         with extending_lease(recorder(), claim):
-            completion = store_and_complete(claim, compute(claim))
+            primes = compute(claim)
+            is_completed = recorder().complete_segment(claim, store(claim, primes))
     except ResultStoreUnavailable as error:
         log.exception("Job %s failed: storing segment %d failed", job_id, index, extra={"job_id": job_id})
         recorder().fail_job(claim, FailureReason.RESULT_STORE, f"segment {index} could not be stored: {error}")
@@ -67,14 +67,9 @@ def run_attempt(job_id: str, index: int, worker: str) -> str:
         log.exception("Job %s failed: computing segment %d failed", job_id, index, extra={"job_id": job_id})
         recorder().fail_job(claim, FailureReason.INTERNAL, f"segment {index} could not be computed")
         return "failed"
-    if completion is CompletionOutcome.FENCED:
-        log.warning(
-            "Job %s segment %d: attempt %d fenced, its result was discarded",
-            job_id,
-            index,
-            claim.attempt,
-            extra={"job_id": job_id},
-        )
+    if not is_completed:
+        text = "Job %s segment %d: attempt %d fenced, its result was discarded"
+        log.warning(text, job_id, index, claim.attempt, extra={"job_id": job_id})
         return "fenced"
     metrics.PRIMES_COMPUTED.add(claim.length)
     return "done"
@@ -90,28 +85,22 @@ def compute(claim: Claim) -> npt.NDArray[np.uint64]:
     return primes
 
 
-def store_and_complete(claim: Claim, primes: npt.NDArray[np.uint64]) -> CompletionOutcome:
-    """Store the primes, then complete the segment. A job's last segment also brings the checksum of the whole job.
+def store(claim: Claim, primes: npt.NDArray[np.uint64]) -> SegmentResult:
+    """Store the primes of a claimed segment, unless the job record will hold them. Returns what completes it.
 
     Raises:
-        ResultStoreUnavailable: storing failed, or stored segments cannot be read for the checksum.
+        ResultStoreUnavailable: storing failed.
     """
-    is_whole_job = claim.length == claim.count
-    result = SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes) if is_whole_job else None)
+    deltas = b""
     if claim.result_id is None:
-        result = replace(result, deltas=delta_codec.encode(primes))
-        metrics.BYTES_STORED.add(len(result.deltas))
+        deltas = delta_codec.encode(primes)
+        metrics.BYTES_STORED.add(len(deltas))
     else:
-        metrics.BYTES_STORED.add(store_segment(claim.result_id, claim.index, primes))
-    completion = recorder().complete_segment(claim, result)
-    if completion is CompletionOutcome.CHECKSUM_REQUIRED and claim.result_id is not None:
-        with tracing.step_span("checksum"):
-            result = replace(result, sha256=writer().sha256(claim.result_id, claim.count))
-        completion = recorder().complete_segment(claim, result)
-    return completion
+        metrics.BYTES_STORED.add(store_file(claim.result_id, claim.index, primes))
+    return SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes), deltas)
 
 
-def store_segment(result_id: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
+def store_file(result_id: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
     """Store a segment's file, retrying through short outages of the result store. Returns its size in bytes.
 
     Raises:

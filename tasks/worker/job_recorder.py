@@ -10,7 +10,6 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
 from tasks.instrumentation import metrics, tracing
@@ -93,24 +92,14 @@ class SegmentResult:
     Args:
         first: its first prime.
         last: its last prime.
-        sha256: checksum of the whole job's primes; None: not known from this segment alone.
+        digest: hex SHA-256 of its primes as little-endian unsigned 64-bit integers.
         deltas: the segment's primes, delta-coded; empty for jobs with files.
     """
 
     first: int
     last: int
-    sha256: str | None = None
+    digest: str
     deltas: bytes = b""
-
-
-class CompletionOutcome(Enum):
-    """Outcome of completing a segment. Only COMPLETED has written anything."""
-
-    COMPLETED = "completed"
-    # Another worker has the segment, or the job is final.
-    FENCED = "fenced"
-    # This is the job's last segment: complete it again with the checksum of the whole job.
-    CHECKSUM_REQUIRED = "checksum_required"
 
 
 class JobRecorder:
@@ -173,13 +162,11 @@ class JobRecorder:
         """Extend the lease. False: the segment is no longer this worker's."""
         return self._run_fenced("extend_lease", claim, lease_ms=self._lease_ms) is not None
 
-    def complete_segment(self, claim: Claim, result: SegmentResult) -> CompletionOutcome:
-        """Mark a segment as completed. Its primes must be stored already."""
-        facts = {"first": str(result.first), "last": str(result.last), "sha256": result.sha256}
+    def complete_segment(self, claim: Claim, result: SegmentResult) -> bool:
+        """Complete a segment whose primes are stored, and with the last one the job. False: fenced, nothing written."""
+        facts = {"first": str(result.first), "last": str(result.last), "digest": result.digest}
         reply = self._run_fenced("complete_segment", claim, result.deltas, length=claim.length, **facts)
-        if reply == b"checksum_required":
-            return CompletionOutcome.CHECKSUM_REQUIRED
-        return CompletionOutcome.COMPLETED if _record_ended(reply) else CompletionOutcome.FENCED
+        return _record_ended(reply)
 
     def fail_job(self, claim: Claim, reason: FailureReason, message: str) -> bool:
         """Fail the job of a segment that another attempt could not compute either. False: fenced, nothing written."""

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import engine
-from tasks.results import delta_codec
 from tests import programs
 from tests.tasks.results.buckets import ENVIRONMENT
+from tests.verification import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def test_missing_bucket_is_reported_and_affects_only_large_jobs(endpoint: str, t
         retried = execute(client, RETRY, id=failed["id"])["retryJob"]["job"]["id"]
         done = execute(client, WAIT, id=retried)["job"]
         assert (done["status"], done["result"]["available"]) == ("SUCCEEDED", COUNT)
-        assert done["result"]["sha256"] == delta_codec.sha256(engine.primes_from(2, COUNT))
+        assert done["result"]["sha256"] == checksum(engine.primes_from(2, COUNT))
 
         found = execute(client, PAGES, id=retried, value=LAST, last=COUNT - 1)["job"]["result"]
         assert (found["at"], found["indexOf"], found["primes"]["values"][-1]) == (LAST, COUNT - 1, LAST)

@@ -1,19 +1,25 @@
--- Completes a segment whose primes are stored. The job's last segment ends the job in the same step, so it must bring
--- the checksum of the whole job.
--- ARGS: length, first, last, sha256 if known, message, and those of require_lease. ARGV[2]: the delta-coded primes
--- of a small job; empty for jobs with files.
--- Returns 'checksum_required' if only the checksum is missing, with nothing written; otherwise the jobs that this
--- ended, or false when fenced.
+-- Completes a segment whose primes are stored. The last segment to be completed ends the job in the same step.
+-- ARGS: length, first, last, digest (hex), message, and those of require_lease. ARGV[2]: the delta-coded primes of a
+-- small job; empty for jobs with files.
+-- Returns the jobs that this ended, or false when fenced.
+
+-- The digests of all segments, in order. Returns nil if one is missing: a worker of an older version completed it.
+local function joined_digests(segments)
+  local digests = {}
+  for index = 0, segments - 1 do
+    local digest = load_segment(ARGS.job, index).digest
+    if not digest then return nil end
+    digests[index + 1] = digest
+  end
+  return table.concat(digests)
+end
 
 allow_out_of_memory()
 local segment = require_lease()
 if not segment then return false end
 
 local segments = tonumber(get_field(ARGS.job, 'segments'))
-local is_last = tonumber(get_field(ARGS.job, 'segments_done')) + 1 == segments
-if is_last and not ARGS.sha256 then return 'checksum_required' end
-
-segment.state, segment.claim, segment.last = 'done', nil, ARGS.last
+segment.state, segment.claim, segment.last, segment.digest = 'done', nil, ARGS.last, ARGS.digest
 save_segment(ARGS.job, ARGS.index, segment)
 redis.call('ZREM', PREFIX .. 'leases', segment_member(ARGS.job, ARGS.index))
 redis.call('HINCRBY', job_key(ARGS.job), 'leased', -1)
@@ -23,12 +29,13 @@ local prefix = tonumber(get_field(ARGS.job, 'prefix'))
 while prefix < segments and load_segment(ARGS.job, prefix).state == 'done' do prefix = prefix + 1 end
 set_fields(ARGS.job, 'prefix', prefix)
 
-redis.call('HINCRBY', job_key(ARGS.job), 'segments_done', 1)
+local is_last = redis.call('HINCRBY', job_key(ARGS.job), 'segments_done', 1) == segments
 if tonumber(ARGS.index) == 0 then set_fields(ARGS.job, 'first', ARGS.first) end
 if tonumber(ARGS.index) == segments - 1 then set_fields(ARGS.job, 'last', ARGS.last) end
 if is_last then
   if ARGV[2] ~= '' then redis.call('SET', job_key(ARGS.job) .. ':result', ARGV[2], 'PX', ARGS.result_ttl_ms) end
-  set_fields(ARGS.job, 'sha256', ARGS.sha256)
+  local digests = joined_digests(segments)
+  if digests then set_fields(ARGS.job, 'digests', digests) end
   finish_job(ARGS.job, 'SUCCEEDED')
   -- Moving average of run times over about the last 20 jobs, for the estimated wait.
   local run_time = NOW - tonumber(get_field(ARGS.job, 'started_at'))

@@ -18,6 +18,7 @@ import redis
 
 from tests.clients import data, finished_job
 from tests.programs import paused
+from tests.verification import documented_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,14 @@ def test_a_csv_file_has_a_header_and_the_primes(system: System, job_id: str) -> 
     rows = list(csv.DictReader(io.StringIO(download(system, job_id, "csv").text)))
     assert len(rows) == COUNT
     assert (rows[0], rows[-1]) == ({"prime": "2"}, {"prime": str(LAST)})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_checksum_can_be_verified_from_each_format(system: System, job_id: str, form: str, tmp_path: Path) -> None:
+    file = tmp_path / f"primes.{form}"
+    file.write_bytes(download(system, job_id, form).content)
+    job = data(system, "query ($id: ID!) { job(id: $id) { result { sha256 } } }", id=job_id)["job"]
+    assert documented_checksum(file) == job["result"]["sha256"]
 
 
 def test_an_ndjson_file_has_one_object_a_line(system: System, job_id: str) -> None:

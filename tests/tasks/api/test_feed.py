@@ -16,7 +16,7 @@ from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
 from tasks.settings import JobSettings
-from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
+from tasks.worker.job_recorder import JobRecorder
 from tests import programs
 from tests.tasks.keys import fake_result, grant_claim
 from tests.waiting import eventually
@@ -72,7 +72,7 @@ async def all_states(feed: JobFeed, job: Job, after_version: int | None = None) 
 
 
 def finish(recorder: JobRecorder, job: Job) -> None:
-    assert recorder.complete_segment(grant_claim(recorder, job), fake_result()) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(grant_claim(recorder, job), fake_result())
 
 
 async def test_subscriber_receives_the_current_state_and_then_each_newer_one(
@@ -305,5 +305,5 @@ async def test_malformed_events_are_ignored(
             assert redis_client.publish(f"{settings.key_prefix}events", text) == 1
         claim = grant_claim(recorder, job)
         assert (await anext(states)).status == JobStatus.RUNNING
-        assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED
+        assert recorder.complete_segment(claim, fake_result())
         assert (await anext(states)).status == JobStatus.SUCCEEDED

@@ -15,7 +15,6 @@ from tasks.api.job_store import JobStore
 from tasks.errors import IdempotencyConflict, JobNotFound, QueueFull, TransitionRefused
 from tasks.jobs import FailureReason, JobStatus, QueueStats
 from tasks.requests import JobPageRequest, PrimesRequest
-from tasks.worker.job_recorder import CompletionOutcome
 from tests.tasks.keys import compute_result, grant_claim
 from tests.waiting import eventually
 
@@ -126,7 +125,7 @@ async def test_same_idempotency_key_and_arguments_return_the_job_in_any_status(
     claim = grant_claim(recorder, job)
     running = await store.submit_job(request)
     assert (running.job.id, running.replayed, running.job.status) == (job.id, True, JobStatus.RUNNING)
-    assert recorder.complete_segment(claim, compute_result(claim)) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(claim, compute_result(claim))
     ended = await store.submit_job(request)
     assert (ended.job.id, ended.replayed, ended.job.status) == (job.id, True, JobStatus.SUCCEEDED)
 
@@ -246,7 +245,7 @@ async def test_worker_writes_after_cancellation_are_refused(store: JobStore, rec
     job = await submit_job(store)
     claim = grant_claim(recorder, job)
     cancelled = await store.cancel_job(job.id)
-    assert recorder.complete_segment(claim, compute_result(claim)) is CompletionOutcome.FENCED
+    assert not recorder.complete_segment(claim, compute_result(claim))
     assert not recorder.extend_lease(claim)
     assert not recorder.fail_job(claim, FailureReason.INTERNAL, "text")
     found = await read_job(store, job)

@@ -119,19 +119,6 @@ def test_a_truncated_file_is_rejected(cut: int) -> None:
         parquet.decode(FILE[:-cut])
 
 
-def test_files_are_decoded_one_after_the_other_into_the_same_array() -> None:
-    array = np.empty(300, dtype=np.uint64)
-    for start, stop in ((0, 200), (100, 400), (7, 8)):
-        primes = parquet.decode(parquet.encode(PRIMES[start:stop]), array)
-        assert primes.tolist() == PRIMES[start:stop].tolist()
-        assert np.shares_memory(primes, array)
-
-
-def test_a_file_with_more_primes_than_the_array_is_rejected() -> None:
-    with pytest.raises(ValueError, match="has 200 primes, must have at most 199"):
-        parquet.decode(parquet.encode(PRIMES[:200]), np.empty(199, dtype=np.uint64))
-
-
 def test_joined_files_are_one_file_with_all_primes() -> None:
     parts = [PRIMES[:100_000], PRIMES[100_000:100_001], PRIMES[100_001:]]
     files = [parquet.encode(part) for part in parts]

@@ -1,9 +1,8 @@
-"""Segments as the worker writes them, and the checksum of all of them."""
+"""Segments as the worker writes them."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks import engine
-from tasks.errors import ResultStoreUnavailable, SegmentDamaged, SegmentMissing
+from tasks.errors import ResultStoreUnavailable
 from tasks.jobs import SEGMENT_PRIMES
 from tasks.results import parquet
 from tasks.results.object_store import ObjectStore
@@ -54,40 +53,6 @@ def test_two_attempts_write_identical_files(writer: SegmentWriter, tmp_path: Pat
 def test_segment_names_sort_by_index() -> None:
     names = [segment_name(JOB, index) for index in range(2000)]
     assert sorted(names) == names
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 1, 2, 0)])
-def test_checksum_covers_all_primes_in_order_whatever_the_order_of_writing(
-    writer: SegmentWriter, order: tuple[int, ...]
-) -> None:
-    for index in order:
-        writer.put_segment(JOB, index, PARTS[index])
-    assert writer.sha256(JOB, COUNT) == hashlib.sha256(PRIMES.astype("<u8").tobytes()).hexdigest()
-
-
-def test_checksum_with_a_missing_segment_raises_segment_missing(writer: SegmentWriter) -> None:
-    writer.put_segment(JOB, 0, PARTS[0])
-    writer.put_segment(JOB, 2, PARTS[2])
-    with pytest.raises(SegmentMissing):
-        writer.sha256(JOB, COUNT)
-
-
-@pytest.mark.parametrize("count", [COUNT - 1, COUNT + 1])
-def test_checksum_with_another_number_of_primes_raises_segment_damaged(writer: SegmentWriter, count: int) -> None:
-    for index, part in enumerate(PARTS):
-        writer.put_segment(JOB, index, part)
-    with pytest.raises(SegmentDamaged):
-        writer.sha256(JOB, count)
-
-
-def test_checksum_with_a_damaged_segment_raises_segment_damaged(writer: SegmentWriter, tmp_path: Path) -> None:
-    writer.put_segment(JOB, 0, PARTS[0])
-    file = tmp_path / segment_name(JOB, 0)
-    data = bytearray(file.read_bytes())
-    data[400_000] ^= 1
-    file.write_bytes(data)
-    with pytest.raises(SegmentDamaged):
-        writer.sha256(JOB, SEGMENT_PRIMES)
 
 
 def test_a_failed_write_raises_result_store_unavailable(writer: SegmentWriter, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,6 +44,17 @@ def test_record_is_parsed_without_loss_of_digits() -> None:
     assert job.read_at == datetime(2023, 11, 14, 22, 13, 21, tzinfo=UTC)
     assert job.queue_position == 0
     assert (job.started_at, job.finished_at, job.failure, job.retry_of, job.first, job.sha256) == (None,) * 6
+
+
+def test_checksum_is_the_digest_of_the_joined_digests_of_all_segments() -> None:
+    digests = [hashlib.sha256(segment).digest() for segment in (b"one", b"two", b"three")]
+    job = records.parse_job(snapshot(status="SUCCEEDED", digests=b"".join(digests).hex()))
+    assert job.sha256 == hashlib.sha256(digests[0] + digests[1] + digests[2]).hexdigest()
+
+
+def test_checksum_of_an_older_version_is_not_returned() -> None:
+    """It was over all primes, not over the digests of segments."""
+    assert records.parse_job(snapshot(status="SUCCEEDED", sha256="ab" * 32)).sha256 is None
 
 
 def test_job_that_is_not_queued_has_no_position() -> None:

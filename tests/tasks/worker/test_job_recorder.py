@@ -13,7 +13,7 @@ from tasks.jobs import Failure, FailureReason, JobStatus, ResultState
 from tasks.requests import PrimesRequest
 from tasks.results import delta_codec
 from tasks.storage import scripts
-from tasks.worker.job_recorder import CompletionOutcome, JobRecorder
+from tasks.worker.job_recorder import JobRecorder
 from tests.tasks.keys import compute_result, fake_result, grant_claim, reconcile
 from tests.waiting import wait_until
 
@@ -101,13 +101,13 @@ async def test_expired_lease_can_be_claimed_and_its_former_worker_is_fenced(
     other = grant_claim(recorder, job)
     assert (other.token, other.attempt) == (late.token + 1, 2)
     before = keys.record(job.id)
-    assert recorder.complete_segment(late, fake_result(5)) is CompletionOutcome.FENCED
+    assert not recorder.complete_segment(late, fake_result(5))
     assert not recorder.extend_lease(late)
     assert not recorder.fail_job(late, FailureReason.INTERNAL, "text")
     assert keys.record(job.id) == before
-    assert recorder.complete_segment(other, fake_result(7)) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(other, fake_result(7))
     ended = keys.record(job.id)
-    assert recorder.complete_segment(late, fake_result(5)) is CompletionOutcome.FENCED
+    assert not recorder.complete_segment(late, fake_result(5))
     assert keys.record(job.id) == ended
     found = await current(store, job)
     assert (found.status, found.last, found.attempt) == (JobStatus.SUCCEEDED, 7, 2)
@@ -120,7 +120,7 @@ def test_expired_lease_is_still_valid_until_another_worker_claims(recorder: JobR
     keys.expire_leases()
     assert recorder.extend_lease(claim)
     assert reconcile(recorder) == (0, 0)
-    assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(claim, fake_result())
 
 
 def test_extending_moves_the_expiry_of_the_lease(
@@ -181,7 +181,7 @@ async def test_segment_that_cannot_be_computed_fails_the_job(
     assert (failed.status, failed.version) == (JobStatus.FAILED, 3)
     assert failed.failure == Failure(FailureReason.INTERNAL, "segment 0 could not be computed")
     assert keys.leases() == {}
-    assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.FENCED
+    assert not recorder.complete_segment(claim, fake_result())
     assert not recorder.fail_job(claim, FailureReason.TIMEOUT, "again")
 
 
@@ -189,12 +189,17 @@ async def test_completion_stores_the_result_and_its_summary(
     store: JobStore, recorder: JobRecorder, keys: Keys, settings: JobSettings, job: Job
 ) -> None:
     claim = grant_claim(recorder, job)
-    assert recorder.complete_segment(claim, compute_result(claim)) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(claim, compute_result(claim))
     done = await current(store, job)
     primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
-    digest = hashlib.sha256(b"".join(prime.to_bytes(8, "little") for prime in primes)).hexdigest()
+    digest = hashlib.sha256(b"".join(prime.to_bytes(8, "little") for prime in primes)).digest()
     assert (done.status, done.version, done.done, done.available) == (JobStatus.SUCCEEDED, 3, 10, 10)
-    assert (done.first, done.last, done.sha256, done.result_state) == (2, 29, digest, ResultState.COMPLETE)
+    assert (done.first, done.last, done.sha256, done.result_state) == (
+        2,
+        29,
+        hashlib.sha256(digest).hexdigest(),
+        ResultState.COMPLETE,
+    )
     encoded = await store.get_encoded_result(job.id)
     assert encoded is not None
     assert delta_codec.decode(encoded).tolist() == primes
@@ -237,7 +242,7 @@ def test_short_outage_of_the_store_is_retried(settings: JobSettings, job: Job, k
     recorder = JobRecorder.connect(settings)
     claim = grant_claim(recorder, job)
     keys.client.client_kill_filter(_type="normal", skipme=True)
-    assert recorder.complete_segment(claim, fake_result()) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(claim, fake_result())
 
 
 def received(events: PubSub) -> list[str]:

@@ -8,7 +8,6 @@ time-to-live. Results are read through the API; tests.tasks.keys knows the names
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from tests.conftest import PERMANENT_KEYS
 from tests.e2e.faults.harness.system import PREFIX
 from tests.e2e.faults.harness.users import execute
 from tests.tasks.engine.sieve import primes_below
+from tests.verification import checksum
 
 if TYPE_CHECKING:
     from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, JobRequest
@@ -64,7 +64,7 @@ async def check_invariants(
         small = [job_id for job_id in succeeded if expected_jobs.requests[job_id].count <= MAX_SAMPLE_COUNT]
         for job_id in small[-SAMPLES:]:
             response = (await client.get(f"/status/{job_id}")).json()
-            if response["result"] is None or digest(np.array(response["result"], dtype=np.uint64)) != expected(
+            if response["result"] is None or checksum(np.array(response["result"], dtype=np.uint64)) != expected(
                 expected_jobs.requests[job_id].count, expected_jobs.requests[job_id].start
             ):
                 found.append(f"{job_id}: the result from REST differs from the reference")
@@ -80,13 +80,9 @@ async def check_invariants(
 def expected(count: int, start: int) -> str:
     """The checksum of the first `count` primes from `start`. Primes from 2 are computed by an independent sieve."""
     if start > 2:
-        return digest(engine.primes_from(start, count))
+        return checksum(engine.primes_from(start, count))
     bound = max(20, int(count * (np.log(count) + np.log(np.log(count))))) if count > 5 else 20
-    return digest(np.asarray(primes_below(bound)[:count], dtype=np.uint64))
-
-
-def digest(primes: np.ndarray[Any, np.dtype[np.uint64]]) -> str:
-    return hashlib.sha256(primes.astype("<u8").tobytes()).hexdigest()
+    return checksum(primes_below(bound)[:count])
 
 
 async def _wait_until_drained(client: httpx.AsyncClient, harness: Harness, seconds: float) -> list[str]:

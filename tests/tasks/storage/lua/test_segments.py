@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,13 +11,14 @@ import pytest
 
 from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, ResultState
 from tasks.requests import PrimesRequest
-from tasks.worker.job_recorder import CompletionOutcome
 from tests.tasks.keys import fake_result, grant_claim
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tasks.api.job_store import JobStore
     from tasks.jobs import Job
-    from tasks.worker.job_recorder import JobRecorder
+    from tasks.worker.job_recorder import JobRecorder, SegmentResult
     from tests.tasks.keys import Keys
 
 COUNT = 5 * SEGMENT_PRIMES + 7
@@ -30,6 +33,19 @@ async def current(store: JobStore, job: Job) -> Job:
     [found] = await store.get_jobs([job.id])
     assert found is not None
     return found
+
+
+def result_of(index: int) -> SegmentResult:
+    """A result whose digest differs from that of every other segment."""
+    return replace(fake_result(), digest=digest_of(index).hex())
+
+
+def digest_of(index: int) -> bytes:
+    return hashlib.sha256(b"segment %d" % index).digest()
+
+
+def checksum_of(segments: Iterable[int]) -> str:
+    return hashlib.sha256(b"".join(digest_of(index) for index in segments)).hexdigest()
 
 
 def indices(keys: Keys) -> list[int]:
@@ -103,7 +119,7 @@ async def test_lost_segment_does_not_affect_the_others(
     after = await current(store, job)
     assert (again.attempt, after.attempt, after.status) == (2, 2, JobStatus.RUNNING)
     assert after.version == before.version + 1
-    assert recorder.complete_segment(other, fake_result()) is CompletionOutcome.COMPLETED
+    assert recorder.complete_segment(other, fake_result())
     assert keys.record(job.id)["leased"] == "1"
 
 
@@ -128,7 +144,7 @@ async def test_end_of_a_job_withdraws_all_its_segments(
     assert set(keys.sent_at_ms("large")) == {f"{other.id}:0"}
     assert keys.queued_segments("large") == [f"{other.id}:0"]
     assert keys.record(job.id)["leased"] == "0"
-    assert {recorder.complete_segment(claim, fake_result()) for claim in claims} == {CompletionOutcome.FENCED}
+    assert {recorder.complete_segment(claim, fake_result()) for claim in claims} == {False}
     assert recorder.claim_segment(job.id, 3) is None
 
 
@@ -151,42 +167,46 @@ async def test_large_jobs_take_turns(store: JobStore, recorder: JobRecorder, key
 # The end of a job, and its result
 
 
-async def test_last_segment_must_bring_the_checksum_of_the_job(
-    store: JobStore, recorder: JobRecorder, job: Job
-) -> None:
-    without_checksum = replace(fake_result(), sha256=None)
-    for index in (0, 5, 3, 1, 4):
-        claim = grant_claim(recorder, job, index)
-        assert recorder.complete_segment(claim, without_checksum) is CompletionOutcome.COMPLETED
-    last = grant_claim(recorder, job, 2)
-    before = await current(store, job)
-    assert recorder.complete_segment(last, without_checksum) is CompletionOutcome.CHECKSUM_REQUIRED
-    assert (await current(store, job)).version == before.version
-    assert recorder.extend_lease(last)
-    assert recorder.complete_segment(last, fake_result()) is CompletionOutcome.COMPLETED
+async def test_last_segment_to_be_completed_ends_the_job(store: JobStore, recorder: JobRecorder, job: Job) -> None:
+    for index in (0, 5, 3, 1, 4, 2):
+        before = await current(store, job)
+        assert (before.status.is_final, before.sha256) == (False, None)
+        assert recorder.complete_segment(grant_claim(recorder, job, index), result_of(index))
     completed = await current(store, job)
-    assert (completed.status, completed.sha256, completed.available) == (
-        JobStatus.SUCCEEDED,
-        fake_result().sha256,
-        COUNT,
-    )
+    assert (completed.status, completed.available) == (JobStatus.SUCCEEDED, COUNT)
+    assert completed.sha256 == checksum_of(range(6))
+
+
+async def test_segment_completed_by_an_older_version_leaves_the_checksum_unknown(
+    store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
+) -> None:
+    for index in range(5):
+        assert recorder.complete_segment(grant_claim(recorder, job, index), result_of(index))
+    segments = f"{keys.prefix}job:{job.id}:segments"
+    without_digest = keys.segments(job.id)[3]
+    del without_digest["digest"]
+    keys.client.hset(segments, "3", json.dumps(without_digest))
+    assert recorder.complete_segment(grant_claim(recorder, job, 5), result_of(5))
+    completed = await current(store, job)
+    assert (completed.status, completed.available, completed.sha256) == (JobStatus.SUCCEEDED, COUNT, None)
 
 
 async def test_retried_job_keeps_the_completed_segments(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     for index in (0, 1, 3):
-        recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
+        recorder.complete_segment(grant_claim(recorder, job, index), result_of(index))
     await store.cancel_job(job.id)
     again = (await store.retry_job(job.id)).job
     assert (again.result_id, again.done, again.available) == (job.id, 3 * SEGMENT_PRIMES, 2 * SEGMENT_PRIMES)
     assert indices_of(again, keys) == [2, 4, 5]
     assert recorder.claim_segment(again.id, 1) is None
     for index in (5, 2):
-        recorder.complete_segment(grant_claim(recorder, again, index), replace(fake_result(), sha256=None))
-    recorder.complete_segment(grant_claim(recorder, again, 4), fake_result())
+        recorder.complete_segment(grant_claim(recorder, again, index), result_of(index))
+    recorder.complete_segment(grant_claim(recorder, again, 4), result_of(4))
     found = await current(store, again)
     assert (found.status, found.done, found.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
+    assert found.sha256 == checksum_of(range(6))
 
 
 async def test_retry_after_the_files_expired_starts_from_the_beginning(
