@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,20 @@ log = get_task_logger(__name__)
 _STORE_RETRY_DELAYS = (0.2, 1.0)
 
 
+class AttemptOutcome(StrEnum):
+    """How an attempt at a segment ended. Values of the attribute `task.outcome`."""
+
+    DONE = "done"
+    # Nothing to do: the job is final, or the segment is completed or leased to another worker.
+    STALE = "stale"
+    # The segment went to another worker, or its job ended, while this worker computed it.
+    FENCED = "fenced"
+    # The job store is unavailable: another attempt starts when it is back.
+    ABANDONED = "abandoned"
+    # Another attempt would fail too, so the job has failed.
+    FAILED = "failed"
+
+
 @app.task(name=SEGMENT_TASK, bind=True)
 def generate_segment(self: Task[..., None], job_id: str, index: int) -> None:
     """Compute one segment of a job. Safe to run twice: a stale claim or a late write is refused."""
@@ -46,10 +61,10 @@ def generate_segment(self: Task[..., None], job_id: str, index: int) -> None:
         log.info("Job %s segment %d: %s in %.3f s", job_id, index, outcome, seconds, extra={"job_id": job_id})
 
 
-def run_attempt(job_id: str, index: int, worker: str) -> str:
-    """Claim, compute and store a segment. Returns the outcome: done, stale, fenced, abandoned or failed."""
+def run_attempt(job_id: str, index: int, worker: str) -> AttemptOutcome:
+    """Claim, compute, store and complete a segment."""
     if (claim := recorder().claim_segment(job_id, index, worker)) is None:
-        return "stale"
+        return AttemptOutcome.STALE
     try:
         with extending_lease(recorder(), claim):
             primes = compute(claim)
@@ -57,22 +72,22 @@ def run_attempt(job_id: str, index: int, worker: str) -> str:
     except ResultStoreUnavailable as error:
         log.exception("Job %s failed: storing segment %d failed", job_id, index, extra={"job_id": job_id})
         recorder().fail_job(claim, FailureReason.RESULT_STORE, f"segment {index} could not be stored: {error}")
-        return "failed"
+        return AttemptOutcome.FAILED
     except redis.RedisError:
         # Not a reason to fail the job: the lease expires, and another attempt starts when the store is back.
         log.exception("Job %s segment %d abandoned: job store unavailable", job_id, index, extra={"job_id": job_id})
-        return "abandoned"
+        return AttemptOutcome.ABANDONED
     except Exception:
         # A bug, not an outage: the same arguments would fail again. The traceback stays in the log.
         log.exception("Job %s failed: computing segment %d failed", job_id, index, extra={"job_id": job_id})
         recorder().fail_job(claim, FailureReason.INTERNAL, f"segment {index} could not be computed")
-        return "failed"
+        return AttemptOutcome.FAILED
     if not is_completed:
         text = "Job %s segment %d: attempt %d fenced, its result was discarded"
         log.warning(text, job_id, index, claim.attempt, extra={"job_id": job_id})
-        return "fenced"
+        return AttemptOutcome.FENCED
     metrics.PRIMES_COMPUTED.add(claim.length)
-    return "done"
+    return AttemptOutcome.DONE
 
 
 def compute(claim: Claim) -> npt.NDArray[np.uint64]:
