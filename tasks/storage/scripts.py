@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.storage.messages import message_template
+from tasks.storage.messages import MESSAGE_TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ def encode_arguments(settings: JobSettings, arguments: Mapping[str, Any]) -> str
     shared = {
         "job_ttl_ms": settings.job_ttl_seconds * 1000,
         "result_ttl_ms": settings.result_ttl_seconds * 1000,
-        "message": message_template(),
+        "message": MESSAGE_TEMPLATE,
     }
     return json.dumps({**shared, **{name: value for name, value in arguments.items() if value is not None}})
 
