@@ -7,17 +7,29 @@ the time limits of tasks.storage.redis. Changes made by workers belong to tasks.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import redis.asyncio
 from redis.exceptions import NoPermissionError
 
 from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, RateLimited, TransitionRefused
-from tasks.jobs import Job, JobPage, SystemState, is_job_id, segment_count
-from tasks.storage import keys, messages, records, scripts
+from tasks.jobs import Job, QueueStats, is_job_id, segment_count
+from tasks.storage import keys, scripts
+from tasks.storage.api_scripts import (
+    CancelJob,
+    CancelReply,
+    GetJobs,
+    GetSystemState,
+    ListJobs,
+    LiveResults,
+    SubmitJob,
+    SubmitReply,
+)
+from tasks.storage.messages import queue_for
+from tasks.storage.records import moment
 from tasks.storage.redis import RESPONSE_TIMEOUT, connection_pool, translate_errors
 from tasks.storage.server_info import ServerInfo
 
@@ -28,9 +40,14 @@ if TYPE_CHECKING:
     from redis.asyncio.client import PubSub
 
     from tasks.callers import Caller
-    from tasks.jobs import QueueStats
+    from tasks.jobs import JobPage, SystemState
     from tasks.requests import JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
+    from tasks.storage.scripts import Script
+
+R = TypeVar("R")
+
+_SCRIPTS: tuple[type[Script[Any]], ...] = (SubmitJob, CancelJob, GetJobs, ListJobs, LiveResults, GetSystemState)
 
 # The default is sent while the job completion rate is unknown.
 _DEFAULT_RETRY_AFTER = timedelta(seconds=1)
@@ -51,10 +68,7 @@ class JobStore:
     def __init__(self, client: redis.asyncio.Redis, settings: JobSettings) -> None:
         self._client = client
         self._settings = settings
-        self._scripts = {
-            name: client.register_script(scripts.load_script(name))
-            for name in ("submit_job", "cancel_job", "get_jobs", "list_jobs", "system_state", "live_results")
-        }
+        self._scripts = {script: client.register_script(scripts.load_script(script.name)) for script in _SCRIPTS}
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
@@ -76,14 +90,15 @@ class JobStore:
             RateLimited: the caller has reached its limit of open jobs or primes.
         """
         return await self._submit(
-            caller,
-            count=str(request.count),
-            start=str(request.start),
-            segments=segment_count(request.count),
-            queue=messages.queue_for(request.count),
-            idempotency_key=request.idempotency_key,
-            idempotency_ttl_ms=self._settings.idempotency_ttl_seconds * 1000,
-            traceparent=traceparent,
+            replace(
+                self._submission(caller, traceparent),
+                count=str(request.count),
+                start=str(request.start),
+                segments=segment_count(request.count),
+                queue=queue_for(request.count),
+                idempotency_key=request.idempotency_key,
+                idempotency_ttl_ms=self._settings.idempotency_ttl_seconds * 1000,
+            )
         )
 
     async def retry_job(self, job_id: str, traceparent: str | None = None, caller: Caller = ANYONE) -> Submission:
@@ -96,37 +111,34 @@ class JobStore:
             RateLimited: the caller has reached its limit of open jobs or primes.
         """
         _require_job_id(job_id)
-        return await self._submit(caller, retry_of=job_id, traceparent=traceparent)
+        return await self._submit(replace(self._submission(caller, traceparent), retry_of=job_id))
 
-    async def _submit(self, caller: Caller, **arguments: object) -> Submission:
-        outcome, *reply = await self._run(
-            "submit_job",
+    def _submission(self, caller: Caller, traceparent: str | None) -> SubmitJob:
+        return SubmitJob(
             owner=caller.owner,
-            **_limits(caller),
-            window=messages.SENDING_WINDOW,
-            small_queue=messages.SMALL_QUEUE,
-            uuid_tail=scripts.new_uuid_tail(),
             capacity=self._settings.queue_capacity,
             max_attempts=self._settings.max_attempts,
-            **arguments,
+            open_jobs=None if caller.limits is None else caller.limits.open_jobs,
+            open_count=None if caller.limits is None else caller.limits.open_count,
+            traceparent=traceparent,
         )
-        match outcome:
-            case b"created" | b"replayed":
-                return Submission(records.parse_job(reply[0]), replayed=outcome == b"replayed")
-            case b"conflict":
-                raise IdempotencyConflict(records.parse_job(reply[0]))
-            case b"refused":
-                job = records.parse_job(reply[0])
+
+    async def _submit(self, script: SubmitJob) -> Submission:
+        match await self._run(script):
+            case SubmitReply("created" | "replayed" as outcome, job=Job() as job):
+                return Submission(job, replayed=outcome == "replayed")
+            case SubmitReply("conflict", job=Job() as job):
+                raise IdempotencyConflict(job)
+            case SubmitReply("refused", job=Job() as job):
                 raise TransitionRefused(
                     f"job {job.id} is {job.status}: only FAILED or CANCELLED jobs can be retried", job
                 )
-            case b"limited":
-                raise RateLimited(f"caller limit reached: {reply[0].decode()} are open", _DEFAULT_RETRY_AFTER)
-            case b"full":
-                queue = records.parse_queue(reply[0], self._settings.queue_capacity)
+            case SubmitReply("limited", exceeded=exceeded):
+                raise RateLimited(f"caller limit reached: {exceeded} are open", _DEFAULT_RETRY_AFTER)
+            case SubmitReply("full", queue=QueueStats() as queue):
                 raise QueueFull(queue, _retry_after(queue))
             case _:
-                raise JobNotFound(str(arguments["retry_of"]))
+                raise JobNotFound(str(script.retry_of))
 
     async def cancel_job(self, job_id: str, caller: Caller = ANYONE) -> Job:
         """Cancel a job immediately and remove its messages from the queue.
@@ -136,46 +148,42 @@ class JobStore:
             TransitionRefused: the job's status is final.
         """
         _require_job_id(job_id)
-        outcome, *reply = await self._run("cancel_job", job=job_id, owner=caller.owner)
-        if outcome == b"unknown":
-            raise JobNotFound(job_id)
-        job = records.parse_job(reply[0])
-        if outcome == b"refused":
-            raise TransitionRefused(f"job {job.id} is already {job.status}", job)
-        return job
+        match await self._run(CancelJob(job=job_id, owner=caller.owner)):
+            case CancelReply("cancelled", Job() as job):
+                return job
+            case CancelReply("refused", Job() as job):
+                raise TransitionRefused(f"job {job.id} is already {job.status}", job)
+            case _:
+                raise JobNotFound(job_id)
 
     async def get_jobs(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
         """A consistent snapshot of the caller's jobs with these ids, in order; None for any other id."""
         valid = [job_id for job_id in job_ids if is_job_id(job_id)]
         if not valid:
             return [None] * len(job_ids)
-        snapshots = await self._run("get_jobs", jobs=valid, owner=caller.owner)
-        found = {
-            job_id: records.parse_job(snapshot)
-            for job_id, snapshot in zip(valid, snapshots, strict=True)
-            if snapshot is not None
-        }
+        jobs = await self._run(GetJobs(jobs=valid, owner=caller.owner))
+        found = dict(zip(valid, jobs, strict=True))
         return [found.get(job_id) for job_id in job_ids]
 
     async def list_jobs(self, request: JobPageRequest, caller: Caller = ANYONE) -> JobPage:
         """A consistent snapshot of one page of the caller's jobs, newest first."""
-        total, newer, older, snapshots = await self._run(
-            "list_jobs",
-            owner=caller.owner,
-            statuses=sorted(request.statuses),
-            size=request.size,
-            from_oldest=request.from_oldest,
-            older_than=request.older_than,
-            newer_than=request.newer_than,
-            # Jobs have timestamps in whole milliseconds: round each bound so that it selects the same jobs.
-            created_after_ms=_epoch_ms(request.created_after, math.floor),
-            created_before_ms=_epoch_ms(request.created_before, math.ceil),
+        return await self._run(
+            ListJobs(
+                owner=caller.owner,
+                statuses=sorted(request.statuses),
+                size=request.size,
+                from_oldest=request.from_oldest,
+                older_than=request.older_than,
+                newer_than=request.newer_than,
+                # Jobs have timestamps in whole milliseconds: round each bound so that it selects the same jobs.
+                created_after_ms=_epoch_ms(request.created_after, math.floor),
+                created_before_ms=_epoch_ms(request.created_before, math.ceil),
+            )
         )
-        return JobPage(tuple(records.parse_job(snapshot) for snapshot in snapshots), newer, older, total)
 
     async def live_result_ids(self, result_ids: Sequence[str]) -> set[str]:
         """Those of the given result ids whose results can still be read or written."""
-        return {found.decode() for found in await self._run("live_results", result_ids=result_ids)}
+        return await self._run(LiveResults(result_ids=result_ids))
 
     async def get_encoded_result(self, job_id: str) -> bytes | None:
         """The delta-coded primes of a small job; None before they are stored and after they have expired."""
@@ -185,15 +193,7 @@ class JobStore:
 
     async def get_system_state(self) -> SystemState:
         """The state of the queue, and the workers with a recent heartbeat."""
-        worker_ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
-        reply = await self._run("system_state", worker_ttl_ms=worker_ttl_ms, queues=messages.QUEUES)
-        now_ms, queue, workers, oldest_due_ms = reply
-        return SystemState(
-            at=records.moment(now_ms),
-            queue=records.parse_queue(queue, self._settings.queue_capacity),
-            workers=records.parse_workers(workers),
-            oldest_due=None if oldest_due_ms < 0 else timedelta(milliseconds=oldest_due_ms),
-        )
+        return await self._run(GetSystemState(capacity=self._settings.queue_capacity))
 
     async def get_server_info(self) -> ServerInfo | None:
         """The server's persistence and memory state; None without permission for INFO."""
@@ -217,15 +217,12 @@ class JobStore:
             raise
         return subscription
 
-    async def _run(self, script: str, **arguments: object) -> Any:  # noqa: ANN401 - a script's reply
-        packed = scripts.encode_arguments(self._settings, arguments)
+    async def _run(self, script: Script[R]) -> R:
         async with translate_errors():
-            return await self._scripts[script](keys=[self._settings.key_prefix], args=[packed])
-
-
-def _limits(caller: Caller) -> dict[str, int]:
-    limits = caller.limits
-    return {} if limits is None else {"open_jobs": limits.open_jobs, "open_count": limits.open_count}
+            reply = await self._scripts[type(script)](
+                keys=[self._settings.key_prefix], args=script.encode(self._settings)
+            )
+        return script.parse(reply)
 
 
 def _require_job_id(job_id: str) -> None:
@@ -233,8 +230,8 @@ def _require_job_id(job_id: str) -> None:
         raise JobNotFound(job_id)
 
 
-def _epoch_ms(moment: datetime | None, round_ms: Callable[[float], int]) -> int | None:
-    return None if moment is None else round_ms((moment - records.moment(0)) / timedelta(milliseconds=1))
+def _epoch_ms(time: datetime | None, round_ms: Callable[[float], int]) -> int | None:
+    return None if time is None else round_ms((time - moment(0)) / timedelta(milliseconds=1))
 
 
 def _retry_after(queue: QueueStats) -> timedelta:

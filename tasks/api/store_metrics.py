@@ -14,22 +14,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 import redis
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from tasks.storage import messages, records, scripts
+from tasks.storage.api_scripts import CollectMetrics
 from tasks.storage.redis import sync_client
+from tasks.storage.scripts import load_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tasks.jobs import QueueStats, Worker
     from tasks.settings import JobSettings
+    from tasks.storage.api_scripts import StoreSnapshot
 
 log = logging.getLogger(__name__)
 
@@ -39,23 +38,13 @@ _SNAPSHOT_TTL_SECONDS = 1.0
 _TIMEOUT_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class StoreSnapshot:
-    """The state of the store at one moment. Keys of `counters` are the fields of the hash, split at blanks."""
-
-    queue: QueueStats
-    depths: dict[str, int]
-    workers: tuple[Worker, ...]
-    counters: dict[tuple[str, ...], int]
-
-
 class StoreMetrics:
     """Observable instruments that read the store at most once per collection."""
 
     def __init__(self, client: redis.Redis, settings: JobSettings) -> None:
         self._client = client
         self._settings = settings
-        self._script = client.register_script(scripts.load_script("collect_metrics"))
+        self._script = client.register_script(load_script(CollectMetrics.name))
         self._lock = threading.Lock()
         self._read_at = -_SNAPSHOT_TTL_SECONDS
         self._snapshot: StoreSnapshot | None = None
@@ -75,16 +64,8 @@ class StoreMetrics:
         Raises:
             redis.RedisError: the store did not respond.
         """
-        ttl_ms = records.WORKER_TTL // timedelta(milliseconds=1)
-        arguments = scripts.encode_arguments(self._settings, {"queues": messages.QUEUES, "worker_ttl_ms": ttl_ms})
-        reply = self._script(keys=[self._settings.key_prefix], args=[arguments])
-        queue, depths, workers, counters = reply
-        return StoreSnapshot(
-            queue=records.parse_queue(queue, self._settings.queue_capacity),
-            depths=dict(zip(messages.QUEUES, depths, strict=True)),
-            workers=records.parse_workers(workers),
-            counters={tuple(counters[i].decode().split()): int(counters[i + 1]) for i in range(0, len(counters), 2)},
-        )
+        script = CollectMetrics(capacity=self._settings.queue_capacity)
+        return script.parse(self._script(keys=[self._settings.key_prefix], args=script.encode(self._settings)))
 
     def create_instruments(self) -> None:
         """Create the instruments. While the store is unavailable, they report nothing."""

@@ -20,21 +20,27 @@ from tasks.jobs import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-# Written by submit_job.lua. Raise it when an older version of this program could misread a record.
+# Written by submit_job.lua, required by claim_segment.lua. Raise it when an older version of this program could misread
+# a record.
 RECORD_FORMAT = "1"
 
 # A worker without a heartbeat for this time is removed from the list of workers.
 WORKER_TTL = timedelta(seconds=15)
 
 
+def parse_fields(reply: Sequence[Any]) -> dict[str, Any]:
+    """Named fields of a script's reply from a flat list of names and values. None: no value."""
+    return {reply[i].decode(): reply[i + 1] for i in range(0, len(reply), 2)}
+
+
 def parse_job(snapshot: Sequence[Any]) -> Job:
-    """A job from a snapshot: [server time in ms, position in the queue or -1, record as a flat list].
+    """A job from a snapshot: server time, position in the queue if any, record as a flat list.
 
     Raises:
         BackendUnavailable: the record has a format that this version does not read.
     """
-    now_ms, position, flat = snapshot
-    record = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
+    found = parse_fields(snapshot)
+    record = {name: value.decode() for name, value in parse_fields(found["record"]).items()}
     if record["format"] != RECORD_FORMAT:
         # Usually during a rolling upgrade: an API process of the newer version can read it, so a retry may succeed.
         known = f"this server's version reads {RECORD_FORMAT}"
@@ -51,13 +57,13 @@ def parse_job(snapshot: Sequence[Any]) -> Job:
         done=number["done"],
         available=available,
         created_at=moment(number["created_at"]),
-        read_at=moment(now_ms),
+        read_at=moment(found["now"]),
         started_at=_moment_or_none(number.get("started_at")),
         finished_at=_moment_or_none(number.get("finished_at")),
         attempt=number["attempt"],
         max_attempts=number["max_attempts"],
         idempotency_key=record.get("idempotency_key"),
-        queue_position=position if position >= 0 else None,
+        queue_position=found.get("position"),
         failure=_parse_failure(record),
         retry_of=record.get("retry_of"),
         traceparent=record.get("traceparent"),
@@ -70,16 +76,22 @@ def parse_job(snapshot: Sequence[Any]) -> Job:
     )
 
 
-def parse_queue(statistics: Sequence[Any], capacity: int) -> QueueStats:
-    """Queue figures from [queued, running, age of the oldest queued job in ms or -1, pace in ms per job or -1]."""
-    queued, running, oldest_ms, pace_ms = statistics
+def parse_queue(statistics: Sequence[Any]) -> QueueStats:
+    """Queue figures from counts of jobs, capacity, and the age of the oldest queued job and the pace if known."""
+    found = parse_fields(statistics)
+    queued, oldest_ms, pace_ms = found["queued"], found.get("oldest_ms"), found.get("pace_ms")
     return QueueStats(
         queued=queued,
-        running=running,
-        capacity=capacity,
-        oldest_queued_for=timedelta(milliseconds=oldest_ms) if oldest_ms >= 0 else None,
-        estimated_wait=timedelta(milliseconds=queued * float(pace_ms)) if pace_ms >= 0 else None,
+        running=found["running"],
+        capacity=found["capacity"],
+        oldest_queued_for=None if oldest_ms is None else timedelta(milliseconds=oldest_ms),
+        estimated_wait=None if pace_ms is None else timedelta(milliseconds=queued * pace_ms),
     )
+
+
+def worker_member(name: str, concurrency: int) -> str:
+    """A worker process as a member of the sorted set `workers`. `parse_workers` splits it."""
+    return f"{name} {concurrency}"
 
 
 def parse_workers(heartbeats: Sequence[Any]) -> tuple[Worker, ...]:
@@ -91,11 +103,24 @@ def parse_workers(heartbeats: Sequence[Any]) -> tuple[Worker, ...]:
     return tuple(workers)
 
 
+def parse_counters(counters: Sequence[Any]) -> dict[tuple[str, ...], int]:
+    """Totals for metrics from the hash `counters`, by field, split at blanks."""
+    return {tuple(name.split()): int(value) for name, value in parse_fields(counters).items()}
+
+
 def parse_lost_attempts(attempts: Iterable[Sequence[Any]]) -> tuple[LostAttempt, ...]:
-    """Lost attempts from lists of [job id, index, attempt, time of the claim, time of the loss, traceparent]."""
+    """Lost attempts from lists of named fields."""
+    found = [parse_fields(attempt) for attempt in attempts]
     return tuple(
-        LostAttempt(job_id.decode(), int(index), attempt, int(claimed_ms), int(lost_ms), traceparent.decode() or None)
-        for job_id, index, attempt, claimed_ms, lost_ms, traceparent in attempts
+        LostAttempt(
+            job_id=attempt["job"].decode(),
+            index=int(attempt["index"]),
+            attempt=attempt["attempt"],
+            claimed_ms=int(attempt["claimed_ms"]),
+            lost_ms=int(attempt["lost_ms"]),
+            traceparent=None if attempt["traceparent"] is None else attempt["traceparent"].decode(),
+        )
+        for attempt in found
     )
 
 

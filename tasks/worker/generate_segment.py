@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from celery import Task
 
-    from tasks.worker.job_recorder import Claim
+    from tasks.storage.worker_scripts import Claim
 
 log = get_task_logger(__name__)
 

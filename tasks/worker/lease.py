@@ -13,7 +13,8 @@ from tasks.worker import watchdog
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tasks.worker.job_recorder import Claim, JobRecorder
+    from tasks.storage.worker_scripts import Claim
+    from tasks.worker.job_recorder import JobRecorder
 
 # Two extensions in a row may fail before the lease expires.
 _EXTENSIONS_PER_LEASE = 3

@@ -24,7 +24,7 @@ from tasks.instrumentation import tracing
 
 if TYPE_CHECKING:
     from observability.telemetry import Telemetry
-    from tasks.worker.job_recorder import Reconciliation
+    from tasks.storage.worker_scripts import Reconciliation
 
 SERVICE = "primes-worker"
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from tasks.jobs import Job
-    from tasks.worker.job_recorder import Claim, JobRecorder
+    from tasks.storage.worker_scripts import Claim
+    from tasks.worker.job_recorder import JobRecorder
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,14 @@
--- Reads all figures for metrics at one moment. ARGS: queues, worker_ttl_ms.
--- Returns {queue statistics, messages in each queue, workers with their last heartbeat, counters as a flat list}.
+-- Reads all figures for metrics at one moment. Arguments and reply: CollectMetrics.
 
-redis.call('ZREMRANGEBYSCORE', PREFIX .. 'workers', '-inf', NOW - ARGS.worker_ttl_ms)
+redis.call('ZREMRANGEBYSCORE', PREFIX .. 'workers', '-inf', NOW - WORKER_TTL_MS)
 local depths = {}
-for i, queue in ipairs(ARGS.queues) do depths[i] = redis.call('LLEN', PREFIX .. queue) end
-local workers = redis.call('ZRANGE', PREFIX .. 'workers', 0, -1, 'WITHSCORES')
-return { queue_stats(), depths, workers, redis.call('HGETALL', PREFIX .. 'counters') }
+for _, queue in ipairs(QUEUES) do
+  table.insert(depths, queue)
+  table.insert(depths, redis.call('LLEN', PREFIX .. queue))
+end
+return {
+  'queue', queue_stats(),
+  'depths', depths,
+  'workers', redis.call('ZRANGE', PREFIX .. 'workers', 0, -1, 'WITHSCORES'),
+  'counters', redis.call('HGETALL', PREFIX .. 'counters'),
+}

@@ -1,13 +1,11 @@
 -- Completes a segment whose primes are stored. The last segment to be completed ends the job in the same step.
--- ARGS: length, first, last, digest (hex), message, and those of require_lease. ARGV[2]: the delta-coded primes of a
--- small job; empty for jobs with files.
--- Returns the jobs that this ended, or false when fenced.
+-- Arguments and reply: CompleteSegment. ARGV[2]: the delta-coded primes of a small job; empty for jobs with files.
 
 -- The digests of all segments, in order. Returns nil if one is missing: a worker of an older version completed it.
 local function joined_digests(segments)
   local digests = {}
   for index = 0, segments - 1 do
-    local digest = load_segment(ARGS.job, index).digest
+    local digest = index == ARGS.index and ARGS.digest or load_segment(ARGS.job, index).digest
     if not digest then return nil end
     digests[index + 1] = digest
   end
@@ -16,7 +14,7 @@ end
 
 allow_out_of_memory()
 local segment = require_lease()
-if not segment then return false end
+if not segment then return { 'fenced', true } end
 
 local segments = tonumber(get_field(ARGS.job, 'segments'))
 segment.state, segment.claim, segment.last, segment.digest = 'done', nil, ARGS.last, ARGS.digest
@@ -30,8 +28,8 @@ while prefix < segments and load_segment(ARGS.job, prefix).state == 'done' do pr
 set_fields(ARGS.job, 'prefix', prefix)
 
 local is_last = redis.call('HINCRBY', job_key(ARGS.job), 'segments_done', 1) == segments
-if tonumber(ARGS.index) == 0 then set_fields(ARGS.job, 'first', ARGS.first) end
-if tonumber(ARGS.index) == segments - 1 then set_fields(ARGS.job, 'last', ARGS.last) end
+if ARGS.index == 0 then set_fields(ARGS.job, 'first', ARGS.first) end
+if ARGS.index == segments - 1 then set_fields(ARGS.job, 'last', ARGS.last) end
 if is_last then
   if ARGV[2] ~= '' then redis.call('SET', job_key(ARGS.job) .. ':result', ARGV[2], 'PX', ARGS.result_ttl_ms) end
   local digests = joined_digests(segments)
@@ -46,4 +44,4 @@ else
   send_next_segments(ARGS.job, 1)
 end
 publish_change(ARGS.job)
-return ended_snapshots()
+return { 'ended_jobs', ended_snapshots() }

@@ -1,5 +1,7 @@
--- Shared by all scripts, and put in front of each when it is loaded. Keys and record fields: see tasks/storage/keys.py.
+-- Shared by all scripts, and put in front of each when it is loaded, after the constants that tasks/storage/scripts.py
+-- writes. Keys and record fields: see tasks/storage/keys.py.
 -- KEYS[1] is the key prefix, ARGV[1] a JSON object of arguments, ARGV[2] bytes for scripts that document it.
+-- Replies are named fields as flat lists, names and values in turn; false stands for a value that is missing.
 -- Integers above 2^43 (starts, primes) are passed as strings: Lua prints numbers with 14 digits.
 
 local PREFIX = KEYS[1]
@@ -7,11 +9,6 @@ local ARGS = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- RECORD_FORMAT in tasks/storage/records.py.
-local RECORD_FORMAT = '1'
-
-local STATUSES = { 'QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED' }
-local FINAL = { SUCCEEDED = true, FAILED = true, CANCELLED = true }
 local TRANSITIONS = {
   QUEUED = { RUNNING = true, CANCELLED = true },
   RUNNING = { QUEUED = true, SUCCEEDED = true, FAILED = true, CANCELLED = true },
@@ -44,6 +41,21 @@ local function owner_of(id) return get_field(id, 'owner') or '' end
 local function is_owned_by_caller(id) return owner_of(id) == CALLER end
 local function owner_key(owner, name) return PREFIX .. 'owner:' .. owner .. ':' .. name end
 
+-- Ids. Members of sorted sets are joined and split here. A job id is a UUID version 7: 36 characters that begin with
+-- the server's time of its creation in milliseconds.
+
+local function segment_member(id, index) return id .. ':' .. index end
+local function split_segment_member(member) return string.sub(member, 1, 36), tonumber(string.sub(member, 38)) end
+
+local function expiry_member(id, owner) return owner == '' and id or id .. ' ' .. owner end
+local function split_expiry_member(member) return string.sub(member, 1, 36), string.sub(member, 38) end
+
+local function time_prefix(ms)
+  local hex = string.format('%012x', ms)
+  return string.sub(hex, 1, 8) .. '-' .. string.sub(hex, 9)
+end
+local function creation_time(id) return tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16) end
+
 -- Indexes: ids by status and owner. Open jobs of owners are also in one index for all owners, for the queue position.
 
 local function status_key(status, owner)
@@ -70,10 +82,10 @@ end
 
 -- Removes jobs whose records have expired from the indexes.
 local function remove_expired_jobs()
-  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', PREFIX .. 'expiry', '-inf', NOW, 'LIMIT', 0, 100)) do
-    local id, owner = string.sub(entry, 1, 36), string.sub(entry, 38)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', PREFIX .. 'expiry', '-inf', NOW, 'LIMIT', 0, 100)) do
+    local id, owner = split_expiry_member(member)
     for _, status in ipairs(STATUSES) do remove_from_indexes(id, status, owner) end
-    redis.call('ZREM', PREFIX .. 'expiry', entry)
+    redis.call('ZREM', PREFIX .. 'expiry', member)
   end
 end
 
@@ -94,15 +106,12 @@ local function publish_change(id)
   local version = redis.call('HINCRBY', job_key(id), 'version', 1)
   renew_ttl(job_key(id))
   renew_ttl(segments_key(id))
-  local owner = owner_of(id)
-  redis.call('ZADD', PREFIX .. 'expiry', NOW + ARGS.job_ttl_ms, owner == '' and id or id .. ' ' .. owner)
+  redis.call('ZADD', PREFIX .. 'expiry', NOW + ARGS.job_ttl_ms, expiry_member(id, owner_of(id)))
   renew_ttl(PREFIX .. 'expiry')
   redis.call('PUBLISH', PREFIX .. 'events', id .. ' ' .. version .. ' ' .. NOW)
 end
 
 -- Segments and messages.
-
-local function segment_member(id, index) return id .. ':' .. index end
 
 local function load_segment(id, index)
   local raw = redis.call('HGET', segments_key(id), index)
@@ -119,15 +128,15 @@ end
 -- refused, while accepted jobs can still end, which frees memory.
 local function allow_out_of_memory() renew_ttl(PREFIX .. 'leases') end
 
--- Returns the segment of ARGS.job and ARGS.index if ARGS.token still holds it; otherwise counts a fenced write of
--- ARGS.operation (the script's name) and returns nil. The token increases with every claim, so a worker that lost its
+-- Returns the segment of ARGS.job and ARGS.index if ARGS.token still holds it; otherwise counts a fenced write of this
+-- script and returns nil. The token increases with every claim, so a worker that lost its
 -- segment to another is refused however late it writes.
 local function require_lease()
   local segment = load_segment(ARGS.job, ARGS.index)
   if segment.state == 'leased' and segment.token == ARGS.token and get_field(ARGS.job, 'status') == 'RUNNING' then
     return segment
   end
-  increment_counter('fenced', ARGS.operation)
+  increment_counter('fenced', SCRIPT)
   return nil
 end
 
@@ -137,7 +146,7 @@ local function build_message(id, index, sends)
     job = id, index = tostring(index), tag = segment_member(id, index) .. ':' .. sends,
     queue = get_field(id, 'queue'), traceparent = get_field(id, 'traceparent') or '',
   }
-  return (string.gsub(ARGS.message, '@(%l+)@', values))
+  return (string.gsub(MESSAGE_TEMPLATE, '@(%l+)@', values))
 end
 
 local function send_segment(id, index, segment)
@@ -236,8 +245,10 @@ end
 local function lose_attempt(id, index, segment)
   segment.lost = segment.lost + 1
   increment_counter('leases_expired')
-  table.insert(LOST_ATTEMPTS,
-    { id, index, segment.lost, segment.claimed_at or NOW, NOW, get_field(id, 'traceparent') or '' })
+  table.insert(LOST_ATTEMPTS, {
+    'job', id, 'index', index, 'attempt', segment.lost, 'claimed_ms', segment.claimed_at or NOW, 'lost_ms', NOW,
+    'traceparent', get_field(id, 'traceparent'),
+  })
   local allowed = tonumber(get_field(id, 'max_attempts'))
   if segment.lost >= allowed then
     local text = 'segment ' .. index .. ' lost its worker in ' .. segment.lost .. ' of ' .. allowed .. ' attempts'
@@ -251,19 +262,19 @@ end
 
 -- Reading.
 
--- Number of jobs ahead of a queued job, of any owner; -1: not queued.
+-- Number of jobs ahead of a queued job, of any owner; false: not queued.
 local function queue_position(id)
   local unowned, owned = status_key('QUEUED', ''), all_owners_key('QUEUED')
   local rank, other_index = redis.call('ZRANK', unowned, id), owned
   if not rank then rank, other_index = redis.call('ZRANK', owned, id), unowned end
-  return rank and rank + redis.call('ZLEXCOUNT', other_index, '-', '(' .. id) or -1
+  return rank and rank + redis.call('ZLEXCOUNT', other_index, '-', '(' .. id) or false
 end
 
--- A job for `records.parse_job`: {server time, queue position, record as a flat list}; false: no such job.
+-- A job for `records.parse_job`; false: no such job.
 local function snapshot(id)
   local record = redis.call('HGETALL', job_key(id))
   if #record == 0 then return false end
-  return { NOW, queue_position(id), record }
+  return { 'now', NOW, 'position', queue_position(id), 'record', record }
 end
 
 -- Snapshots of the jobs that this script ended.
@@ -273,24 +284,20 @@ local function ended_snapshots()
   return found
 end
 
--- Creation time in milliseconds, from the id: a UUID version 7 that begins with the server's time.
-local function creation_time(id)
-  return tonumber(string.sub(id, 1, 8) .. string.sub(id, 10, 13), 16)
-end
-
 local function count_with_status(status)
   return redis.call('ZCARD', status_key(status, '')) + redis.call('ZCARD', all_owners_key(status))
 end
 
--- For `records.parse_queue`: {queued, running, age of the oldest queued job or -1, milliseconds per job or -1}.
+-- For `records.parse_queue`: numbers of jobs, age of the oldest queued job, and moving average of run times.
 local function queue_stats()
   local oldest = redis.call('ZRANGE', status_key('QUEUED', ''), 0, 0)[1]
   local owned = redis.call('ZRANGE', all_owners_key('QUEUED'), 0, 0)[1]
   if not oldest or (owned and owned < oldest) then oldest = owned end
   return {
-    count_with_status('QUEUED'),
-    count_with_status('RUNNING'),
-    oldest and math.max(0, NOW - creation_time(oldest)) or -1,
-    tonumber(redis.call('GET', PREFIX .. 'pace') or -1),
+    'queued', count_with_status('QUEUED'),
+    'running', count_with_status('RUNNING'),
+    'capacity', ARGS.capacity,
+    'oldest_ms', oldest and math.max(0, NOW - creation_time(oldest)) or false,
+    'pace_ms', tonumber(redis.call('GET', PREFIX .. 'pace')) or false,
   }
 end

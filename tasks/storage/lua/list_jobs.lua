@@ -1,15 +1,10 @@
--- Reads a page of jobs, newest first. ARGS: owner, statuses, size, from_oldest; optional: older_than and newer_than
--- (ids), created_after_ms, created_before_ms.
--- Returns {total that match, number newer than the page, number older than it, snapshots}.
+-- Reads a page of jobs, newest first. Arguments and reply: ListJobs.
 
 remove_expired_jobs()
 
 -- Ids begin with their creation time, so a bound in time is a bound in the order of ids. Times before 1970 or far in
 -- the future are moved to the nearest time that an id can have.
-local function id_prefix(ms)
-  local hex = string.format('%012x', math.max(0, math.min(ms, 2 ^ 47)))
-  return string.sub(hex, 1, 8) .. '-' .. string.sub(hex, 9)
-end
+local function id_prefix(ms) return time_prefix(math.max(0, math.min(ms, 2 ^ 47))) end
 
 local low = ARGS.created_after_ms and '[' .. id_prefix(ARGS.created_after_ms + 1) or '-'
 local high = ARGS.created_before_ms and '(' .. id_prefix(ARGS.created_before_ms) or '+'
@@ -63,4 +58,4 @@ else
   newer = ARGS.older_than and count_between(higher_bound(low, '[' .. ARGS.older_than), high) or 0
   older = ARGS.newer_than and count_between(low, lower_bound(high, '[' .. ARGS.newer_than)) or 0
 end
-return { count_between(low, high), newer, older, snapshots }
+return { 'total', count_between(low, high), 'newer', newer, 'older', older, 'jobs', snapshots }

@@ -1,13 +1,12 @@
 -- The reconciler: sends lost segments again, and fails jobs that exceed their time limit. Safe to run at any time, by
--- any number of workers. ARGS: queues, grace_ms, time_limit_ms, limit, message.
--- Returns {number of expired leases, number of segments sent again, lost attempts, ended jobs}.
+-- any number of workers. Arguments and reply: RescueSegments.
 
 allow_out_of_memory()
 
 -- Expired leases.
 local expired, resent = 0, 0
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', PREFIX .. 'leases', '-inf', NOW, 'LIMIT', 0, ARGS.limit)) do
-  local id, index = string.sub(member, 1, 36), tonumber(string.sub(member, 38))
+  local id, index = split_segment_member(member)
   if redis.call('EXISTS', job_key(id)) == 0 then
     expired = expired + 1
     redis.call('ZREM', PREFIX .. 'leases', member)
@@ -41,13 +40,13 @@ end
 -- Lost messages. While a queue has messages, an unclaimed segment may still be waiting in it. When the queue is empty
 -- and the segment still unclaimed, its message was lost. The grace period doubles with each send, so that a queue that
 -- loses everything is not flooded.
-for _, queue in ipairs(ARGS.queues) do
+for _, queue in ipairs(QUEUES) do
   -- A worker that shuts down puts messages back that it has not started, without a time-to-live.
   renew_ttl(PREFIX .. queue)
   if redis.call('LLEN', PREFIX .. queue) == 0 then
     local sent = PREFIX .. 'sent:' .. queue
     for _, member in ipairs(redis.call('ZRANGEBYSCORE', sent, '-inf', NOW - ARGS.grace_ms, 'LIMIT', 0, ARGS.limit)) do
-      local id, index = string.sub(member, 1, 36), tonumber(string.sub(member, 38))
+      local id, index = split_segment_member(member)
       redis.call('ZREM', sent, member)
       if redis.call('EXISTS', job_key(id)) == 1 then
         local segment = load_segment(id, index)
@@ -59,4 +58,9 @@ for _, queue in ipairs(ARGS.queues) do
     end
   end
 end
-return { expired, resent, LOST_ATTEMPTS, ended_snapshots() }
+return {
+  'expired_leases', expired,
+  'resent_segments', resent,
+  'lost_attempts', LOST_ATTEMPTS,
+  'ended_jobs', ended_snapshots(),
+}

@@ -1,8 +1,5 @@
 -- Accepts a job: checks the idempotency key and admission, then writes record, indexes, first messages and event.
--- ARGS: count, start, segments, window, queue, small_queue, uuid_tail, capacity, max_attempts, message; optional:
--- owner, open_jobs and open_count (the owner's limits), idempotency_key, idempotency_ttl_ms, traceparent, retry_of.
--- Returns {'created' | 'replayed' | 'conflict', snapshot}, {'full', queue statistics}, {'limited', exceeded limit},
--- {'refused', snapshot} or {'unknown'}.
+-- Arguments and reply: SubmitJob.
 
 -- A retried job continues with the completed segments of the one before, if their files are kept for at least a second.
 local INHERITED_FIELDS = { 'done', 'segments_done', 'prefix', 'first', 'last' }
@@ -32,13 +29,15 @@ if known and redis.call('EXISTS', job_key(known)) == 1 then
   local is_same = get_field(known, 'count') == ARGS.count and get_field(known, 'start') == ARGS.start
   local outcome = is_same and 'replayed' or 'conflict'
   increment_counter('submissions', get_field(known, 'queue'), outcome)
-  return { outcome, snapshot(known) }
+  return { 'outcome', outcome, 'job', snapshot(known) }
 end
 
 if ARGS.retry_of then
   local status = get_field(ARGS.retry_of, 'status')
-  if not status or not is_owned_by_caller(ARGS.retry_of) then return { 'unknown' } end
-  if status ~= 'FAILED' and status ~= 'CANCELLED' then return { 'refused', snapshot(ARGS.retry_of) } end
+  if not status or not is_owned_by_caller(ARGS.retry_of) then return { 'outcome', 'unknown' } end
+  if status ~= 'FAILED' and status ~= 'CANCELLED' then
+    return { 'outcome', 'refused', 'job', snapshot(ARGS.retry_of) }
+  end
   ARGS.count, ARGS.start = get_field(ARGS.retry_of, 'count'), get_field(ARGS.retry_of, 'start')
   ARGS.segments, ARGS.queue = tonumber(get_field(ARGS.retry_of, 'segments')), get_field(ARGS.retry_of, 'queue')
 end
@@ -59,17 +58,16 @@ if ARGS.open_jobs then
   end
   if exceeded then
     increment_counter('submissions', ARGS.queue, 'limited')
-    return { 'limited', exceeded }
+    return { 'outcome', 'limited', 'exceeded', exceeded }
   end
 end
 
 if count_with_status('QUEUED') + count_with_status('RUNNING') >= ARGS.capacity then
   increment_counter('submissions', ARGS.queue, 'full')
-  return { 'full', queue_stats() }
+  return { 'outcome', 'full', 'queue', queue_stats() }
 end
 
-local stamp = string.format('%012x', NOW)
-local id = string.sub(stamp, 1, 8) .. '-' .. string.sub(stamp, 9, 12) .. '-' .. ARGS.uuid_tail
+local id = time_prefix(NOW) .. '-' .. ARGS.uuid_tail
 
 set_fields(id, 'format', RECORD_FORMAT, 'id', id, 'status', 'QUEUED', 'version', 0, 'count', ARGS.count,
   'start', ARGS.start, 'segments', ARGS.segments, 'segments_done', 0, 'done', 0, 'prefix', 0, 'leased', 0, 'next', 0,
@@ -82,11 +80,11 @@ add_to_indexes(id, 'QUEUED', CALLER)
 if idempotency then redis.call('SET', idempotency, id, 'PX', ARGS.idempotency_ttl_ms) end
 
 -- Only large jobs have files.
-if ARGS.queue ~= ARGS.small_queue then set_fields(id, 'folder', id) end
+if ARGS.queue ~= SMALL_QUEUE then set_fields(id, 'folder', id) end
 if ARGS.retry_of then inherit_result(id, ARGS.retry_of) end
 keep_files(id, ARGS.job_ttl_ms)
 -- Large jobs send a few segments first, and another with each one completed, so that jobs take turns in the queue.
-send_next_segments(id, ARGS.window)
+send_next_segments(id, SENDING_WINDOW)
 increment_counter('submissions', ARGS.queue, 'created')
 publish_change(id)
-return { 'created', snapshot(id) }
+return { 'outcome', 'created', 'job', snapshot(id) }

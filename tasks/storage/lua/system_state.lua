@@ -1,11 +1,15 @@
--- Reads the state of the system at one moment. ARGS: worker_ttl_ms, queues.
--- Returns {server time, queue statistics, workers with their last heartbeat, milliseconds since the oldest unclaimed
--- segment was sent or -1}.
+-- Reads the state of the system at one moment. Arguments and reply: GetSystemState.
 
-redis.call('ZREMRANGEBYSCORE', PREFIX .. 'workers', '-inf', NOW - ARGS.worker_ttl_ms)
-local oldest_due = -1
-for _, queue in ipairs(ARGS.queues) do
+redis.call('ZREMRANGEBYSCORE', PREFIX .. 'workers', '-inf', NOW - WORKER_TTL_MS)
+-- How long the segment that has waited longest has been due.
+local oldest_due = false
+for _, queue in ipairs(QUEUES) do
   local oldest = redis.call('ZRANGE', PREFIX .. 'sent:' .. queue, 0, 0, 'WITHSCORES')
-  if oldest[2] then oldest_due = math.max(oldest_due, NOW - tonumber(oldest[2]), 0) end
+  if oldest[2] then oldest_due = math.max(oldest_due or 0, NOW - tonumber(oldest[2])) end
 end
-return { NOW, queue_stats(), redis.call('ZRANGE', PREFIX .. 'workers', 0, -1, 'WITHSCORES'), oldest_due }
+return {
+  'now', NOW,
+  'queue', queue_stats(),
+  'workers', redis.call('ZRANGE', PREFIX .. 'workers', 0, -1, 'WITHSCORES'),
+  'oldest_due_ms', oldest_due,
+}

@@ -1,9 +1,8 @@
--- Registers a worker as consuming. ARGS: worker (name and concurrency), worker_ttl_ms, queues.
--- Returns the number of queued messages.
+-- Registers a worker as consuming. Arguments and reply: WorkerHeartbeat.
 
 allow_out_of_memory()
 redis.call('ZADD', PREFIX .. 'workers', NOW, ARGS.worker)
-redis.call('PEXPIRE', PREFIX .. 'workers', ARGS.worker_ttl_ms)
+redis.call('PEXPIRE', PREFIX .. 'workers', WORKER_TTL_MS)
 local queued = 0
-for _, queue in ipairs(ARGS.queues) do queued = queued + redis.call('LLEN', PREFIX .. queue) end
-return queued
+for _, queue in ipairs(QUEUES) do queued = queued + redis.call('LLEN', PREFIX .. queue) end
+return { 'queued', queued }

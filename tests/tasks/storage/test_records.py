@@ -31,9 +31,15 @@ REQUIRED = {
 }
 
 
-def snapshot(position: int = 0, **changed: str) -> list[Any]:
+def named(**fields: Any) -> list[Any]:
+    """Named fields as a script returns them."""
+    return [part for name, value in fields.items() for part in (name.encode(), value)]
+
+
+def snapshot(*, position: int | None = 0, **changed: str) -> list[Any]:
     record = {**REQUIRED, **changed}
-    return [1_700_000_001_000, position, [part.encode() for pair in record.items() for part in pair]]
+    encoded = named(**{name: value.encode() for name, value in record.items()})
+    return named(now=1_700_000_001_000, position=position, record=encoded)
 
 
 def test_record_is_parsed_without_loss_of_digits() -> None:
@@ -58,7 +64,7 @@ def test_checksum_of_an_older_version_is_not_returned() -> None:
 
 
 def test_job_that_is_not_queued_has_no_position() -> None:
-    assert records.parse_job(snapshot(position=-1)).queue_position is None
+    assert records.parse_job(snapshot(position=None)).queue_position is None
 
 
 def test_failure_is_parsed_with_reason_and_message() -> None:
@@ -82,17 +88,17 @@ def test_text_fields_are_parsed_unchanged(key: str) -> None:
 
 
 def test_worker_names_may_contain_spaces() -> None:
-    [worker] = records.parse_workers([b"a name@host 4", b"1700000000000"])
+    [worker] = records.parse_workers([records.worker_member("a name@host", 4).encode(), b"1700000000000"])
     assert worker == Worker("a name@host", 4, datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC))
 
 
 def test_unknown_queue_figures_are_none() -> None:
-    queue = records.parse_queue([3, 1, -1, -1], 10)
+    queue = records.parse_queue(named(queued=3, running=1, capacity=10, oldest_ms=None, pace_ms=None))
     assert (queue.queued, queue.running, queue.capacity) == (3, 1, 10)
     assert (queue.oldest_queued_for, queue.estimated_wait) == (None, None)
 
 
 def test_estimated_wait_is_the_pace_times_the_queued_jobs() -> None:
-    queue = records.parse_queue([3, 1, 2500, 40], 10)
+    queue = records.parse_queue(named(queued=3, running=1, capacity=10, oldest_ms=2500, pace_ms=40))
     assert queue.oldest_queued_for == timedelta(seconds=2.5)
     assert queue.estimated_wait == timedelta(milliseconds=120)

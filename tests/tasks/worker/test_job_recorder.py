@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ import pytest
 from tasks.jobs import Failure, FailureReason, JobStatus, ResultState
 from tasks.requests import PrimesRequest
 from tasks.results import delta_codec
-from tasks.storage import scripts
+from tasks.storage.scripts import load_script
+from tasks.storage.worker_scripts import Claim, ClaimSegment
 from tasks.worker.job_recorder import JobRecorder
 from tests.tasks.keys import compute_result, fake_result, grant_claim, reconcile
 from tests.waiting import wait_until
@@ -65,17 +67,18 @@ def test_claim_repeated_after_a_lost_reply_gets_the_same_reply(
     redis_client: redis.Redis, settings: JobSettings, keys: Keys, job: Job
 ) -> None:
     """The client repeats a command when the connection breaks before the reply."""
-    script = redis_client.register_script(scripts.load_script("claim_segment"))
-    request = {"job": job.id, "index": 0, "claim": "a nonce", "lease_ms": 5000, "time_limit_ms": 60_000}
-    arguments = scripts.encode_arguments(settings, request)
-    first = script(keys=[settings.key_prefix], args=[arguments, b""])
-    again = script(keys=[settings.key_prefix], args=[arguments, b""])
-    other = script(
-        keys=[settings.key_prefix], args=[scripts.encode_arguments(settings, request | {"claim": "another"}), b""]
-    )
+    script = redis_client.register_script(load_script(ClaimSegment.name))
+
+    def claim(nonce: str) -> Claim | None:
+        request = ClaimSegment(job=job.id, index=0, nonce=nonce, worker="", lease_ms=5000, time_limit_ms=60_000)
+        return request.parse(script(keys=[settings.key_prefix], args=request.encode(settings))).claim
+
+    first, again, other = claim("a nonce"), claim("a nonce"), claim("another")
+    assert first is not None
+    assert first.waited_ms is not None
     # Only the first reply contains how long the job was queued.
-    assert again[0][:4] == first[0][:4]
-    assert (first[0][4] >= 0, again[0][4], other[0]) == (True, -1, None)
+    assert again == replace(first, waited_ms=None)
+    assert other is None
     assert (keys.record(job.id)["leased"], keys.record(job.id)["version"]) == ("1", "2")
 
 

@@ -18,10 +18,11 @@ from tasks.errors import QueueFull, TransitionRefused
 from tasks.jobs import FailureReason, Job, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.settings import JobSettings
-from tasks.worker.job_recorder import Claim, JobRecorder
+from tasks.worker.job_recorder import JobRecorder
 from tests.tasks.keys import Keys, fake_result, reconcile
 
 if TYPE_CHECKING:
+    from tasks.storage.worker_scripts import Claim
     from tests.programs import Valkey
 
 CAPACITY = 4
