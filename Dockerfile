@@ -42,6 +42,8 @@ RUN echo 'primes:x:10001:10001::/app:/usr/sbin/nologin' >> /etc/passwd \
     && install -d -o 10001 -g 10001 /results /secrets /secrets/store /secrets/api /secrets/worker
 # The packages are not installed: PYTHONPATH makes them importable from any working directory.
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# The API listens on all addresses of its container.
+ENV HOST=0.0.0.0
 COPY --from=application /opt/venv /opt/venv
 COPY --from=application /app /app
 WORKDIR /app
@@ -51,4 +53,4 @@ EXPOSE 8000
 # urllib.request, which would send the request to a proxy.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import http.client, sys; api = http.client.HTTPConnection('127.0.0.1', 8000, timeout=3); api.request('GET', '/livez'); sys.exit(api.getresponse().status != 200)"]
-CMD ["uvicorn", "gql.app:app", "--host", "0.0.0.0", "--port", "8000", "--no-server-header", "--http", "gql.server.slow_requests:RequestTimeoutProtocol", "--ws-max-size", "65536", "--timeout-graceful-shutdown", "3"]
+CMD ["python", "-m", "gql"]

@@ -1,9 +1,9 @@
-"""The composition of the API process: service, middleware and routes. Started by `uvicorn gql.app:app`."""
+"""The composition of the API process: service, middleware and routes. Served by `python -m gql`."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
@@ -23,8 +23,7 @@ from gql.middleware.security_headers import SecurityHeadersMiddleware
 from gql.middleware.server_errors import ServerErrorMiddleware
 from gql.pages import api_docs, front_page
 from gql.rest import downloads, health, jobs, openapi
-from gql.server import binding, slow_requests
-from gql.server.shutdown import completing_streams
+from gql.server import shutdown, slow_requests
 from gql.server.slow_requests import PendingRequests
 from gql.settings import ApiSettings
 from gql.telemetry import REQUESTS, ApiTelemetry
@@ -52,8 +51,10 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         service.start()
         if authenticator is not None:
             authenticator.start()
-        with completing_streams(service, settings.drain_seconds):
-            yield {slow_requests.STATE: PendingRequests.from_settings(settings)}
+        yield {
+            slow_requests.STATE: PendingRequests.from_settings(settings),
+            shutdown.STATE: partial(service.complete_streams, settings.drain_seconds),
+        }
         if authenticator is not None:
             await authenticator.stop()
         await service.stop()
@@ -99,7 +100,4 @@ def _middleware(settings: ApiSettings, authenticator: Authenticator | None) -> I
 
 
 logs.configure(logs.LogSettings())
-_settings = ApiSettings()
-if not _settings.authentication:
-    binding.require_loopback(sys.argv)
-app = create_app(_settings, JobSettings())
+app = create_app(ApiSettings(), JobSettings())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get
 from pydantic_core import PydanticUndefined
 
 from gql.local.settings import LocalSettings
+from gql.server.settings import ServerSettings
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
 from tasks.settings import JobSettings
@@ -79,9 +80,10 @@ SECTIONS = (
         JobSettings,
     ),
     Section("API", "Only API processes read these (`gql/settings.py`).", ApiSettings),
+    Section("API server", "Only `python -m gql` reads these (`gql/server/settings.py`).", ServerSettings),
     Section(
         "Local run",
-        "Only `make run` reads these (`gql/local/settings.py`).\nAll other variables are passed to API and worker.",
+        "`make run` reads these (`gql/local/settings.py`).\nAll variables are passed to API and worker.",
         LocalSettings,
     ),
     Section("Logging", "API processes and workers read these (`observability/logs.py`).", LogSettings),

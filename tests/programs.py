@@ -151,15 +151,11 @@ def api(
     redis_url: str,
     prefix: str,
     port: int | None = None,
-    arguments: Sequence[str] = (),
     **environment: str,
 ) -> Iterator[tuple[str, Program]]:
-    """The API, ready when it responds; `arguments` are added to uvicorn's. Yields its URL without a trailing slash."""
+    """The API, ready when it responds. Yields its URL without a trailing slash."""
     port = port or free_port()
     address = f"http://127.0.0.1:{port}"
-    protocol = ["--http", "gql.server.slow_requests:RequestTimeoutProtocol"]
-    options = [*protocol, "--ws-max-size", "65536", "--timeout-graceful-shutdown", "3", *arguments]
-    command = [sys.executable, "-m", "uvicorn", "gql.app:app", "--port", str(port), *options]
 
     def responds() -> bool:
         try:
@@ -167,7 +163,8 @@ def api(
         except httpx.TransportError:
             return False
 
-    with running(command, folder, responds, REDIS_URL=redis_url, KEY_PREFIX=prefix, **environment) as program:
+    environment |= {"PORT": str(port), "REDIS_URL": redis_url, "KEY_PREFIX": prefix}
+    with running([sys.executable, "-m", "gql"], folder, responds, **environment) as program:
         yield address, program
 
 

@@ -22,13 +22,14 @@ import pytest
 import redis
 import yaml
 
+from gql.server.settings import Address, ServerSettings
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
 from tasks import acl
 from tasks.settings import JobSettings
 from tests import programs
 from tests.programs import ROOT, free_port
-from tests.test_compose import ONCE, TELEMETRY, interpolated
+from tests.test_compose import ANYWHERE, ONCE, TELEMETRY, interpolated
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -127,7 +128,9 @@ def test_both_images_have_the_same_base() -> None:
 def test_every_setting_is_passed_to_the_containers() -> None:
     """A variable that is missing in the file would have no effect, without a message."""
     shared = settings_named(JobSettings, LogSettings) | TELEMETRY | BUCKET
-    assert SERVICES["api"]["environment"].keys() == shared | settings_named(ApiSettings)
+    # The port in the container is fixed; PORT is the published one.
+    of_api = settings_named(ApiSettings, ServerSettings) - settings_named(Address)
+    assert SERVICES["api"]["environment"].keys() == shared | of_api
     # Read by Celery: how it shuts down.
     assert SERVICES["celery-worker"]["environment"].keys() == shared | {"REMAP_SIGTERM"}
 
@@ -204,6 +207,7 @@ def test_commands_of_the_image_make_a_working_system(image: Path, tmp_path: Path
     worker = [part.replace("${WORKERS:-2}", "2") for part in SERVICES["celery-worker"]["command"]]
     worker_check = SERVICES["celery-worker"]["healthcheck"]["test"][1:]
     api, api_check = command_of("CMD", port), command_of("HEALTHCHECK .*", port)
+    assert f"HOST={ANYWHERE}" in instructions("ENV")
     log = log_of(image)
 
     def succeeds(command: list[str], environment: dict[str, str]) -> bool:
@@ -213,7 +217,7 @@ def test_commands_of_the_image_make_a_working_system(image: Path, tmp_path: Path
     def environment(role: str) -> dict[str, str]:
         url = SERVICES[role]["environment"]["REDIS_URL"].replace("valkey:6379", f"127.0.0.1:{server.port}")
         password = secrets / url.removeprefix("redis://").partition("@")[0] / "password"
-        return {"REDIS_URL": url, "REDIS_PASSWORD_FILE": str(password)}
+        return {"REDIS_URL": url, "REDIS_PASSWORD_FILE": str(password), "HOST": "127.0.0.1", "PORT": str(port)}
 
     assert succeeds([part.replace("/secrets", str(secrets)) for part in SERVICES["secrets"]["command"]], {})
     with (
@@ -285,9 +289,9 @@ def test_commands_of_the_load_test_generate_and_report_load(load_image: Path, sy
 
 
 def command_of(instruction: str, port: int) -> list[str]:
-    """The words of a command in the Dockerfile, on a port of the loopback address."""
+    """The words of a command in the Dockerfile, on another port."""
     (words,) = re.findall(rf"^(?:{instruction}) +(?:CMD +)?(\[.*\])$", DOCKERFILE, re.MULTILINE)
-    return [word.replace("0.0.0.0", "127.0.0.1").replace("8000", str(port)) for word in json.loads(words)]  # noqa: S104
+    return [word.replace("8000", str(port)) for word in json.loads(words)]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import kubernetes_validate  # type: ignore[import-untyped] # it has annotations 
 import pytest
 import yaml
 
+from gql.server.settings import ServerSettings
 from gql.settings import ApiSettings
 from tasks.settings import JobSettings
 from tasks.storage import messages
@@ -114,9 +115,8 @@ def test_selectors_and_references_have_targets(name: str) -> None:
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_configured_settings_exist(name: str) -> None:
-    known = (
-        settings_named(JobSettings, ApiSettings) | TELEMETRY | BUCKET | {"LOG_FORMAT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
-    )
+    known = settings_named(JobSettings, ApiSettings, ServerSettings) | TELEMETRY | BUCKET
+    known |= {"LOG_FORMAT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
     given = (
         of_kind(name, "ConfigMap")["settings"]["data"].keys() | of_kind(name, "Secret")["store"]["stringData"].keys()
     )

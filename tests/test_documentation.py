@@ -26,6 +26,7 @@ import yaml
 from graphql import build_schema, parse, validate
 
 from gql.local.settings import LocalSettings
+from gql.server.settings import ServerSettings
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
 from tasks.settings import JobSettings
@@ -77,7 +78,7 @@ OPERATIONS = [block for block in BLOCKS if block.language == "graphql"]
 REQUESTS = [block for block in COMMANDS if block.text.startswith("curl ")]
 CLIENT = [block for block in COMMANDS if "-m gql.client" in block.text]
 KEYS = [block for block in COMMANDS if "-m gql.keys" in block.text]
-BY_HAND = [block for block in COMMANDS if re.search(r"valkey-server|celery|uvicorn", block.text)]
+BY_HAND = [block for block in COMMANDS if re.search(r"valkey-server|celery|-m gql$", block.text, re.MULTILINE)]
 EXAMPLES = [block for block in COMMANDS if "examples/" in block.text]
 KUBECTL = [block for block in COMMANDS if block.text.startswith("kubectl ")]
 STARTS = [block for block in COMMANDS if re.fullmatch(r"make [a-z]+\n|docker compose up --build\n", block.text)]
@@ -339,7 +340,7 @@ def test_named_test_files_exist(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_named_settings_exist(page: str) -> None:
     """Names with a form that only settings have; others are variables of the compose file."""
-    known = settings_named(JobSettings, ApiSettings, LocalSettings, LogSettings)
+    known = settings_named(JobSettings, ApiSettings, ServerSettings, LocalSettings, LogSettings)
     known |= {*re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))}
     forms = r"(?:MAX|JWT)_[A-Z_]+", r"TRUSTED_DOCUMENTS\w*", r"(?<!OTEL_)(?<!AWS_)[A-Z_]+_(?:SECONDS|URL|MS)"
     named = re.findall(rf"\b({'|'.join(forms)})\b", PAGES[page])

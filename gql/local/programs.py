@@ -35,16 +35,12 @@ _ANY_ADDRESS: Final = {"0.0.0.0": _LOOPBACK, "::": "::1", "": _LOOPBACK}  # noqa
 _API_STOP_SECONDS: Final = 5.2
 _WORKER_STOP_SECONDS: Final = 2.7
 _VALKEY_STOP_SECONDS: Final = 1.4
-_API_REQUESTS_SECONDS: Final = 3
 
 # A large append-only file takes time to load.
 _VALKEY_READY_SECONDS: Final = 300.0
 # Two Python programs with all their imports on a slow, busy machine.
 _API_READY_SECONDS: Final = 90.0
 _PROBE_SECONDS: Final = 2.0
-
-# Twice the largest message that the API parses.
-_WEBSOCKET_MESSAGE_BYTES: Final = 65_536
 
 
 def _nothing_missing() -> None:
@@ -133,7 +129,7 @@ def _worker_and_api(settings: LocalSettings, environment: Mapping[str, str], red
     address = url(settings)
     api = Program(
         "api",
-        _api_command(settings),
+        (sys.executable, "-m", "gql"),
         environment,
         _API_STOP_SECONDS,
         lambda: _system_missing(address, worker_name),
@@ -147,13 +143,6 @@ def _worker_command(settings: LocalSettings, name: str) -> tuple[str, ...]:
     celery = (sys.executable, "-m", "celery", "--quiet", "-A", "tasks", "worker")
     options = ("--without-gossip", "--without-mingle", "--loglevel", "INFO")
     return (*celery, *options, "--concurrency", str(settings.workers), "--hostname", name)
-
-
-def _api_command(settings: LocalSettings) -> tuple[str, ...]:
-    uvicorn = (sys.executable, "-m", "uvicorn", "gql.app:app")
-    limits = ("--ws-max-size", str(_WEBSOCKET_MESSAGE_BYTES), "--timeout-graceful-shutdown", str(_API_REQUESTS_SECONDS))
-    protocol = ("--no-server-header", "--http", "gql.server.slow_requests:RequestTimeoutProtocol")
-    return (*uvicorn, "--host", settings.host, "--port", str(settings.port), *protocol, *limits)
 
 
 def _system_missing(address: str, worker_name: str) -> str | None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, RedisDsn, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gql.local.errors import LocalRunError
 from gql.server import binding
+from gql.server.settings import Address, ServerSettings
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
 from tasks.settings import JobSettings
@@ -35,13 +35,9 @@ _SECRET = frozenset({"redis_url"})
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
-class LocalSettings(BaseSettings):
+class LocalSettings(Address):
     """Address, data folder and number of worker processes. Each field is an environment variable."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
-
-    host: str = Field("127.0.0.1", description="an address of this machine, e.g. HOST=127.0.0.1")
-    port: int = Field(8000, ge=1, le=65535, description="a whole number from 1 to 65535, e.g. PORT=8001")
     data_dir: Folder = Field(ROOT / ".data", description="a folder that keeps jobs and results, e.g. DATA_DIR=.data")
     redis_url: RedisDsn | None = Field(
         None, description="redis://HOST:PORT/DB or rediss://..., or unset for the embedded server"
@@ -67,6 +63,7 @@ def read_settings() -> LocalSettings:
         # The embedded server has no address yet: any valid one passes.
         JobSettings(redis_url=settings.redis_url or RedisDsn("redis://127.0.0.1"))
         authentication = ApiSettings().authentication
+        ServerSettings()
         LogSettings()
     except ValidationError as error:
         raise LocalRunError("; ".join(_line(detail) for detail in error.errors())) from None

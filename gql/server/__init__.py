@@ -1,1 +1,1 @@
-"""What surrounds uvicorn: bound addresses, slow requests, graceful shutdown."""
+"""What surrounds uvicorn: its settings, bound addresses, slow requests, graceful shutdown."""

@@ -8,73 +8,61 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from uvicorn import Server
+from uvicorn.server import HANDLED_SIGNALS
+from uvicorn.supervisors import Multiprocess, multiprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
     from types import FrameType
 
-    from tasks.service import JobService
+    from uvicorn import Config
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# The key in the state of the lifespan of a function without arguments that completes all streams.
+STATE: Final = "complete_streams"
 
 # The last messages have been passed to uvicorn by then, but are not on the wire yet.
 _FLUSH_SECONDS = 0.05
 
 
-@contextmanager
-def completing_streams(service: JobService, drain_seconds: float) -> Iterator[None]:
-    """While the block runs, the first SIGTERM or SIGINT completes all streams before its previous handler is called.
+class DrainingServer(Server):
+    """uvicorn's server, which completes all streams before it shuts down, and exits with 0 after a signal."""
 
-    A second signal calls the previous handler at once. Does nothing where Python can't handle signals: in threads.
-    """
-    shutdown = _GracefulShutdown(service, drain_seconds)
-    try:
-        shutdown.install_handlers()
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        shutdown.restore_handlers()
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until SIGINT or SIGTERM."""
+        for number in HANDLED_SIGNALS:
+            # uvicorn has its own handlers while it serves. Then it restores these and raises the signal again.
+            signal.signal(number, _exit)
+        super().run(sockets)
 
-
-class _GracefulShutdown:
-    def __init__(self, service: JobService, drain_seconds: float) -> None:
-        self._service = service
-        self._drain_seconds = drain_seconds
-        self._loop = asyncio.get_running_loop()
-        self._previous_handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-        self._drain_task: asyncio.Task[None] | None = None
-
-    def install_handlers(self) -> None:
-        for number in _SIGNALS:
-            signal.signal(number, self._on_signal)
-
-    def restore_handlers(self) -> None:
-        for number, handler in self._previous_handlers.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._start_drain, signal.Signals(number))
-
-    def _start_drain(self, number: signal.Signals) -> None:
-        if self._drain_task is None:
-            self._drain_task = self._loop.create_task(self._drain(number))
-        else:
-            self._call_previous_handler(number)
-
-    async def _drain(self, number: signal.Signals) -> None:
-        await self._service.complete_streams(self._drain_seconds)
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Complete streams, then close connections and stop the application."""
+        await self.lifespan.state[STATE]()
         await asyncio.sleep(_FLUSH_SECONDS)
-        self._call_previous_handler(number)
+        await super().shutdown(sockets)
 
-    def _call_previous_handler(self, number: signal.Signals) -> None:
-        handler = self._previous_handlers[number]
-        if callable(handler):
-            handler(number, None)
-        else:
-            signal.signal(number, handler)
-            signal.raise_signal(number)
+
+class DrainingProcess(multiprocess.Process):
+    """One of several processes that run a DrainingServer."""
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run the server in the new process."""
+        self._server = DrainingServer(self.config)
+        super().target(sockets)
+
+
+def serve(config: Config) -> None:
+    """Run the configured number of processes until SIGINT or SIGTERM."""
+    if config.workers == 1:
+        DrainingServer(config).run()
+        return
+    # Multiprocess has no parameter for the class of its processes.
+    multiprocess.Process = DrainingProcess  # type: ignore[misc]
+    Multiprocess(config, [config.bind_socket()]).run()
+
+
+def _exit(_: int, __: FrameType | None) -> NoReturn:
+    sys.exit()

@@ -1,9 +1,8 @@
 """Closes connections whose request is not complete in time, and limits their number.
 
 uvicorn has no timeout for an incomplete request and no limit for their number, and open sockets cost an attacker
-nothing. RequestTimeoutProtocol is uvicorn's HTTP protocol with both limits, selected by
-`uvicorn --http gql.server.slow_requests:RequestTimeoutProtocol`. The lifespan of the application passes the limits in
-its state.
+nothing. RequestTimeoutProtocol is uvicorn's HTTP protocol with both limits. The lifespan of the application passes the
+limits in its state.
 """
 
 from __future__ import annotations

@@ -87,7 +87,9 @@ def role(process: psutil.Process) -> str:
 
 def _role_by_command(process: psutil.Process) -> str | None:
     command = " ".join(process.cmdline())
-    names = {"valkey-server": "valkey", "uvicorn": "api", "celery": "worker", "guardian": "guardian"}
+    names = {"valkey-server": "valkey", "celery": "worker", "guardian": "guardian"}
+    if command.endswith(" -m gql"):
+        return "api"
     return next((name for word, name in names.items() if word in command), None)
 
 

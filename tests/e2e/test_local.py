@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -21,7 +22,6 @@ from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "gql.local"]
 READY_SECONDS = 60
@@ -49,9 +49,11 @@ def descendants(program: Program) -> list[psutil.Process]:
 
 
 def child_named(program: Program, word: str) -> psutil.Process:
-    """The child whose command contains this word."""
+    """The child whose command has this word."""
     children = psutil.Process(program.process.pid).children()
-    return next(child for child in children if any(word in part for part in child.cmdline()))
+    # Valkey's command is one text, with its address.
+    words = {child: " ".join(child.cmdline()).split() for child in children}
+    return next(child for child in children if word in [Path(part).name for part in words[child]])
 
 
 def still_running(processes: list[psutil.Process]) -> list[psutil.Process]:
@@ -99,7 +101,7 @@ def test_two_runs_need_two_data_folders(tmp_path: Path) -> None:
         assert len(third.output().splitlines()) == 1
 
 
-@pytest.mark.parametrize(("word", "name"), [("celery", "worker"), ("uvicorn", "api"), ("valkey-server", "valkey")])
+@pytest.mark.parametrize(("word", "name"), [("celery", "worker"), ("gql", "api"), ("valkey-server", "valkey")])
 def test_killed_program_stops_the_run_and_is_named(tmp_path: Path, word: str, name: str) -> None:
     with local_run(tmp_path, free_port()) as program:
         processes = descendants(program)

@@ -198,7 +198,7 @@ def test_counts_are_exact_over_several_processes_and_a_hot_restart(valkey: Valke
     requests, operation = 20, {"graphql_root_field": "generatePrimes"}
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
-        with programs.api(tmp_path, valkey.url, prefix, arguments=["--workers", "2"], **options) as (url, api):
+        with programs.api(tmp_path, valkey.url, prefix, WEB_WORKERS="2", **options) as (url, api):
             wait_until(lambda: started(api) == 2, 30)
             for _ in range(requests):
                 assert httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).is_success

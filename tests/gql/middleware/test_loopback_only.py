@@ -15,7 +15,7 @@ from gql.middleware.loopback_only import LoopbackOnlyMiddleware
      (("/a/socket", None), 200), (None, 200), (("testserver", 80), 200)],
 )  # fmt: skip
 async def test_requests_on_other_addresses_are_refused(server: tuple[str, int] | None, status: int) -> None:
-    """The address of a server that was not started as `uvicorn` is known from its requests only."""
+    """The address of a server that was not started as `python -m gql` is known from its requests only."""
     sent = []
 
     async def app(_: object, __: object, send: object) -> None:

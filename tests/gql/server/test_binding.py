@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import httpx
 import pytest
 
-from gql.server.binding import is_loopback, require_loopback
+from gql.app import create_app
+from gql.server.binding import is_loopback
+from gql.settings import ApiSettings
 from tests import programs
 from tests.programs import ROOT, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tasks.settings import JobSettings
     from tests.programs import Valkey
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - refused in these tests
@@ -32,50 +35,17 @@ def test_hosts_that_other_machines_can_reach(host: str) -> None:
     assert not is_loopback(host)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["/x/bin/uvicorn", "gql.app:app"],
-        ["/x/bin/uvicorn", "gql.app:app", "--host", "127.0.0.1", "--workers", "2", "--no-server-header"],
-        ["/x/uvicorn/__main__.py", "gql.app:app", "--host=::1"],
-        ["/x/bin/uvicorn", "gql.app:app", "--uds", "/tmp/socket", "--host", ANYWHERE],  # noqa: S108 - not created
-        ["/x/bin/pytest", "--host", ANYWHERE],
-        [],
-    ],
-)
-def test_start_is_allowed(arguments: list[str]) -> None:
-    require_loopback(arguments)
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--host", ANYWHERE], [f"--host={ANYWHERE}", "--reload"], ["--host", "::", "--workers", "3"]]
-)
-@pytest.mark.parametrize("program", ["/x/bin/uvicorn", "/x/uvicorn/__main__.py"])
-def test_start_on_another_address_is_refused(program: str, arguments: list[str]) -> None:
-    with pytest.raises(SystemExit, match=r"would be reachable on .* without authentication"):
-        require_loopback([program, "gql.app:app", *arguments])
-
-
-def test_environment_variables_of_uvicorn_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UVICORN_HOST", ANYWHERE)
-    with pytest.raises(SystemExit, match=r"would be reachable on .* without authentication"):
-        require_loopback(["uvicorn", "gql.app:app"])
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["-m", "uvicorn", "gql.app:app", "--host", ANYWHERE],
-        ["-m", "gql.local"],
-    ],
-    ids=["uvicorn", "make run"],
-)
-def test_refusal_is_one_line(tmp_path: Path, command: list[str]) -> None:
+@pytest.mark.parametrize("module", ["gql", "gql.local"])
+def test_refusal_is_one_line(tmp_path: Path, module: str) -> None:
     environment = os.environ | {"HOST": ANYWHERE, "PORT": str(free_port()), "DATA_DIR": str(tmp_path)}
-    if "uvicorn" in command:
-        command = [*command, "--port", environment["PORT"]]
     ended = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", module],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert ended.returncode == 1
     assert ended.stderr.startswith(
@@ -84,20 +54,26 @@ def test_refusal_is_one_line(tmp_path: Path, command: list[str]) -> None:
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("authentication", "host", "status"),
+    [("", "192.0.2.1", 403), ("", "127.0.0.1", 200), ("none", "192.0.2.1", 200)],
+)
+async def test_application_in_another_server_refuses_requests_on_other_addresses(
+    settings: JobSettings, authentication: Literal["", "none"], host: str, status: int
+) -> None:
+    app = create_app(ApiSettings(authentication=authentication), settings)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}:8000") as client:
+        answer = await client.get("/livez")
+    assert answer.status_code == status
+    assert ("would be reachable on 192.0.2.1 without authentication" in answer.text) == (status == 403)
+
+
 @pytest.mark.parametrize("authentication", ["none", "keys"])
 def test_configured_authentication_allows_any_address(
     valkey: Valkey, prefix: str, tmp_path: Path, authentication: str
 ) -> None:
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "gql.app:app", "--host", ANYWHERE, "--port", str(port)]
-    environment = {"REDIS_URL": valkey.url, "KEY_PREFIX": prefix, "AUTHENTICATION": authentication}
-
-    def is_ready() -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{port}/livez", timeout=1).is_success
-        except httpx.TransportError:
-            return False
-
-    with programs.running(command, tmp_path, is_ready, **environment):
-        answer = httpx.post(f"http://127.0.0.1:{port}/generate?n=1")
+    environment = {"HOST": ANYWHERE, "AUTHENTICATION": authentication}
+    with programs.api(tmp_path, valkey.url, prefix, None, **environment) as (url, _):
+        answer = httpx.post(f"{url}/generate?n=1")
     assert answer.status_code == (200 if authentication == "none" else 401)

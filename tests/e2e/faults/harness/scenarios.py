@@ -92,7 +92,7 @@ async def kill_store(harness: Harness) -> list[str]:
         return await check_invariants(harness, expected_jobs, 10)
 
 
-async def miss_events(harness: Harness, launcher: str = "uvicorn", seconds: float = 5) -> list[str]:
+async def miss_events(harness: Harness, launcher: str = "gql", seconds: float = 5) -> list[str]:
     """All jobs end while an API is disconnected from the store; its subscribers stay connected."""
     async with start_proxy(harness.port) as proxy:
         await asyncio.to_thread(harness.add_api, launcher, proxy.redis_url)

@@ -123,29 +123,18 @@ class Harness(ExitStack):
     def redis_url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def add_api(self, launcher: str = "uvicorn", redis_url: str | None = None, **environment: str) -> str:
+    def add_api(self, launcher: str = "gql", redis_url: str | None = None, **environment: str) -> str:
         """Start an API. Returns its address, without a trailing slash.
 
         Args:
-            launcher: the module to run: uvicorn, or one of tests.e2e.faults.launchers that disables a safeguard.
+            launcher: the module to run: gql, or one of tests.e2e.faults.launchers that disables a safeguard.
             redis_url: the address of the store, or of a proxy before it.
             environment: additional environment variables.
         """
         port = programs.free_port()
         url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", launcher, "gql.app:app", "--port", str(port)]
-        options = [
-            "--http",
-            "gql.server.slow_requests:RequestTimeoutProtocol",
-            "--ws-max-size",
-            "65536",
-            "--timeout-graceful-shutdown",
-            "3",
-            "--no-access-log",
-        ]
-        process = self._start_process(
-            [*command, *options], lambda: _responds(url), {"REDIS_URL": redis_url or self.redis_url} | environment
-        )
+        environment |= {"PORT": str(port), "REDIS_URL": redis_url or self.redis_url}
+        process = self._start_process([sys.executable, "-m", launcher], lambda: _responds(url), environment)
         self.apis.append(process.ready())
         self.urls.append(url)
         return url

@@ -1,1 +1,1 @@
-"""Programs that start uvicorn or Celery with one fault injected or one safeguard disabled."""
+"""Programs that start the API or Celery with one fault injected or one safeguard disabled."""

@@ -1,9 +1,8 @@
-"""Runs uvicorn with an API whose feed does not reread jobs after a reconnection, and so misses events."""
+"""Runs an API whose feed does not reread jobs after a reconnection, and so misses events."""
 
 from __future__ import annotations
 
-import uvicorn
-
+from gql.__main__ import main
 from tasks.api.feed import JobFeed
 
 
@@ -13,4 +12,4 @@ def _do_nothing(self: JobFeed) -> None:
 
 if __name__ == "__main__":
     JobFeed._notify_all = _do_nothing  # type: ignore[method-assign] # noqa: SLF001 - disabled from outside
-    uvicorn.main()
+    main()

@@ -1,0 +1,62 @@
+"""Starts the API: `python -m gql`. The one place that configures uvicorn, from ServerSettings.
+
+`gql.app:app` runs in other servers too. They need a protocol with a timeout for slow requests, a limit for WebSocket
+messages and a shutdown that completes streams, all of which are set up here.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pydantic import ValidationError
+from uvicorn import Config
+
+from gql.server import binding
+from gql.server.settings import ServerSettings
+from gql.server.shutdown import serve
+from gql.server.slow_requests import RequestTimeoutProtocol
+from gql.settings import ApiSettings
+from observability import logs
+
+# Twice the largest message that the API parses.
+_WEBSOCKET_MESSAGE_BYTES = 65_536
+
+# A new process imports the application: 3 s of processor time, and 11 s were seen on a busy machine. A process that
+# does not respond for this long is replaced.
+_UNRESPONSIVE_SECONDS = 60
+
+
+def main() -> None:
+    """Run the API until SIGINT or SIGTERM."""
+    try:
+        authentication, settings, log_settings = ApiSettings().authentication, ServerSettings(), logs.LogSettings()
+    except ValidationError as error:
+        sys.exit(f"error: {error}")
+    if not authentication and not binding.is_loopback(settings.host):
+        sys.exit(f"error: {binding.open_access_error(settings.host)}")
+    config = configuration(settings)
+    # After uvicorn has configured its loggers. Each server process does the same when it imports the application.
+    logs.configure(log_settings)
+    serve(config)
+
+
+def configuration(settings: ServerSettings) -> Config:
+    """How uvicorn runs the application. Each server process imports it, so that its telemetry starts there."""
+    return Config(
+        "gql.app:app",
+        host=settings.host,
+        port=settings.port,
+        workers=settings.web_workers,
+        http=RequestTimeoutProtocol,
+        ws_max_size=_WEBSOCKET_MESSAGE_BYTES,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.request_drain_seconds,
+        timeout_worker_healthcheck=_UNRESPONSIVE_SECONDS,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        root_path=settings.root_path,
+        server_header=False,
+    )
+
+
+if __name__ == "__main__":
+    main()
