@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
@@ -33,11 +33,21 @@ from tasks.service import JobService
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from gql.auth.authenticator import Authenticator
 
 VERSION = "0.1.0"
+
+
+class Resource(Protocol):
+    """What runs while the application does."""
+
+    def start(self) -> None:
+        """Start background loops."""
+
+    async def stop(self) -> None:
+        """Stop background loops and close connections."""
 
 
 def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
@@ -45,27 +55,34 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     service = JobService.connect(job_settings)
     telemetry = ApiTelemetry(job_settings)
     authenticator = connect_authenticator(settings, job_settings)
+    resources: list[Resource] = [service] if authenticator is None else [service, authenticator]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, object]]:
-        service.start()
-        if authenticator is not None:
-            authenticator.start()
-        yield {
-            slow_requests.STATE: PendingRequests.from_settings(settings),
-            shutdown.STATE: partial(service.complete_streams, settings.drain_seconds),
-        }
-        if authenticator is not None:
-            await authenticator.stop()
-        await service.stop()
-        await telemetry.stop()
+        async with AsyncExitStack() as running:
+            running.push_async_callback(telemetry.stop)
+            for resource in resources:
+                resource.start()
+                running.push_async_callback(resource.stop)
+            yield {
+                slow_requests.STATE: PendingRequests.from_settings(settings),
+                shutdown.STATE: partial(service.complete_streams, settings.drain_seconds),
+            }
 
     app = FastAPI(
         title="Async Prime Generator",
         version=VERSION,
         description=openapi.DESCRIPTION,
         lifespan=lifespan,
-        middleware=list(_middleware(settings, authenticator)),
+        # Outermost first.
+        middleware=[
+            Middleware(IntegerStatusMiddleware),
+            Middleware(SecurityHeadersMiddleware),
+            Middleware(SameOriginMiddleware, allowed_origins=settings.origins),
+            Middleware(ServerErrorMiddleware),
+            *_access_control(settings, authenticator),
+            Middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
+        ],
         docs_url=None,
         redoc_url=None,
         telemetry=REQUESTS,
@@ -75,7 +92,8 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         router.create_router(schema, service, settings, authenticator), prefix="/graphql", include_in_schema=False
     )
     # Documents the credentials in OpenAPI. AuthenticationMiddleware is what checks them.
-    security = [] if authenticator is None else [Depends(HTTPBearer(auto_error=False, description="API key or token"))]
+    bearer = Depends(HTTPBearer(auto_error=False, description="API key or token"))
+    security = [bearer] if settings.credential_kinds else []
     app.include_router(jobs.create_router(service, settings), dependencies=security)
     app.include_router(downloads.create_router(service), dependencies=security)
     app.include_router(health.create_router(service))
@@ -86,17 +104,10 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     return app
 
 
-def _middleware(settings: ApiSettings, authenticator: Authenticator | None) -> Iterator[Middleware]:
-    """Outermost first."""
-    yield Middleware(IntegerStatusMiddleware)
-    yield Middleware(SecurityHeadersMiddleware)
-    yield Middleware(SameOriginMiddleware, allowed_origins=settings.origins)
-    yield Middleware(ServerErrorMiddleware)
+def _access_control(settings: ApiSettings, authenticator: Authenticator | None) -> list[Middleware]:
     if authenticator is not None:
-        yield Middleware(AuthenticationMiddleware, authenticator=authenticator)
-    elif not settings.authentication:
-        yield Middleware(LoopbackOnlyMiddleware)
-    yield Middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes)
+        return [Middleware(AuthenticationMiddleware, authenticator=authenticator)]
+    return [] if settings.authentication == "none" else [Middleware(LoopbackOnlyMiddleware)]
 
 
 logs.configure(logs.LogSettings())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
@@ -85,10 +85,10 @@ class JobService:
 
     async def stop(self) -> None:
         """End all streams, stop background loops and close all connections."""
-        await self._janitor.stop()
-        await self._feed.stop()
-        await self._rate_limiter.close()
-        await self._store.close()
+        async with AsyncExitStack() as closing:
+            # In reverse order, each even if another fails.
+            for close in (self._store.close, self._rate_limiter.close, self._feed.stop, self._janitor.stop):
+                closing.push_async_callback(close)
 
     async def submit_job(self, request: PrimesRequest) -> Submission:
         """Accept a request: store and queue its job.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -74,12 +74,13 @@ class Authenticator:
 
     async def stop(self) -> None:
         """Stop revalidation and close all connections."""
-        if self._revalidation is not None:
-            await cancel_and_wait(self._revalidation)
-        if self._keys is not None:
-            await self._keys.close()
-        if self._tokens is not None:
-            await self._tokens.close()
+        async with AsyncExitStack() as closing:
+            if self._tokens is not None:
+                closing.push_async_callback(self._tokens.close)
+            if self._keys is not None:
+                closing.push_async_callback(self._keys.close)
+            if self._revalidation is not None:
+                closing.push_async_callback(cancel_and_wait, self._revalidation)
 
     async def authenticate(self, authorization: str | None) -> Session:
         """Open a session for the caller.
