@@ -7,9 +7,11 @@ messages and a shutdown that completes streams, all of which are set up here.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from uvicorn import Config
+from uvicorn.config import LOGGING_CONFIG
 
 from gql.server import binding
 from gql.server.settings import ServerSettings
@@ -17,6 +19,9 @@ from gql.server.shutdown import serve
 from gql.server.slow_requests import RequestTimeoutProtocol
 from gql.settings import ApiSettings
 from observability import logs
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 # Twice the largest message that the API parses.
 _WEBSOCKET_MESSAGE_BYTES = 65_536
@@ -40,10 +45,15 @@ def main() -> None:
     serve(config)
 
 
-def configuration(settings: ServerSettings) -> Config:
+def configuration(
+    settings: ServerSettings,
+    app: FastAPI | str = "gql.app:app",
+    log_config: dict[str, Any] | None = LOGGING_CONFIG,
+) -> Config:
     """How uvicorn runs the application. Each server process imports it, so that its telemetry starts there."""
     return Config(
-        "gql.app:app",
+        app,
+        log_config=log_config,
         host=settings.host,
         port=settings.port,
         workers=settings.web_workers,

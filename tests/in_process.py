@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from gql.server.slow_requests import RequestTimeoutProtocol
+from gql.__main__ import configuration
+from gql.server.settings import ServerSettings
 from gql.settings import ApiSettings
 from tasks.settings import JobSettings
 from tests.waiting import wait_until
@@ -33,16 +34,8 @@ def api(redis_url: str, prefix: str, **environment: str) -> Iterator[str]:
     assert not unknown, f"not a setting of the API: {unknown}"
     settings = ApiSettings(**options)
     app = create_app(settings, JobSettings(**options, redis_url=redis_url, key_prefix=prefix))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=RequestTimeoutProtocol,
-            ws_max_size=65_536,
-            timeout_graceful_shutdown=3,
-            log_config=None,
-            access_log=False,
-        )
-    )
+    # Not the server of `python -m gql`, which handles signals.
+    server = uvicorn.Server(configuration(ServerSettings(), app, log_config=None))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
