@@ -8,6 +8,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from schema.context import Context
+from schema.errors.convert import add_codes
 from schema.errors.masking import log_unexpected_errors, mask_unexpected_errors
 from schema.limits.document_cache import DocumentCache
 from schema.limits.extension import LimitsExtension, add_missing_codes
@@ -71,6 +72,7 @@ class JobSchema(strawberry.Schema):
         """Log unexpected errors, record the outcome, and add missing codes."""
         log_unexpected_errors(errors, execution_context)
         record_errors(errors)
+        add_codes(errors)
         add_missing_codes(errors, production=self._production)
 
 

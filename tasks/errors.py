@@ -3,7 +3,8 @@
 JobError
 ├── InvalidRequest       a field is out of bounds; carries one issue per field
 ├── JobNotFound          the job never existed, or its record has expired
-├── TransitionRefused    the job's status does not allow this step, such as cancelling a finished job
+├── JobAlreadyFinished   a job that is final cannot be cancelled
+├── JobNotRetryable      only a job that failed or was cancelled can be retried
 ├── IdempotencyConflict  the idempotency key was used with other arguments
 ├── QueueFull            the system has reached its capacity; carries retry_after
 ├── RateLimited          the caller has reached one of its limits; carries retry_after
@@ -12,8 +13,8 @@ JobError
         ├── SegmentMissing      a segment of the result has expired or was lost
         └── SegmentDamaged      a segment's file cannot be decoded
 
-schema.errors.convert turns these into union members, gql.http.problem_details into problem responses. Any other
-exception is a bug, and is masked at the edge.
+schema.errors.convert turns these into union members, gql.http.problem_details into problem responses: an error that is
+missing from either table fails a test. Any other exception is a bug, and is masked at the edge.
 """
 
 from __future__ import annotations
@@ -66,11 +67,19 @@ class JobNotFound(JobError):
         self.job_id = job_id
 
 
-class TransitionRefused(JobError):
-    """The job's status does not allow this step."""
+class JobAlreadyFinished(JobError):
+    """The job cannot be cancelled: its status is final."""
 
-    def __init__(self, message: str, job: Job) -> None:
-        super().__init__(message)
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"job {job.id} is already {job.status}")
+        self.job = job
+
+
+class JobNotRetryable(JobError):
+    """The job cannot be retried: it neither failed nor was cancelled."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"job {job.id} is {job.status}: only FAILED or CANCELLED jobs can be retried")
         self.job = job
 
 

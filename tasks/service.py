@@ -150,7 +150,7 @@ class JobService:
 
         Raises:
             JobNotFound: the caller has no job with this id.
-            TransitionRefused: the job's status is final.
+            JobAlreadyFinished: the job's status is final.
         """
         job = await self._store.cancel_job(job_id, self._caller)
         metrics.record_job_duration(job, queue_for(job.count))
@@ -162,7 +162,7 @@ class JobService:
 
         Raises:
             JobNotFound: the caller has no job with this id.
-            TransitionRefused: the job is neither FAILED nor CANCELLED.
+            JobNotRetryable: the job is neither FAILED nor CANCELLED.
             QueueFull: the number of open jobs has reached QUEUE_CAPACITY.
             RateLimited: the caller has reached its limit of submissions, open jobs or open primes.
         """

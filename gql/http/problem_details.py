@@ -5,7 +5,6 @@ Clients of the earlier API read `detail`. The other members are new.
 
 from __future__ import annotations
 
-import logging
 import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -15,22 +14,10 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from tasks.errors import (
-    BackendUnavailable,
-    IdempotencyConflict,
-    InvalidRequest,
-    JobError,
-    JobNotFound,
-    QueueFull,
-    RateLimited,
-    TransitionRefused,
-)
+from tasks import errors
 
 if TYPE_CHECKING:
     from datetime import timedelta
-
-
-log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -42,30 +29,30 @@ def problem(status: HTTPStatus, detail: str, retry_after: timedelta | None = Non
     return Response(orjson.dumps(body), status.value, headers, media_type=MEDIA_TYPE)
 
 
-def problem_of(error: JobError) -> Response:
+def problem_of(error: errors.JobError) -> Response:
     """The problem response of an expected failure."""
     match error:
-        case InvalidRequest():
+        case errors.InvalidRequest():
             return problem(HTTPStatus.BAD_REQUEST, str(error))
-        case JobNotFound():
+        case errors.JobNotFound():
             return problem(HTTPStatus.NOT_FOUND, str(error))
-        case TransitionRefused():
+        case errors.JobAlreadyFinished() | errors.JobNotRetryable():
             return problem(HTTPStatus.CONFLICT, str(error))
-        case IdempotencyConflict():
+        case errors.IdempotencyConflict():
             return problem(HTTPStatus.CONFLICT, str(error), request_id=error.existing.id)
-        case RateLimited():
+        case errors.RateLimited():
             return problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), error.retry_after)
-        case QueueFull() | BackendUnavailable():
+        case errors.QueueFull() | errors.BackendUnavailable():
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), error.retry_after)
         case _:
-            raise error
+            raise NotImplementedError(f"{type(error).__name__} has no problem response") from error
 
 
 def add_exception_handlers(app: FastAPI) -> None:
     """Convert expected failures, and errors of the framework itself, into problem responses."""
 
-    @app.exception_handler(JobError)
-    async def job_error(_: Request, error: JobError) -> Response:
+    @app.exception_handler(errors.JobError)
+    async def job_error(_: Request, error: errors.JobError) -> Response:
         return problem_of(error)
 
     @app.exception_handler(HTTPException)

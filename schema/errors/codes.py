@@ -1,22 +1,16 @@
-"""Error codes, and GraphQL errors for fields without a union of results.
+"""Error codes, and the GraphQL error of a page size, cursor or interval that is out of bounds.
 
-A page size or a wait out of bounds is such an error. Expected failures that belong to a union: schema.errors.types.
-Any other exception is a bug: schema.errors.masking logs and masks it.
+The service's expected failures: schema.errors.convert. Any other exception is a bug: schema.errors.masking logs and
+masks it.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import strawberry
 from graphql import GraphQLError
-
-from tasks import errors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Codes of request errors: GraphQL errors that are not about a field of the response.
 LIMIT_EXCEEDED: Final = "LIMIT_EXCEEDED"
@@ -50,18 +44,7 @@ class ErrorCode(Enum):
 
 
 class RequestRefusedError(GraphQLError):
-    """An argument is out of bounds, or the service is unavailable, and the field has no union to return that in."""
+    """An argument is out of bounds, and the field has no union to return that in."""
 
-    def __init__(self, message: str, code: ErrorCode = ErrorCode.VALIDATION) -> None:
-        super().__init__(message, extensions={"code": code.value})
-
-
-@contextmanager
-def as_graphql_errors() -> Iterator[None]:
-    """Raise the service's expected failures as GraphQL errors with a code, for fields without a union of results."""
-    try:
-        yield
-    except errors.InvalidRequest as error:
-        raise RequestRefusedError(str(error)) from error
-    except errors.BackendUnavailable as error:
-        raise RequestRefusedError(str(error), ErrorCode.BACKEND_UNAVAILABLE) from error
+    def __init__(self, message: str) -> None:
+        super().__init__(message, extensions={"code": ErrorCode.VALIDATION.value})

@@ -1,45 +1,57 @@
-"""The one table from the service's expected failures (tasks.errors) to the union members of the contract.
+"""The one table from the service's expected failures (tasks.errors) to those of the contract.
 
-Each resolver catches the failures that its union has and returns what is made of them here. The overloads let mypy
-check that these are members of the resolver's union.
+A mutation or subscription returns them as members of its union: `except JobError as error: return user_error(error)`.
+One that its union does not have is a server error. Any other field lets them pass: they become GraphQL errors with a
+code.
 """
 
 from __future__ import annotations
 
-from typing import assert_never, overload
+from typing import TYPE_CHECKING, Any
 
 import strawberry
+from graphql import GraphQLError
 
 from schema.errors import types
 from schema.errors.codes import ErrorCode
+from schema.telemetry import record_user_error
 from schema.types.job import Job
 from schema.types.scalars import SafeInt, milliseconds
 from schema.types.system import QueueStats
 from tasks import errors
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-@overload
-def user_error(error: errors.InvalidRequest, *path: str) -> types.ValidationError: ...
-@overload
-def user_error(error: errors.JobNotFound) -> types.JobNotFound: ...
-@overload
-def user_error(error: errors.IdempotencyConflict) -> types.IdempotencyConflict: ...
-@overload
-def user_error(error: errors.QueueFull) -> types.QueueFull: ...
-@overload
-def user_error(error: errors.RateLimited) -> types.RateLimited: ...
-@overload
-def user_error(error: errors.BackendUnavailable) -> types.BackendUnavailable: ...
-def user_error(
-    error: errors.InvalidRequest
-    | errors.JobNotFound
-    | errors.IdempotencyConflict
-    | errors.QueueFull
-    | errors.RateLimited
-    | errors.BackendUnavailable,
-    *path: str,
-) -> types.UserError:
+
+def user_error(error: errors.JobError, *path: str) -> types.UserError:
     """The union member for an expected failure; `path` is where the request's fields are in the GraphQL arguments."""
+    found = _converted(error, path)
+    record_user_error(type(found).__name__)
+    return found
+
+
+def graphql_error(error: errors.JobError) -> GraphQLError:
+    """The GraphQL error for an expected failure of something that has no union."""
+    return GraphQLError(str(error), original_error=error, extensions=_extensions(error))
+
+
+def add_codes(graphql_errors: Iterable[GraphQLError]) -> None:
+    """Add the code of the expected failure that a field raised."""
+    for found in graphql_errors:
+        if isinstance(found.original_error, errors.JobError):
+            found.extensions = _extensions(found.original_error)
+
+
+def _extensions(error: errors.JobError) -> dict[str, Any]:
+    found = _converted(error, ())
+    extensions: dict[str, Any] = {"code": found.code.value}
+    if isinstance(found, types.QueueFull | types.RateLimited | types.BackendUnavailable):
+        extensions["retryAfterMs"] = found.retry_after_ms
+    return extensions
+
+
+def _converted(error: errors.JobError, path: tuple[str, ...]) -> types.UserError:  # noqa: PLR0911 - one for each error
     message = str(error)
     match error:
         case errors.InvalidRequest():
@@ -48,6 +60,14 @@ def user_error(
         case errors.JobNotFound():
             return types.JobNotFound(
                 code=ErrorCode.JOB_NOT_FOUND, message=message, retryable=False, id=strawberry.ID(error.job_id)
+            )
+        case errors.JobAlreadyFinished():
+            return types.JobAlreadyFinished(
+                code=ErrorCode.JOB_ALREADY_FINISHED, message=message, retryable=False, job=Job.of(error.job)
+            )
+        case errors.JobNotRetryable():
+            return types.JobNotRetryable(
+                code=ErrorCode.JOB_NOT_RETRYABLE, message=message, retryable=False, job=Job.of(error.job)
             )
         case errors.IdempotencyConflict():
             return types.IdempotencyConflict(
@@ -76,21 +96,7 @@ def user_error(
                 retry_after_ms=milliseconds(error.retry_after),
             )
         case _:
-            assert_never(error)
-
-
-def job_already_finished(error: errors.TransitionRefused) -> types.JobAlreadyFinished:
-    """The union member for a cancellation of a job that is final."""
-    return types.JobAlreadyFinished(
-        code=ErrorCode.JOB_ALREADY_FINISHED, message=str(error), retryable=False, job=Job.of(error.job)
-    )
-
-
-def job_not_retryable(error: errors.TransitionRefused) -> types.JobNotRetryable:
-    """The union member for a retry of a job that neither failed nor was cancelled."""
-    return types.JobNotRetryable(
-        code=ErrorCode.JOB_NOT_RETRYABLE, message=str(error), retryable=False, job=Job.of(error.job)
-    )
+            raise NotImplementedError(f"{type(error).__name__} has no member of UserError") from error
 
 
 def _field_issue(issue: errors.FieldIssue, path: tuple[str, ...]) -> types.FieldIssue:

@@ -10,6 +10,8 @@ from graphql import GraphQLError
 from opentelemetry import trace
 from strawberry.extensions import MaskErrors
 
+from tasks.errors import JobError
+
 if TYPE_CHECKING:
     from strawberry.types import ExecutionContext
 
@@ -23,7 +25,7 @@ _TRACE_ID = "traceId"
 
 def is_unexpected(error: GraphQLError) -> bool:
     """Whether an error is a bug: neither an invalid document nor an expected failure."""
-    return not isinstance(error.original_error, GraphQLError | None)
+    return not isinstance(error.original_error, GraphQLError | JobError | None)
 
 
 def trace_id() -> str:

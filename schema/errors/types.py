@@ -5,7 +5,6 @@ from __future__ import annotations
 import strawberry
 
 from schema.errors.codes import ErrorCode
-from schema.telemetry import record_user_error
 from schema.types.job import Job
 from schema.types.scalars import SafeInt
 from schema.types.system import QueueStats
@@ -21,9 +20,6 @@ class UserError:
     code: ErrorCode = strawberry.field(description="Machine-readable error code.")
     message: str = strawberry.field(description="Human-readable message: what is wrong, and what would be valid.")
     retryable: bool = strawberry.field(description="Whether the same request can succeed later.")
-
-    def __post_init__(self) -> None:
-        record_user_error(type(self).__name__)
 
 
 @strawberry.type(description="One invalid argument.")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError
 from strawberry.types.execution import PreExecutionError
 
-from schema.errors.codes import ErrorCode
-from schema.types.scalars import milliseconds
+from schema.errors.convert import graphql_error
 from tasks.errors import RateLimited
 
 if TYPE_CHECKING:
@@ -26,5 +24,4 @@ async def limit_streams(access: Access, results: AsyncGenerator[Any, None]) -> A
                 async for result in results:
                     yield result
         except RateLimited as error:
-            extensions = {"code": ErrorCode.RATE_LIMITED.value, "retryAfterMs": milliseconds(error.retry_after)}
-            yield PreExecutionError(data=None, errors=[GraphQLError(str(error), extensions=extensions)])
+            yield PreExecutionError(data=None, errors=[graphql_error(error)])

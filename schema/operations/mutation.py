@@ -8,7 +8,7 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
-from schema.errors.convert import job_already_finished, job_not_retryable, user_error
+from schema.errors.convert import user_error
 from schema.errors.types import (
     BackendUnavailable,
     IdempotencyConflict,
@@ -17,12 +17,14 @@ from schema.errors.types import (
     JobNotRetryable,
     QueueFull,
     RateLimited,
+    UserError,
     ValidationError,
 )
 from schema.types.job import Job
 from schema.types.node import JobId
 from schema.types.scalars import SafeInt
-from tasks import errors, jobs, requests
+from tasks import jobs, requests
+from tasks.errors import JobError
 
 
 @strawberry.input(description="Which primes to generate.")
@@ -82,10 +84,11 @@ RetryJobResult = Annotated[
 @strawberry.type(description="Operations that change jobs.")
 class Mutation:
     @strawberry.mutation(
+        graphql_type=GeneratePrimesResult,
         description=(
             "Submit a job for the first `count` primes >= start. "
             "With waitMs, the response can have the finished job. waitMs never changes what is accepted."
-        )
+        ),
     )
     async def generate_primes(
         self,
@@ -97,41 +100,39 @@ class Mutation:
                 description="Maximum milliseconds to wait for the final state, up to limits.maxWaitMs."
             ),
         ] = 0,
-    ) -> GeneratePrimesResult:
+    ) -> GeneratePrimesAccepted | UserError:
         service = info.context.service
         request = requests.PrimesRequest(input.count, input.start, input.idempotency_key)
         try:
             wait = info.context.wait(wait_ms)
-        except errors.InvalidRequest as error:
+        except JobError as error:
             return user_error(error)
         try:
             submission = await service.submit_job(request)
-        except errors.InvalidRequest as error:
+        except JobError as error:
             return user_error(error, "input")
-        except (errors.IdempotencyConflict, errors.QueueFull, errors.RateLimited, errors.BackendUnavailable) as error:
-            return user_error(error)
         job = await service.wait_for_update(submission.job, wait)
         outcome = SubmissionOutcome.REPLAYED if submission.replayed else SubmissionOutcome.CREATED
         return GeneratePrimesAccepted(job=Job.of(job), outcome=outcome)
 
-    @strawberry.mutation(description="Cancel a job. It is final at once: later writes by workers are refused.")
-    async def cancel_job(self, info: Info, id: JobId) -> CancelJobResult:
+    @strawberry.mutation(
+        graphql_type=CancelJobResult,
+        description="Cancel a job. It is final at once: later writes by workers are refused.",
+    )
+    async def cancel_job(self, info: Info, id: JobId) -> CancelJobAccepted | UserError:
         try:
             return CancelJobAccepted(job=Job.of(await info.context.service.cancel_job(id)))
-        except errors.TransitionRefused as error:
-            return job_already_finished(error)
-        except (errors.JobNotFound, errors.BackendUnavailable) as error:
+        except JobError as error:
             return user_error(error)
 
     @strawberry.mutation(
+        graphql_type=RetryJobResult,
         description=(
             "Submit a new job with the arguments of a FAILED or CANCELLED one. Stored segments are not computed again."
-        )
+        ),
     )
-    async def retry_job(self, info: Info, id: JobId) -> RetryJobResult:
+    async def retry_job(self, info: Info, id: JobId) -> RetryJobAccepted | UserError:
         try:
             return RetryJobAccepted(job=Job.of(await info.context.service.retry_job(id)))
-        except errors.TransitionRefused as error:
-            return job_not_retryable(error)
-        except (errors.JobNotFound, errors.QueueFull, errors.RateLimited, errors.BackendUnavailable) as error:
+        except JobError as error:
             return user_error(error)

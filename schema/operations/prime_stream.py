@@ -11,10 +11,11 @@ import strawberry
 
 from schema.errors.codes import RequestRefusedError
 from schema.errors.convert import user_error
-from schema.errors.types import BackendUnavailable, JobNotFound
+from schema.errors.types import BackendUnavailable, JobNotFound, UserError
 from schema.types.job import Job
 from schema.types.scalars import SafeInt
-from tasks import errors, jobs
+from tasks import jobs
+from tasks.errors import JobError
 
 if TYPE_CHECKING:
     from schema.context import Info
@@ -55,7 +56,7 @@ PrimeStreamEvent = Annotated[
 
 async def stream_primes(
     info: Info, job_id: str, from_index: int, max_batch: int
-) -> AsyncGenerator[PrimeBatch | JobStopped | JobNotFound | BackendUnavailable]:
+) -> AsyncGenerator[PrimeBatch | JobStopped | UserError]:
     """A job's primes from an index on, at most `max_batch` at a time, until the job is final and all of them are sent.
 
     Raises:
@@ -81,7 +82,7 @@ async def stream_primes(
                 # reported even if fromIndex is beyond the end.
                 if job.status.is_final and (position < job.count or job.status is not jobs.JobStatus.SUCCEEDED):
                     yield JobStopped(job=Job.of(job))
-        except (errors.JobNotFound, errors.BackendUnavailable) as error:
+        except JobError as error:
             yield user_error(error)
 
 

@@ -1,6 +1,6 @@
 """Queries. A resolver unpacks its arguments, calls the service once and wraps the reply.
 
-A field without a union of results reports an expected failure as a GraphQL error with a code.
+These fields have no union of results: an expected failure is a GraphQL error with a code (schema.errors.convert).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
-from schema.errors.codes import RequestRefusedError, as_graphql_errors
+from schema.errors.codes import RequestRefusedError
 from schema.types.job import Job
 from schema.types.job_connection import JobConnection, JobFilter, page_of_jobs
 from schema.types.node import JobId, Node, NodeId
@@ -22,8 +22,7 @@ from schema.types.system import Limits, SystemStats
 class Query:
     @strawberry.field(description="The node with this id. Null if no such node exists.")
     async def node(self, info: Info, id: NodeId) -> Node | None:
-        with as_graphql_errors():
-            job = await info.context.service.get_job(id)
+        job = await info.context.service.get_job(id)
         return None if job is None else Job.of(job)
 
     @strawberry.field(description="The nodes with these ids, in the same order. Null for each id without a node.")
@@ -38,8 +37,7 @@ class Query:
             raise RequestRefusedError(
                 f"ids has {len(ids)} items, must have at most {info.context.limits.max_page_size}"
             )
-        with as_graphql_errors():
-            found = await info.context.service.get_jobs(ids)
+        found = await info.context.service.get_jobs(ids)
         return [None if job is None else Job.of(job) for job in found]
 
     @strawberry.field(
@@ -60,8 +58,7 @@ class Query:
             strawberry.argument(description="Wait for a higher version than this. Null: wait for the final state."),
         ] = None,
     ) -> Job | None:
-        with as_graphql_errors():
-            job = await info.context.service.get_job(id, info.context.wait(wait_ms), after_version)
+        job = await info.context.service.get_job(id, info.context.wait(wait_ms), after_version)
         return None if job is None else Job.of(job)
 
     @strawberry.field(description="All jobs, newest first.")
@@ -74,14 +71,12 @@ class Query:
         before: Before = None,
         filter: Annotated[JobFilter | None, strawberry.argument(description="Which jobs to list. Null: all.")] = None,
     ) -> JobConnection:
-        with as_graphql_errors():
-            return await page_of_jobs(info, PageArguments(first, after, last, before), filter or JobFilter())
+        return await page_of_jobs(info, PageArguments(first, after, last, before), filter or JobFilter())
 
     @strawberry.field(description="Queue figures and active workers.")
     async def system(self, info: Info) -> SystemStats:
         service = info.context.service
-        with as_graphql_errors():
-            return SystemStats.of(await service.get_system_state(), service.subscribers)
+        return SystemStats.of(await service.get_system_state(), service.subscribers)
 
     @strawberry.field(description="Limits of requests.")
     def limits(self, info: Info) -> Limits:

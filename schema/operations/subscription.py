@@ -15,12 +15,12 @@ import strawberry
 from schema.context import Info
 from schema.errors.codes import RequestRefusedError
 from schema.errors.convert import user_error
-from schema.errors.types import BackendUnavailable, JobNotFound
-from schema.operations.prime_stream import DEFAULT_BATCH, PrimeStreamEvent, stream_primes
+from schema.errors.types import BackendUnavailable, JobNotFound, UserError
+from schema.operations.prime_stream import DEFAULT_BATCH, JobStopped, PrimeBatch, PrimeStreamEvent, stream_primes
 from schema.types.job import Job
 from schema.types.node import JobId
 from schema.types.system import SystemStats
-from tasks import errors
+from tasks.errors import JobError
 
 _MIN_INTERVAL_MS = 100
 _MAX_INTERVAL_MS = 3_600_000
@@ -43,11 +43,12 @@ JobUpdateEvent = Annotated[
 @strawberry.type(description="Live updates.")
 class Subscription:
     @strawberry.subscription(
+        graphql_type=JobUpdateEvent,
         description=(
             "Sends the current state, even if the job is already final, then each change, and completes after the "
             "final state. version strictly increases on one stream. Intermediate states may be skipped, the final "
             "one never is. An unknown id gets JobNotFound and completes. To resume, subscribe again."
-        )
+        ),
     )
     async def job_updates(
         self,
@@ -56,7 +57,7 @@ class Subscription:
         after_version: Annotated[
             int | None, strawberry.argument(description="Send only states with a higher version than this.")
         ] = None,
-    ) -> AsyncGenerator[JobUpdateEvent]:
+    ) -> AsyncGenerator[JobUpdate | UserError]:
         previous = after_version
         async with aclosing(info.context.service.watch_job(id, after_version)) as states:
             try:
@@ -64,17 +65,18 @@ class Subscription:
                     coalesced = 0 if previous is None else max(0, job.version - previous - 1)
                     previous = job.version
                     yield JobUpdate(job=Job.of(job), coalesced=coalesced)
-            except (errors.JobNotFound, errors.BackendUnavailable) as error:
+            except JobError as error:
                 yield user_error(error)
 
     @strawberry.subscription(
-        description="One event when the job is final (at once if it already is), then the stream completes."
+        graphql_type=JobUpdateEvent,
+        description="One event when the job is final (at once if it already is), then the stream completes.",
     )
     async def job_completed(
         self,
         info: Info,
         id: JobId,
-    ) -> AsyncGenerator[JobUpdateEvent]:
+    ) -> AsyncGenerator[JobUpdate | UserError]:
         first = None
         async with aclosing(info.context.service.watch_job(id)) as states:
             try:
@@ -82,11 +84,12 @@ class Subscription:
                     first = job.version if first is None else first
                     if job.status.is_final:
                         yield JobUpdate(job=Job.of(job), coalesced=max(0, job.version - first))
-            except (errors.JobNotFound, errors.BackendUnavailable) as error:
+            except JobError as error:
                 yield user_error(error)
 
     @strawberry.subscription(
-        description="The primes while they are computed, from fromIndex on, without gaps or repeats."
+        graphql_type=PrimeStreamEvent,
+        description="The primes while they are computed, from fromIndex on, without gaps or repeats.",
     )
     async def prime_stream(
         self,
@@ -96,7 +99,7 @@ class Subscription:
         max_batch: Annotated[
             int, strawberry.argument(description="Maximum number of values in one message, up to limits.maxPageSize.")
         ] = DEFAULT_BATCH,
-    ) -> AsyncGenerator[PrimeStreamEvent]:
+    ) -> AsyncGenerator[PrimeBatch | JobStopped | UserError]:
         async with aclosing(stream_primes(info, id, from_index, max_batch)) as batches:
             async for event in batches:
                 yield event

@@ -8,7 +8,6 @@ from typing import Optional, Self
 import strawberry
 
 from schema.context import Info
-from schema.errors.codes import as_graphql_errors
 from schema.types.enums import describe_enum
 from schema.types.node import Node
 from schema.types.pagination import After, Before, First, Last, Offset, PageArguments
@@ -140,8 +139,7 @@ class Job(Node):
     async def retry_of(self, info: Info) -> Optional[Job]:  # noqa: UP045 - Strawberry can't evaluate Job | None here
         if self.record.retry_of is None:
             return None
-        with as_graphql_errors():
-            original = await info.context.service.get_job(self.record.retry_of)
+        original = await info.context.service.get_job(self.record.retry_of)
         return None if original is None else Job.of(original)
 
     @strawberry.field(description="The result, as far as it has been computed.")

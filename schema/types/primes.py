@@ -9,7 +9,6 @@ import numpy.typing as npt
 import strawberry
 
 from schema.context import Info
-from schema.errors.codes import as_graphql_errors
 from schema.types.pagination import PageArguments, PageInfo, encode_cursor
 from schema.types.scalars import SafeInt
 from tasks import jobs
@@ -72,8 +71,7 @@ class PrimeConnection:
 async def page_of_primes(job: jobs.Job, info: Info, arguments: PageArguments) -> PrimeConnection:
     """The requested page of a job's primes."""
     page = arguments.slice(_CURSOR, job.readable, info.context.limits.max_page_size)
-    with as_graphql_errors():
-        found = await info.context.service.read_primes(job, page.start, len(page))
+    found = await info.context.service.read_primes(job, page.start, len(page))
     info.context.service.record_primes_served(len(found), "graphql")
     return PrimeConnection(job=job, slice=page, found=found)
 

@@ -8,7 +8,6 @@ from typing import Annotated, Self
 import strawberry
 
 from schema.context import Info
-from schema.errors.codes import as_graphql_errors
 from schema.types.enums import describe_enum
 from schema.types.pagination import After, Before, First, Last, Offset, PageArguments
 from schema.types.primes import PrimeConnection, page_of_primes
@@ -103,8 +102,7 @@ class JobResult:
     async def at(
         self, info: Info, index: Annotated[int, strawberry.argument(description="Zero-based position in the result.")]
     ) -> SafeInt | None:
-        with as_graphql_errors():
-            found = await info.context.service.read_primes(self.job, index, 1)
+        found = await info.context.service.read_primes(self.job, index, 1)
         info.context.service.record_primes_served(len(found), "graphql")
         return SafeInt(int(found[0])) if len(found) else None
 
@@ -112,8 +110,7 @@ class JobResult:
     async def index_of(
         self, info: Info, value: Annotated[SafeInt, strawberry.argument(description="Any number, prime or not.")]
     ) -> int | None:
-        with as_graphql_errors():
-            return await info.context.service.find_index(self.job, value)
+        return await info.context.service.find_index(self.job, value)
 
 
 def _downloads(job: jobs.Job) -> list[ResultDownload]:

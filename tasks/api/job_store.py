@@ -15,7 +15,15 @@ import redis.asyncio
 from redis.exceptions import NoPermissionError
 
 from tasks.callers import ANYONE
-from tasks.errors import BackendUnavailable, IdempotencyConflict, JobNotFound, QueueFull, RateLimited, TransitionRefused
+from tasks.errors import (
+    BackendUnavailable,
+    IdempotencyConflict,
+    JobAlreadyFinished,
+    JobNotFound,
+    JobNotRetryable,
+    QueueFull,
+    RateLimited,
+)
 from tasks.jobs import Job, QueueStats, is_job_id, segment_count
 from tasks.storage import keys, scripts
 from tasks.storage.api_scripts import (
@@ -106,7 +114,7 @@ class JobStore:
 
         Raises:
             JobNotFound: the caller has no job with this id.
-            TransitionRefused: the job is neither FAILED nor CANCELLED.
+            JobNotRetryable: the job is neither FAILED nor CANCELLED.
             QueueFull: the number of open jobs has reached QUEUE_CAPACITY.
             RateLimited: the caller has reached its limit of open jobs or primes.
         """
@@ -130,9 +138,7 @@ class JobStore:
             case SubmitReply("conflict", job=Job() as job):
                 raise IdempotencyConflict(job)
             case SubmitReply("refused", job=Job() as job):
-                raise TransitionRefused(
-                    f"job {job.id} is {job.status}: only FAILED or CANCELLED jobs can be retried", job
-                )
+                raise JobNotRetryable(job)
             case SubmitReply("limited", exceeded=exceeded):
                 raise RateLimited(f"caller limit reached: {exceeded} are open", _DEFAULT_RETRY_AFTER)
             case SubmitReply("full", queue=QueueStats() as queue):
@@ -145,14 +151,14 @@ class JobStore:
 
         Raises:
             JobNotFound: the caller has no job with this id.
-            TransitionRefused: the job's status is final.
+            JobAlreadyFinished: the job's status is final.
         """
         _require_job_id(job_id)
         match await self._run(CancelJob(job=job_id, owner=caller.owner)):
             case CancelReply("cancelled", Job() as job):
                 return job
             case CancelReply("refused", Job() as job):
-                raise TransitionRefused(f"job {job.id} is already {job.status}", job)
+                raise JobAlreadyFinished(job)
             case _:
                 raise JobNotFound(job_id)
 

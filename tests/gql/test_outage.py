@@ -70,7 +70,7 @@ def test_a_query_during_an_outage_is_an_error_with_a_code(frozen: tuple[str, Val
     query = '{ job(id: "01945b7e-1c2d-7abc-8def-0123456789ab") { id } }'
     response = httpx.post(f"{url}/graphql", json={"query": query}, timeout=10).json()
     assert response["data"] == {"job": None}
-    assert response["errors"][0]["extensions"] == {"code": "BACKEND_UNAVAILABLE"}
+    assert response["errors"][0]["extensions"] == {"code": "BACKEND_UNAVAILABLE", "retryAfterMs": 1_000}
 
 
 def test_the_event_loop_is_not_blocked_by_a_frozen_store(frozen: tuple[str, Valkey]) -> None:

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from tasks.api.job_store import JobStore
-from tasks.errors import IdempotencyConflict, JobNotFound, QueueFull, TransitionRefused
+from tasks.errors import IdempotencyConflict, JobAlreadyFinished, JobNotFound, JobNotRetryable, QueueFull
 from tasks.jobs import FailureReason, JobStatus, QueueStats
 from tasks.requests import JobPageRequest, PrimesRequest
 from tests.tasks.keys import compute_result, grant_claim
@@ -258,7 +258,7 @@ async def test_final_job_cannot_be_cancelled(store: JobStore, recorder: JobRecor
     job = await submit_job(store)
     claim = grant_claim(recorder, job)
     recorder.complete_segment(claim, compute_result(claim))
-    with pytest.raises(TransitionRefused, match=f"job {job.id} is already SUCCEEDED") as refused:
+    with pytest.raises(JobAlreadyFinished, match=f"job {job.id} is already SUCCEEDED") as refused:
         await store.cancel_job(job.id)
     assert refused.value.job.version == (await read_job(store, job)).version == 3
 
@@ -283,13 +283,13 @@ async def test_retry_creates_a_new_job_with_the_same_arguments(store: JobStore, 
 async def test_only_failed_or_cancelled_jobs_can_be_retried(store: JobStore, recorder: JobRecorder) -> None:
     job = await submit_job(store)
     reason = f"job {job.id} is QUEUED: only FAILED or CANCELLED jobs can be retried"
-    with pytest.raises(TransitionRefused, match=reason):
+    with pytest.raises(JobNotRetryable, match=reason):
         await store.retry_job(job.id)
     claim = grant_claim(recorder, job)
-    with pytest.raises(TransitionRefused, match="is RUNNING"):
+    with pytest.raises(JobNotRetryable, match="is RUNNING"):
         await store.retry_job(job.id)
     recorder.complete_segment(claim, compute_result(claim))
-    with pytest.raises(TransitionRefused, match="is SUCCEEDED"):
+    with pytest.raises(JobNotRetryable, match="is SUCCEEDED"):
         await store.retry_job(job.id)
 
 

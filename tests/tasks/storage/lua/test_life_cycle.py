@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from tasks.api.job_store import JobStore
-from tasks.errors import QueueFull, TransitionRefused
+from tasks.errors import JobAlreadyFinished, JobNotRetryable, QueueFull
 from tasks.jobs import FailureReason, Job, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.settings import JobSettings
@@ -105,7 +105,7 @@ class LifeCycle(RuleBasedStateMachine):
     @rule(target=jobs, job=jobs)
     def retry(self, job: str) -> object:
         if self.models[job].status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
-            with pytest.raises(TransitionRefused):
+            with pytest.raises(JobNotRetryable):
                 self.runner.run(self.store.retry_job(job))
             return multiple()
         if self._open() >= CAPACITY:
@@ -117,7 +117,7 @@ class LifeCycle(RuleBasedStateMachine):
     @rule(job=jobs)
     def cancel(self, job: str) -> None:
         if self.models[job].status.is_final:
-            with pytest.raises(TransitionRefused):
+            with pytest.raises(JobAlreadyFinished):
                 self.runner.run(self.store.cancel_job(job))
         else:
             self.runner.run(self.store.cancel_job(job))
