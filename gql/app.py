@@ -1,4 +1,4 @@
-"""The composition of the API process: service, middleware and routes. Served by `python -m gql`."""
+"""The composition of the API process: job system, middleware and routes. Served by `python -m gql`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from gql.settings import ApiSettings
 from gql.telemetry import REQUESTS, ApiTelemetry
 from observability import logs
 from schema.schema import build_schema
-from tasks.service import JobService
+from tasks.service import JobSystem
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ class Resource(Protocol):
 
 def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     """The application with the given settings."""
-    service = JobService.connect(job_settings)
+    system = JobSystem.connect(job_settings)
     telemetry = ApiTelemetry(job_settings)
     authenticator = connect_authenticator(settings, job_settings)
-    resources: list[Resource] = [service] if authenticator is None else [service, authenticator]
+    resources: list[Resource] = [system] if authenticator is None else [system, authenticator]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, object]]:
@@ -66,7 +66,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
                 running.push_async_callback(resource.stop)
             yield {
                 slow_requests.STATE: PendingRequests.from_settings(settings),
-                shutdown.STATE: partial(service.complete_streams, settings.drain_seconds),
+                shutdown.STATE: partial(system.complete_streams, settings.drain_seconds),
             }
 
     app = FastAPI(
@@ -89,14 +89,14 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     )
     schema = build_schema(settings, production=settings.production)
     app.include_router(
-        router.create_router(schema, service, settings, authenticator), prefix="/graphql", include_in_schema=False
+        router.create_router(schema, system, settings, authenticator), prefix="/graphql", include_in_schema=False
     )
     # Documents the credentials in OpenAPI. AuthenticationMiddleware is what checks them.
     bearer = Depends(HTTPBearer(auto_error=False, description="API key or token"))
     security = [bearer] if settings.credential_kinds else []
-    app.include_router(jobs.create_router(service, settings), dependencies=security)
-    app.include_router(downloads.create_router(service), dependencies=security)
-    app.include_router(health.create_router(service))
+    app.include_router(jobs.create_router(system, settings), dependencies=security)
+    app.include_router(downloads.create_router(system), dependencies=security)
+    app.include_router(health.create_router(system))
     front_page.add_routes(app, settings)
     api_docs.add_routes(app)
     explorer.add_routes(app)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from schema.limits.settings import OperationLimits
     from tasks.callers import Caller
-    from tasks.service import JobService
+    from tasks.service import JobService, JobSystem
 
 
 class Access(Protocol):
@@ -34,21 +34,33 @@ class Access(Protocol):
 
 
 class Context(BaseContext):
-    """One per HTTP request or WebSocket. A WebSocket is authenticated after it was opened, in connection_init."""
+    """One per HTTP request or WebSocket.
 
-    def __init__(self, service: JobService, limits: OperationLimits, access: Access | None = None) -> None:
+    Args:
+        system: gives access to the jobs of the caller.
+        limits: of one operation.
+        caller: None: not known yet. A WebSocket is authenticated after it was opened, in connection_init.
+    """
+
+    def __init__(self, system: JobSystem, limits: OperationLimits, caller: Caller | None) -> None:
         super().__init__()
-        self.service = service
+        self.system = system
         self.limits = limits
         # None: authentication is disabled.
         self.access: Access | None = None
-        if access is not None:
-            self.authenticate(access)
+        self._service = None if caller is None else system.for_caller(caller)
+
+    @property
+    def service(self) -> JobService:
+        """The job service of the caller."""
+        if self._service is None:
+            raise RuntimeError("a resolver ran before its caller was authenticated")
+        return self._service
 
     def authenticate(self, access: Access) -> None:
-        """Bind this context to a caller: from now on only the caller's jobs are visible."""
+        """Bind this context to a caller."""
         self.access = access
-        self.service = self.service.for_caller(access.caller)
+        self._service = self.system.for_caller(access.caller)
 
     def wait(self, wait_ms: int) -> timedelta:
         """A requested wait as a duration.

@@ -1,10 +1,13 @@
-"""The job service: the interface of this package for GraphQL and REST. Neither calls anything below it."""
+"""The job service: the interface of this package for GraphQL and REST. Neither calls anything below it.
+
+A process has one JobSystem, and a JobService for each caller. Their methods raise BackendUnavailable when the store
+does not respond.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing, suppress
-from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -13,7 +16,6 @@ from tasks.api.hash_store import HashStore
 from tasks.api.janitor import ResultJanitor
 from tasks.api.job_store import JobStore
 from tasks.api.rate_limit import SubmissionRateLimiter
-from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.exports.formats import export
 from tasks.instrumentation import metrics, tracing
@@ -36,16 +38,13 @@ if TYPE_CHECKING:
     from tasks.settings import JobSettings
 
 # Also the types that the service returns or offers: gql and schema import nothing below this module.
-__all__ = ["NO_WAIT", "HashStore", "JobService", "ServerInfo"]
+__all__ = ["NO_WAIT", "HashStore", "JobService", "JobSystem", "ServerInfo"]
 
 NO_WAIT = timedelta(0)
 
 
-class JobService:
-    """Submits, reads, watches, cancels and retries the jobs of one caller: see `for_caller`.
-
-    Every method raises BackendUnavailable when the store does not respond.
-    """
+class JobSystem:
+    """Owns the connections and background loops of a process. `for_caller` gives access to one caller's jobs."""
 
     def __init__(self, store: JobStore, feed: JobFeed, files: SegmentStore, settings: JobSettings) -> None:
         self._store = store
@@ -54,22 +53,13 @@ class JobService:
         self._results = ResultReader(store, files)
         self._rate_limiter = SubmissionRateLimiter.connect(settings)
         self._janitor = ResultJanitor(store, files)
-        self._caller = ANYONE
         self.settings = settings
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
-        """A service with its own connections."""
+        """A system with its own connections."""
         store = JobStore.connect(settings)
         return cls(store, JobFeed(store), SegmentStore.connect(settings.result_store_url), settings)
-
-    def for_caller(self, caller: Caller) -> Self:
-        """A view of this service that is restricted to the caller's jobs. Only the original is started and stopped."""
-        if caller == self._caller:
-            return self
-        view = copy(self)
-        view._caller = caller  # noqa: SLF001 - its own class
-        return view
 
     def start(self) -> None:
         """Start the event feed and the deletion of old results."""
@@ -90,6 +80,57 @@ class JobService:
             for close in (self._store.close, self._rate_limiter.close, self._feed.stop, self._janitor.stop):
                 closing.push_async_callback(close)
 
+    def for_caller(self, caller: Caller) -> JobService:
+        """The jobs of one caller."""
+        max_count = self.settings.max_count
+        return JobService(caller, max_count, self._store, self._feed, self._results, self._rate_limiter)
+
+    async def check_result_store(self) -> None:
+        """Raise ResultStoreUnavailable unless a result could be stored."""
+        await self._files.check()
+
+    async def get_system_state(self) -> SystemState:
+        """The state of the queue, and the workers with a recent heartbeat."""
+        return await self._store.get_system_state()
+
+    async def get_server_info(self) -> ServerInfo | None:
+        """The persistence and memory state of the job store; None without permission for INFO."""
+        return await self._store.get_server_info()
+
+    async def watch_system_state(self, interval: timedelta) -> AsyncGenerator[SystemState]:
+        """Yield the system's state now and at each interval until this process shuts down. Skips outages."""
+        while not self._feed.shutting_down.is_set():
+            with suppress(BackendUnavailable):
+                yield await self._store.get_system_state()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval.total_seconds()):
+                    await self._feed.shutting_down.wait()
+
+    @property
+    def subscribers(self) -> int:
+        """Number of job streams that this process serves now."""
+        return self._feed.subscribers
+
+
+class JobService:
+    """Submits, reads, watches, cancels and retries the jobs of one caller. Made by JobSystem.for_caller."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - called by JobSystem only
+        self,
+        caller: Caller,
+        max_count: int,
+        store: JobStore,
+        feed: JobFeed,
+        results: ResultReader,
+        rate_limiter: SubmissionRateLimiter,
+    ) -> None:
+        self._caller = caller
+        self._max_count = max_count
+        self._store = store
+        self._feed = feed
+        self._results = results
+        self._rate_limiter = rate_limiter
+
     async def submit_job(self, request: PrimesRequest) -> Submission:
         """Accept a request: store and queue its job.
 
@@ -101,11 +142,11 @@ class JobService:
         """
         limits = self._caller.limits
         # A count above the caller's limit of open primes can never be accepted: InvalidRequest, not RateLimited.
-        max_count = self.settings.max_count if limits is None else min(self.settings.max_count, limits.open_count)
+        max_count = self._max_count if limits is None else min(self._max_count, limits.open_count)
         request = request.check(max_count)
         await self._rate_limiter.count_submission(self._caller)
         with tracing.send_span(queue_for(request.count)) as traceparent:
-            return await self._store.submit_job(request, traceparent, self._caller)
+            return await self._store.submit_job(request, self._caller, traceparent)
 
     async def get_job(self, job_id: str, wait: timedelta = NO_WAIT, after_version: int | None = None) -> Job | None:
         """A job by its id; None when it does not exist.
@@ -143,7 +184,7 @@ class JobService:
 
     def watch_job(self, job_id: str, after_version: int | None = None) -> AsyncGenerator[Job]:
         """Yield the job's current state and then each newer one until the final one: see JobFeed.watch_job."""
-        return self._feed.watch_job(job_id, after_version, self._caller)
+        return self._feed.watch_job(job_id, self._caller, after_version)
 
     async def cancel_job(self, job_id: str) -> Job:
         """Cancel a job immediately.
@@ -168,7 +209,7 @@ class JobService:
         """
         await self._rate_limiter.count_submission(self._caller)
         with tracing.send_span() as traceparent:
-            return (await self._store.retry_job(job_id, traceparent, self._caller)).job
+            return (await self._store.retry_job(job_id, self._caller, traceparent)).job
 
     async def read_primes(self, job: Job, offset: int, count: int) -> npt.NDArray[np.uint64]:
         """Up to `count` primes starting at the zero-based index `offset`; fewer at the end of the completed prefix."""
@@ -183,35 +224,9 @@ class JobService:
         source = await self._results.source(job)
         return None if source is None else await export(source, form)
 
-    async def check_result_store(self) -> None:
-        """Raise ResultStoreUnavailable unless a result could be stored."""
-        await self._files.check()
-
-    async def get_system_state(self) -> SystemState:
-        """The state of the queue, and the workers with a recent heartbeat."""
-        return await self._store.get_system_state()
-
-    async def get_server_info(self) -> ServerInfo | None:
-        """The persistence and memory state of the job store; None without permission for INFO."""
-        return await self._store.get_server_info()
-
-    async def watch_system_state(self, interval: timedelta) -> AsyncGenerator[SystemState]:
-        """Yield the system's state now and at each interval until this process shuts down. Skips outages."""
-        while not self._feed.shutting_down.is_set():
-            with suppress(BackendUnavailable):
-                yield await self._store.get_system_state()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(interval.total_seconds()):
-                    await self._feed.shutting_down.wait()
-
     def record_primes_served(self, primes: int, endpoint: str) -> None:
         """Count primes sent to a client by "graphql", "rest" or "download"."""
         metrics.record_primes_served(primes, endpoint)
-
-    @property
-    def subscribers(self) -> int:
-        """Number of job streams that this process serves now."""
-        return self._feed.subscribers
 
 
 def _is_update(job: Job, after_version: int | None) -> bool:

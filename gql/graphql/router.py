@@ -32,6 +32,7 @@ from gql.graphql.websocket import handler_class
 from gql.http import negotiation
 from gql.middleware.authentication import session_of
 from schema.context import Context
+from tasks.callers import ANYONE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from gql.auth.authenticator import Authenticator
     from gql.settings import ApiSettings
     from schema.schema import JobSchema
-    from tasks.service import JobService
+    from tasks.service import JobSystem
 
 # RFC 8259: JSON is UTF-8. ASCII is a subset of it.
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
@@ -52,12 +53,15 @@ _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 
 
 def create_router(
-    schema: JobSchema, service: JobService, settings: ApiSettings, authenticator: Authenticator | None = None
+    schema: JobSchema, system: JobSystem, settings: ApiSettings, authenticator: Authenticator | None = None
 ) -> GraphQLOverHTTPRouter:
     """The router with a context for each request, its trusted documents and its stream transports."""
 
     def context(connection: HTTPConnection) -> Context:
-        return Context(service, settings, session_of(connection))
+        context = Context(system, settings, ANYONE if authenticator is None else None)
+        if (session := session_of(connection)) is not None:
+            context.authenticate(session)
+        return context
 
     documents = PersistedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
     return GraphQLOverHTTPRouter(schema, context, settings, documents, authenticator)

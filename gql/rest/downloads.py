@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tasks.exports.formats import ExportFile
     from tasks.jobs import Job
-    from tasks.service import JobService
+    from tasks.service import JobService, JobSystem
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def download_request(
     return DownloadRequest(if_none_match, range_, if_range, accept_encoding)
 
 
-def create_router(service: JobService) -> APIRouter:
+def create_router(system: JobSystem) -> APIRouter:
     """The route for all file formats."""
     router = APIRouter(tags=["primes"])
 
@@ -93,8 +93,8 @@ def create_router(service: JobService) -> APIRouter:
                 HTTPStatus.NOT_FOUND, "unknown format: download primes.parquet, primes.csv or primes.ndjson"
             )
         export_format = ExportFormat(form)
-        callers_service = service.for_caller(caller_of(request))
-        job = _complete(await callers_service.get_job(job_id), job_id)
+        service = system.for_caller(caller_of(request))
+        job = _complete(await service.get_job(job_id), job_id)
         if request.method == "HEAD":
             # RFC 9110, 14.2: Range applies to GET only.
             download = replace(download, range_header=None)
@@ -105,11 +105,11 @@ def create_router(service: JobService) -> APIRouter:
         headers = _headers(job, export_format, encoding)
         if headers["ETag"] in download.if_none_match or download.if_none_match.strip() == "*":
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        file = await _export(callers_service, job, export_format)
+        file = await _export(service, job, export_format)
         response = _response(file, download, headers)
         if request.method == "HEAD":
             return response.without_content(export_format.content_type)
-        callers_service.record_primes_served(job.count * (response.stop - response.start) // file.size, "download")
+        service.record_primes_served(job.count * (response.stop - response.start) // file.size, "download")
         return await response.with_content(export_format.content_type)
 
     # Not in the OpenAPI document, which would list HEAD as a separate operation.

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from tasks.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    from tasks.service import JobService, ServerInfo
+    from tasks.service import JobSystem, ServerInfo
 
 # Timeout of the result store's check; requests to the job store have the same.
 _RESULT_STORE_SECONDS = 2
@@ -24,7 +24,7 @@ _MAX_QUEUE_DELAY = timedelta(minutes=1)
 _INFO_NOT_PERMITTED = {"ok": True, "warning": "unknown: the user of the job store has no permission for INFO"}
 
 
-def create_router(service: JobService) -> APIRouter:
+def create_router(system: JobSystem) -> APIRouter:
     """The routes of both probes."""
     router = APIRouter(tags=["health"])
 
@@ -36,7 +36,7 @@ def create_router(service: JobService) -> APIRouter:
         "/readyz", summary="Readiness, with the result of each check", responses={503: {"description": "Not ready"}}
     )
     async def readyz() -> JSONResponse:
-        checks = await _checks(service)
+        checks = await _checks(system)
         # The other checks are for operators. Without workers, requests are still accepted and queued; without a result
         # store, small jobs still complete. Neither is a reason to send requests elsewhere.
         ready = all(checks[name]["ok"] for name in ("broker", "persistence"))
@@ -49,23 +49,23 @@ def create_router(service: JobService) -> APIRouter:
     return router
 
 
-async def _checks(service: JobService) -> dict[str, dict[str, Any]]:
-    jobs, results = await asyncio.gather(_job_checks(service), _result_check(service))
+async def _checks(system: JobSystem) -> dict[str, dict[str, Any]]:
+    jobs, results = await asyncio.gather(_job_checks(system), _result_check(system))
     return {**jobs, "results": results}
 
 
-async def _result_check(service: JobService) -> dict[str, Any]:
+async def _result_check(system: JobSystem) -> dict[str, Any]:
     try:
         async with asyncio.timeout(_RESULT_STORE_SECONDS):
-            await service.check_result_store()
+            await system.check_result_store()
     except (BackendUnavailable, TimeoutError) as error:
         return _not_ok(str(error) or f"the result store did not respond within {_RESULT_STORE_SECONDS} s")
     return {"ok": True}
 
 
-async def _job_checks(service: JobService) -> dict[str, dict[str, Any]]:
+async def _job_checks(system: JobSystem) -> dict[str, dict[str, Any]]:
     state, server_info = await asyncio.gather(
-        service.get_system_state(), service.get_server_info(), return_exceptions=True
+        system.get_system_state(), system.get_server_info(), return_exceptions=True
     )
     unknown = _not_ok("unknown: the job store is unavailable")
     checks = {"broker": {"ok": True}, **dict.fromkeys(("persistence", "memory", "queue", "workers"), unknown)}

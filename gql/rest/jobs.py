@@ -27,7 +27,7 @@ from tasks.requests import PrimesRequest
 if TYPE_CHECKING:
     from gql.settings import ApiSettings
     from tasks.jobs import Job
-    from tasks.service import JobService
+    from tasks.service import JobService, JobSystem
 
 # Enough for {"n": 100000000} with much white space.
 _MAX_BODY_BYTES = 4_096
@@ -53,7 +53,7 @@ _REST_STATUSES = {
 }
 
 
-def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
+def create_router(system: JobSystem, settings: ApiSettings) -> APIRouter:
     """The routes of both endpoints."""
     router = APIRouter(tags=["primes"])
 
@@ -61,7 +61,7 @@ def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
         "/generate",
         summary="Submit a request for the first n primes",
         responses=openapi.generate_responses(),
-        openapi_extra=openapi.generate_request(service.settings.max_count),
+        openapi_extra=openapi.generate_request(system.settings.max_count),
     )
     async def generate(
         request: Request,
@@ -71,7 +71,7 @@ def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
     ) -> Response:
         primes_request = PrimesRequest(count=await _read_n(request), idempotency_key=idempotency_key)
         try:
-            submission = await service.for_caller(caller_of(request)).submit_job(primes_request)
+            submission = await system.for_caller(caller_of(request)).submit_job(primes_request)
         except InvalidRequest as error:
             raise _with_rest_names(error) from None
         location = request.url_for("status", request_id=submission.job.id).path
@@ -99,8 +99,8 @@ def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
     ) -> Response:
         known_versions = _versions(if_none_match)
         wait = _preferred_wait(prefer, settings)
-        callers_service = service.for_caller(caller_of(request))
-        job = await callers_service.get_job(request_id, wait or timedelta(0), max(known_versions, default=None))
+        service = system.for_caller(caller_of(request))
+        job = await service.get_job(request_id, wait or timedelta(0), max(known_versions, default=None))
         if job is None:
             raise JobNotFound(request_id)
         headers = {"ETag": f'"{job.version}"', "Cache-Control": "no-cache", "Vary": "Prefer"}
@@ -112,7 +112,7 @@ def create_router(service: JobService, settings: ApiSettings) -> APIRouter:
             return problem(HTTPStatus.GONE, f"the primes of job {job.id} have expired: submit the request again")
         if job.version in known_versions or (if_none_match is not None and if_none_match.strip() == "*"):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return Response(await _status_body(callers_service, job), headers=headers, media_type="application/json")
+        return Response(await _status_body(service, job), headers=headers, media_type="application/json")
 
     # Not in the OpenAPI document, which would list HEAD as a separate operation.
     router.add_api_route("/status/{request_id}", status, methods=["HEAD"], include_in_schema=False)

@@ -75,9 +75,9 @@ class Query:
 
     @strawberry.field(description="Queue figures and active workers.")
     async def system(self, info: Info) -> SystemStats:
-        service = info.context.service
-        return SystemStats.of(await service.get_system_state(), service.subscribers)
+        system = info.context.system
+        return SystemStats.of(await system.get_system_state(), system.subscribers)
 
     @strawberry.field(description="Limits of requests.")
     def limits(self, info: Info) -> Limits:
-        return Limits.of(info.context.service, info.context.limits)
+        return Limits.of(info.context.system, info.context.limits)

@@ -114,6 +114,6 @@ class Subscription:
     ) -> AsyncGenerator[SystemStats]:
         if not _MIN_INTERVAL_MS <= interval_ms <= _MAX_INTERVAL_MS:
             raise RequestRefusedError(f"intervalMs is {interval_ms}, must be {_MIN_INTERVAL_MS} to {_MAX_INTERVAL_MS}")
-        async with aclosing(info.context.service.watch_system_state(timedelta(milliseconds=interval_ms))) as states:
+        async with aclosing(info.context.system.watch_system_state(timedelta(milliseconds=interval_ms))) as states:
             async for state in states:
-                yield SystemStats.of(state, info.context.service.subscribers)
+                yield SystemStats.of(state, info.context.system.subscribers)

@@ -12,7 +12,7 @@ from tasks import jobs
 
 if TYPE_CHECKING:
     from schema.limits.settings import OperationLimits
-    from tasks.service import JobService
+    from tasks.service import JobSystem
 
 
 @strawberry.type(description="Queue figures: open jobs, capacity and waiting times.")
@@ -83,13 +83,13 @@ class Limits:
     )
 
     @classmethod
-    def of(cls, service: JobService, limits: OperationLimits) -> Self:
+    def of(cls, system: JobSystem, limits: OperationLimits) -> Self:
         return cls(
-            max_count=service.settings.max_count,
+            max_count=system.settings.max_count,
             max_start=SafeInt(jobs.LARGEST_PRIME),
             max_page_size=limits.max_page_size,
             max_wait_ms=limits.max_wait_ms,
-            result_ttl_seconds=service.settings.result_ttl_seconds,
-            job_ttl_seconds=service.settings.job_ttl_seconds,
-            idempotency_ttl_seconds=service.settings.idempotency_ttl_seconds,
+            result_ttl_seconds=system.settings.result_ttl_seconds,
+            job_ttl_seconds=system.settings.job_ttl_seconds,
+            idempotency_ttl_seconds=system.settings.idempotency_ttl_seconds,
         )

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from tasks.callers import ANYONE
 from tasks.cancellation import cancel_and_wait
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.instrumentation import metrics, tracing
@@ -138,16 +137,14 @@ class JobFeed:
         self.shutting_down.set()
         self._notify_all()
 
-    async def watch_job(
-        self, job_id: str, after_version: int | None = None, caller: Caller = ANYONE
-    ) -> AsyncGenerator[Job]:
+    async def watch_job(self, job_id: str, caller: Caller, after_version: int | None = None) -> AsyncGenerator[Job]:
         """Yield the job's current state and then each newer one, and return after the final one.
 
         Args:
             job_id: any text.
+            caller: the subscriber.
             after_version: the last version that the subscriber has received: only newer states are yielded, and the
                 final state unless it is this very version.
-            caller: the subscriber.
 
         Raises:
             JobNotFound: the caller has no such job, or its record expired meanwhile.

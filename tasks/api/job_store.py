@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import redis.asyncio
 from redis.exceptions import NoPermissionError
 
-from tasks.callers import ANYONE
 from tasks.errors import (
     BackendUnavailable,
     IdempotencyConflict,
@@ -87,9 +86,7 @@ class JobStore:
         """Close all connections."""
         await self._client.aclose()
 
-    async def submit_job(
-        self, request: PrimesRequest, traceparent: str | None = None, caller: Caller = ANYONE
-    ) -> Submission:
+    async def submit_job(self, request: PrimesRequest, caller: Caller, traceparent: str | None = None) -> Submission:
         """Accept a checked request.
 
         Raises:
@@ -109,7 +106,7 @@ class JobStore:
             )
         )
 
-    async def retry_job(self, job_id: str, traceparent: str | None = None, caller: Caller = ANYONE) -> Submission:
+    async def retry_job(self, job_id: str, caller: Caller, traceparent: str | None = None) -> Submission:
         """Accept a new job with the arguments of one that failed or was cancelled.
 
         Raises:
@@ -146,7 +143,7 @@ class JobStore:
             case _:
                 raise JobNotFound(str(script.retry_of))
 
-    async def cancel_job(self, job_id: str, caller: Caller = ANYONE) -> Job:
+    async def cancel_job(self, job_id: str, caller: Caller) -> Job:
         """Cancel a job immediately and remove its messages from the queue.
 
         Raises:
@@ -162,7 +159,7 @@ class JobStore:
             case _:
                 raise JobNotFound(job_id)
 
-    async def get_jobs(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
+    async def get_jobs(self, job_ids: Sequence[str], caller: Caller) -> list[Job | None]:
         """A consistent snapshot of the caller's jobs with these ids, in order; None for any other id."""
         valid = [job_id for job_id in job_ids if is_job_id(job_id)]
         if not valid:
@@ -171,7 +168,7 @@ class JobStore:
         found = dict(zip(valid, jobs, strict=True))
         return [found.get(job_id) for job_id in job_ids]
 
-    async def list_jobs(self, request: JobPageRequest, caller: Caller = ANYONE) -> JobPage:
+    async def list_jobs(self, request: JobPageRequest, caller: Caller) -> JobPage:
         """A consistent snapshot of one page of the caller's jobs, newest first."""
         return await self._run(
             ListJobs(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
 
+from tasks.api.feed import JobFeed
+from tasks.api.job_store import JobStore
+from tasks.api.rate_limit import SubmissionRateLimiter
 from tasks.callers import ANYONE, Caller
 from tasks.errors import IdempotencyConflict, JobNotFound
 from tasks.jobs import JobStatus
 from tasks.requests import JobPageRequest, PrimesRequest
-from tasks.service import JobService
+from tasks.service import JobService, JobSystem
 from tests.tasks.keys import compute_result, grant_claim
 
 if TYPE_CHECKING:
@@ -28,15 +32,15 @@ ALL_CALLERS = (ANYONE, ALICE, BOB)
 
 
 @pytest_asyncio.fixture
-async def service(settings: JobSettings) -> AsyncIterator[JobService]:
-    service = JobService.connect(settings)
-    service.start()
-    yield service
-    await service.stop()
+async def system(settings: JobSettings) -> AsyncIterator[JobSystem]:
+    system = JobSystem.connect(settings)
+    system.start()
+    yield system
+    await system.stop()
 
 
-async def ids_listed(service: JobService, caller: Caller) -> list[str]:
-    page = await service.for_caller(caller).list_jobs(JobPageRequest(size=100))
+async def ids_listed(system: JobSystem, caller: Caller) -> list[str]:
+    page = await system.for_caller(caller).list_jobs(JobPageRequest(size=100))
     assert page.total == len(page.jobs)
     assert (page.newer, page.older) == (0, 0)
     return [job.id for job in page.jobs]
@@ -56,10 +60,10 @@ async def assert_not_found(service: JobService, job_id: str) -> None:
 
 
 @pytest.mark.parametrize("owner", ALL_CALLERS)
-async def test_job_exists_for_its_caller_only(service: JobService, recorder: JobRecorder, owner: Caller) -> None:
+async def test_job_exists_for_its_caller_only(system: JobSystem, recorder: JobRecorder, owner: Caller) -> None:
     """In every status. The anonymous caller is a caller like any other."""
-    mine = service.for_caller(owner)
-    others = [service.for_caller(caller) for caller in ALL_CALLERS if caller != owner]
+    mine = system.for_caller(owner)
+    others = [system.for_caller(caller) for caller in ALL_CALLERS if caller != owner]
     job = (await mine.submit_job(PrimesRequest(10))).job
     for other in others:
         await assert_not_found(other, job.id)
@@ -72,36 +76,36 @@ async def test_job_exists_for_its_caller_only(service: JobService, recorder: Job
     done = await mine.get_job(job.id)
     assert done is not None
     assert done.status is JobStatus.SUCCEEDED
-    assert await ids_listed(service, owner) == [job.id]
+    assert await ids_listed(system, owner) == [job.id]
 
 
-async def test_each_caller_lists_and_counts_its_own_jobs(service: JobService) -> None:
+async def test_each_caller_lists_and_counts_its_own_jobs(system: JobSystem) -> None:
     submitted = {
-        caller: [(await service.for_caller(caller).submit_job(PrimesRequest(10))).job.id for _ in range(3)]
+        caller: [(await system.for_caller(caller).submit_job(PrimesRequest(10))).job.id for _ in range(3)]
         for caller in ALL_CALLERS
     }
-    await service.for_caller(BOB).cancel_job(submitted[BOB][1])
+    await system.for_caller(BOB).cancel_job(submitted[BOB][1])
     for caller in ALL_CALLERS:
         # Jobs of the same millisecond are ordered by id.
-        assert await ids_listed(service, caller) == sorted(submitted[caller], reverse=True)
+        assert await ids_listed(system, caller) == sorted(submitted[caller], reverse=True)
 
 
-async def test_jobs_of_all_callers_share_one_queue(service: JobService) -> None:
+async def test_jobs_of_all_callers_share_one_queue(system: JobSystem) -> None:
     jobs = [
-        (await service.for_caller(caller).submit_job(PrimesRequest(10))).job for caller in (ALICE, ANYONE, BOB, ALICE)
+        (await system.for_caller(caller).submit_job(PrimesRequest(10))).job for caller in (ALICE, ANYONE, BOB, ALICE)
     ]
     ids = sorted(job.id for job in jobs)
-    assert (await service.get_system_state()).queue.queued == 4
+    assert (await system.get_system_state()).queue.queued == 4
     for caller, job in zip((ALICE, ANYONE, BOB, ALICE), jobs, strict=True):
-        found = await service.for_caller(caller).get_job(job.id)
+        found = await system.for_caller(caller).get_job(job.id)
         assert found is not None
         assert found.queue_position == ids.index(job.id)
 
 
-async def test_idempotency_keys_are_separate_for_each_caller(service: JobService) -> None:
+async def test_idempotency_keys_are_separate_for_each_caller(system: JobSystem) -> None:
     ids = set()
     for caller in ALL_CALLERS:
-        mine = service.for_caller(caller)
+        mine = system.for_caller(caller)
         first = await mine.submit_job(PrimesRequest(10, idempotency_key="the-same"))
         again = await mine.submit_job(PrimesRequest(10, idempotency_key="the-same"))
         assert (first.replayed, again.replayed, again.job.id) == (False, True, first.job.id)
@@ -111,49 +115,58 @@ async def test_idempotency_keys_are_separate_for_each_caller(service: JobService
     assert len(ids) == len(ALL_CALLERS)
 
 
-async def test_retry_belongs_to_the_same_caller(service: JobService) -> None:
-    mine = service.for_caller(ALICE)
+async def test_retry_belongs_to_the_same_caller(system: JobSystem) -> None:
+    mine = system.for_caller(ALICE)
     job = (await mine.submit_job(PrimesRequest(10))).job
     await mine.cancel_job(job.id)
     again = await mine.retry_job(job.id)
-    await assert_not_found(service.for_caller(BOB), again.id)
-    await assert_not_found(service, again.id)
+    await assert_not_found(system.for_caller(BOB), again.id)
+    await assert_not_found(system.for_caller(ANYONE), again.id)
     assert again.retry_of == job.id
 
 
-async def test_subscriptions_of_other_callers_fail_without_side_effects(service: JobService) -> None:
-    job = (await service.for_caller(ALICE).submit_job(PrimesRequest(10))).job
-    async with aclosing(service.for_caller(ALICE).watch_job(job.id)) as states:
+async def test_subscriptions_of_other_callers_fail_without_side_effects(system: JobSystem) -> None:
+    job = (await system.for_caller(ALICE).submit_job(PrimesRequest(10))).job
+    async with aclosing(system.for_caller(ALICE).watch_job(job.id)) as states:
         assert (await anext(states)).status is JobStatus.QUEUED
-        await assert_not_found(service.for_caller(BOB), job.id)
-        await service.for_caller(ALICE).cancel_job(job.id)
+        await assert_not_found(system.for_caller(BOB), job.id)
+        await system.for_caller(ALICE).cancel_job(job.id)
         async with asyncio.timeout(10):
             assert (await anext(states)).status is JobStatus.CANCELLED
 
 
-async def test_expired_job_is_removed_from_its_owner_s_list(service: JobService, keys: Keys) -> None:
-    mine = service.for_caller(ALICE)
+async def test_expired_job_is_removed_from_its_owner_s_list(system: JobSystem, keys: Keys) -> None:
+    mine = system.for_caller(ALICE)
     expired = (await mine.submit_job(PrimesRequest(10))).job
     kept = (await mine.submit_job(PrimesRequest(10))).job
     keys.client.delete(f"{keys.prefix}job:{expired.id}", f"{keys.prefix}job:{expired.id}:segments")
     keys.client.zadd(f"{keys.prefix}expiry", {f"{expired.id} key:alice": 1}, xx=True)
-    assert await ids_listed(service, ALICE) == [kept.id]
-    assert (await service.get_system_state()).queue.queued == 1
+    assert await ids_listed(system, ALICE) == [kept.id]
+    assert (await system.get_system_state()).queue.queued == 1
 
 
 def test_record_without_owner_belongs_to_the_anonymous_caller(keys: Keys, settings: JobSettings) -> None:
     """As are records from before owners were introduced."""
 
     async def submitted() -> str:
-        service = JobService.connect(settings)
+        system = JobSystem.connect(settings)
         try:
-            return (await service.submit_job(PrimesRequest(10))).job.id
+            return (await system.for_caller(ANYONE).submit_job(PrimesRequest(10))).job.id
         finally:
-            await service.stop()
+            await system.stop()
 
     job_id = asyncio.run(submitted())
     assert "owner" not in keys.record(job_id)
     assert keys.job_ids_with_status(JobStatus.QUEUED) == {job_id}
+
+
+@pytest.mark.parametrize("part", [JobSystem, JobService, JobStore, JobFeed, SubmissionRateLimiter])
+def test_no_method_assumes_a_caller(part: type) -> None:
+    methods = inspect.getmembers(part, inspect.isfunction)
+    parameters = [(name, inspect.signature(method).parameters.get("caller")) for name, method in methods]
+    defaults = {name: caller.default for name, caller in parameters if caller is not None}
+    assert defaults
+    assert set(defaults.values()) == {inspect.Parameter.empty}
 
 
 @pytest.mark.parametrize(

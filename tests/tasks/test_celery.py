@@ -12,6 +12,7 @@ import pytest
 
 from tasks import engine
 from tasks.api.job_store import JobStore
+from tasks.callers import ANYONE
 from tasks.jobs import SEGMENT_PRIMES, FailureReason, Job, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.results.reader import ResultReader
@@ -56,7 +57,7 @@ async def wait_until_final(store: JobStore, job: Job, seconds: float = 15) -> Jo
     final: list[Job] = []
 
     async def is_final() -> bool:
-        [found] = await store.get_jobs([job.id])
+        [found] = await store.get_jobs([job.id], ANYONE)
         assert found is not None
         final[:] = [found]
         return found.status.is_final
@@ -68,7 +69,7 @@ async def wait_until_final(store: JobStore, job: Job, seconds: float = 15) -> Jo
 @pytest.mark.parametrize("count", [1, 10_000, 20_000])
 async def test_worker_computes_the_requested_primes(with_worker: JobSettings, count: int) -> None:
     store = JobStore.connect(with_worker)
-    job = await wait_until_final(store, (await store.submit_job(PrimesRequest(count))).job)
+    job = await wait_until_final(store, (await store.submit_job(PrimesRequest(count), ANYONE)).job)
     found = await ResultReader(store, SegmentStore.connect(with_worker.results_url)).primes(job, 0, count)
     await store.close()
     assert (job.status, job.done, job.attempt) == (JobStatus.SUCCEEDED, count, 1)
@@ -80,7 +81,7 @@ async def test_job_of_several_segments_succeeds_with_all_primes(with_worker: Job
     """Its checksum is that of all segments in order, in whatever order they were computed."""
     count = 3 * SEGMENT_PRIMES + 5
     store = JobStore.connect(with_worker)
-    job = await wait_until_final(store, (await store.submit_job(PrimesRequest(count, start))).job)
+    job = await wait_until_final(store, (await store.submit_job(PrimesRequest(count, start), ANYONE)).job)
     expected = engine.primes_from(start, count)
     results = ResultReader(store, SegmentStore.connect(with_worker.results_url))
     assert (job.status, job.done, job.available, job.attempt) == (JobStatus.SUCCEEDED, count, count, 1)
@@ -99,8 +100,8 @@ async def test_unwritable_result_store_fails_only_large_jobs(
     store = JobStore.connect(settings)
     unwritable = {"RESULTS_URL": (tmp_path / "results").as_uri()}
     with programs.worker(tmp_path, valkey.url, settings.key_prefix, 1, (), **unwritable):
-        large = await wait_until_final(store, (await store.submit_job(PrimesRequest(20_000))).job)
-        small = await wait_until_final(store, (await store.submit_job(PrimesRequest(10))).job)
+        large = await wait_until_final(store, (await store.submit_job(PrimesRequest(20_000), ANYONE)).job)
+        small = await wait_until_final(store, (await store.submit_job(PrimesRequest(10), ANYONE)).job)
     await store.close()
     assert (large.status, small.status) == (JobStatus.FAILED, JobStatus.SUCCEEDED)
     assert large.failure is not None
@@ -113,8 +114,8 @@ async def test_repeated_messages_are_harmless(with_worker: JobSettings, redis_cl
     other = JobStore.connect(with_worker.model_copy(update={"key_prefix": f"{with_worker.key_prefix}template:"}))
     jobs = []
     for _ in range(5):
-        job = (await store.submit_job(PrimesRequest(20_000))).job
-        template = (await other.submit_job(PrimesRequest(20_000))).job
+        job = (await store.submit_job(PrimesRequest(20_000), ANYONE)).job
+        template = (await other.submit_job(PrimesRequest(20_000), ANYONE)).job
         message = redis_client.lindex(f"{with_worker.key_prefix}template:large", 0)
         assert isinstance(message, bytes)
         repeated = message.replace(template.id.encode(), job.id.encode())
@@ -127,7 +128,7 @@ async def test_repeated_messages_are_harmless(with_worker: JobSettings, redis_cl
         return redis_client.llen(key) == 0
 
     await eventually(queue_is_empty)
-    after = await store.get_jobs([job.id for job in jobs])
+    after = await store.get_jobs([job.id for job in jobs], ANYONE)
     assert [(job.status, job.version, job.attempt) for job in found] == [(JobStatus.SUCCEEDED, 3, 1)] * 5
     assert [job.version for job in after if job] == [3] * 5
     redis_client.delete(*redis_client.scan_iter(f"{with_worker.key_prefix}template:*"))
@@ -140,7 +141,7 @@ async def test_failed_computation_is_reported_without_internal_details(
 ) -> None:
     """A record whose start no valid request can have: its primes would exceed 2^53."""
     store = JobStore.connect(with_worker)
-    job = (await store.submit_job(PrimesRequest(10, 2**53 - 1))).job
+    job = (await store.submit_job(PrimesRequest(10, 2**53 - 1), ANYONE)).job
     failed = await wait_until_final(store, job)
     await store.close()
     assert failed.status is JobStatus.FAILED
@@ -155,10 +156,10 @@ async def test_another_worker_completes_the_work_of_a_killed_one(tmp_path: Path,
     url, prefix = str(settings.redis_url), settings.key_prefix
     with programs.worker(tmp_path / "first", url, prefix, processes=1, **lease) as first:
         # One segment at a large start: takes long enough to be stopped while running.
-        job = (await store.submit_job(PrimesRequest(2**20, 2**52))).job
+        job = (await store.submit_job(PrimesRequest(2**20, 2**52), ANYONE)).job
 
         async def is_running() -> bool:
-            [found] = await store.get_jobs([job.id])
+            [found] = await store.get_jobs([job.id], ANYONE)
             assert found is not None
             if found.status is JobStatus.RUNNING:
                 os.killpg(first.process.pid, signal.SIGSTOP)
@@ -171,7 +172,7 @@ async def test_another_worker_completes_the_work_of_a_killed_one(tmp_path: Path,
             child.nice(19)
         await eventually(is_running)
         first.kill()
-        [found] = await store.get_jobs([job.id])
+        [found] = await store.get_jobs([job.id], ANYONE)
         assert found is not None
         killed_while_running = found.status is JobStatus.RUNNING
         with programs.worker(tmp_path / "second", url, prefix, processes=1, **lease):
@@ -183,8 +184,8 @@ async def test_another_worker_completes_the_work_of_a_killed_one(tmp_path: Path,
 
 async def test_small_jobs_are_processed_first(tmp_path: Path, settings: JobSettings, keys: Keys) -> None:
     store = JobStore.connect(settings)
-    large = [(await store.submit_job(PrimesRequest(20_000))).job for _ in range(5)]
-    small = [(await store.submit_job(PrimesRequest(10))).job for _ in range(5)]
+    large = [(await store.submit_job(PrimesRequest(20_000), ANYONE)).job for _ in range(5)]
+    small = [(await store.submit_job(PrimesRequest(10), ANYONE)).job for _ in range(5)]
     url, prefix = str(settings.redis_url), settings.key_prefix
     with programs.worker(tmp_path, url, prefix, processes=1):
         for job in large + small:
@@ -197,7 +198,7 @@ async def test_small_jobs_are_processed_first(tmp_path: Path, settings: JobSetti
 async def test_worker_sends_lost_messages_again(with_worker: JobSettings, redis_client: redis.Redis) -> None:
     """Claimed by a worker that died immediately, with an expired lease."""
     store = JobStore.connect(with_worker.model_copy(update={"key_prefix": with_worker.key_prefix}))
-    job = (await store.submit_job(PrimesRequest(10, idempotency_key=uuid.uuid4().hex))).job
+    job = (await store.submit_job(PrimesRequest(10, idempotency_key=uuid.uuid4().hex), ANYONE)).job
     recorder = JobRecorder.connect(with_worker)
     claim = recorder.claim_segment(job.id, 0)
     redis_client.zadd(f"{with_worker.key_prefix}leases", {f"{job.id}:0": 1}, xx=True)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable, InvalidRequest, ResultStoreUnavailable
 from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
-from tasks.service import JobService
+from tasks.service import JobService, JobSystem
 from tasks.settings import JobSettings
 from tests import programs
 from tests.tasks.keys import fake_result, grant_claim
@@ -33,24 +34,29 @@ SHORT = timedelta(milliseconds=200)
 
 
 @pytest_asyncio.fixture
-async def service(settings: JobSettings) -> AsyncIterator[JobService]:
-    service = JobService.connect(settings)
-    service.start()
-    yield service
-    await service.stop()
+async def system(settings: JobSettings) -> AsyncIterator[JobSystem]:
+    system = JobSystem.connect(settings)
+    system.start()
+    yield system
+    await system.stop()
+
+
+@pytest.fixture
+def service(system: JobSystem) -> JobService:
+    return system.for_caller(ANYONE)
 
 
 async def submit_job(service: JobService) -> Job:
     return (await service.submit_job(PrimesRequest(10))).job
 
 
-async def start_waiting(service: JobService, job: Job, after_version: int | None = None) -> asyncio.Task[Job | None]:
+async def start_waiting(system: JobSystem, job: Job, after_version: int | None = None) -> asyncio.Task[Job | None]:
     """Start waiting for an update. Returns once the wait is subscribed."""
-    before = service.subscribers
-    task = asyncio.create_task(service.get_job(job.id, LONG, after_version))
+    before = system.subscribers
+    task = asyncio.create_task(system.for_caller(ANYONE).get_job(job.id, LONG, after_version))
 
     async def subscribed() -> bool:
-        return service.subscribers > before
+        return system.subscribers > before
 
     await eventually(subscribed)
     return task
@@ -64,9 +70,9 @@ async def try_cancel(service: JobService, job: Job) -> bool:
     return True
 
 
-async def test_request_out_of_bounds_is_refused(service: JobService) -> None:
+async def test_request_out_of_bounds_is_refused(service: JobService, settings: JobSettings) -> None:
     with pytest.raises(InvalidRequest):
-        await service.submit_job(PrimesRequest(service.settings.max_count + 1))
+        await service.submit_job(PrimesRequest(settings.max_count + 1))
 
 
 async def test_without_wait_the_current_state_is_returned(service: JobService) -> None:
@@ -77,19 +83,21 @@ async def test_without_wait_the_current_state_is_returned(service: JobService) -
     assert await service.get_job(UNKNOWN, LONG) is None
 
 
-async def test_wait_returns_at_the_final_state(service: JobService, recorder: JobRecorder) -> None:
+async def test_wait_returns_at_the_final_state(system: JobSystem, service: JobService, recorder: JobRecorder) -> None:
     job = await submit_job(service)
-    task = await start_waiting(service, job)
+    task = await start_waiting(system, job)
     recorder.complete_segment(grant_claim(recorder, job), fake_result())
     found = await asyncio.wait_for(task, 5)
     assert found is not None
     assert found.status is JobStatus.SUCCEEDED
-    assert service.subscribers == 0
+    assert system.subscribers == 0
 
 
-async def test_wait_after_version_returns_at_the_next_version(service: JobService, recorder: JobRecorder) -> None:
+async def test_wait_after_version_returns_at_the_next_version(
+    system: JobSystem, service: JobService, recorder: JobRecorder
+) -> None:
     job = await submit_job(service)
-    task = await start_waiting(service, job, after_version=1)
+    task = await start_waiting(system, job, after_version=1)
     grant_claim(recorder, job)
     found = await asyncio.wait_for(task, 5)
     assert found is not None
@@ -110,26 +118,29 @@ async def test_wait_returns_immediately_if_the_update_already_exists(
     assert found.version == 2
 
 
-async def test_wait_returns_the_newest_state_when_time_is_up(service: JobService, recorder: JobRecorder) -> None:
+async def test_wait_returns_the_newest_state_when_time_is_up(
+    system: JobSystem, service: JobService, recorder: JobRecorder
+) -> None:
     job = await submit_job(service)
     grant_claim(recorder, job)
     began = time.monotonic()
     found = await service.wait_for_update(job, SHORT)
     assert SHORT.total_seconds() <= time.monotonic() - began < 5
     assert (found.status, found.version) == (JobStatus.RUNNING, 2)
-    assert service.subscribers == 0
+    assert system.subscribers == 0
 
 
 async def test_wait_returns_the_last_known_state_during_an_outage(tmp_path: Path) -> None:
     with programs.valkey(tmp_path) as server:
-        service = JobService.connect(JobSettings(redis_url=server.url, key_prefix="own:"))
-        service.start()
+        system = JobSystem.connect(JobSettings(redis_url=server.url, key_prefix="own:"))
+        system.start()
+        service = system.for_caller(ANYONE)
         job = await submit_job(service)
-        task = await start_waiting(service, job)
+        task = await start_waiting(system, job)
         assert server.program is not None
         server.program.kill()
         assert await service.wait_for_update(job, SHORT) == job
-        await service.stop()
+        await system.stop()
         # Shutdown also ends waits that are still in progress.
         found = await asyncio.wait_for(task, 5)
     assert found is not None
@@ -138,41 +149,42 @@ async def test_wait_returns_the_last_known_state_during_an_outage(tmp_path: Path
 
 async def test_wait_continues_after_an_outage(tmp_path: Path, settings: JobSettings) -> None:
     with programs.valkey(tmp_path, appendfsync="always") as server:
-        service = JobService.connect(settings.model_copy(update={"redis_url": server.url, "key_prefix": "own:"}))
-        service.start()
+        system = JobSystem.connect(settings.model_copy(update={"redis_url": server.url, "key_prefix": "own:"}))
+        system.start()
+        service = system.for_caller(ANYONE)
         job = await submit_job(service)
-        task = await start_waiting(service, job)
+        task = await start_waiting(system, job)
         assert server.program is not None
         server.program.kill()
         with programs.valkey(tmp_path, server.port):
             await eventually(lambda: try_cancel(service, job))
             found = await asyncio.wait_for(task, 10)
-            await service.stop()
+            await system.stop()
     assert found is not None
     assert found.status is JobStatus.CANCELLED
 
 
-async def test_system_state_is_yielded_at_each_interval_until_shutdown(service: JobService) -> None:
-    states = service.watch_system_state(timedelta(milliseconds=10))
+async def test_system_state_is_yielded_at_each_interval_until_shutdown(system: JobSystem) -> None:
+    states = system.watch_system_state(timedelta(milliseconds=10))
     first, second = await anext(states), await anext(states)
     assert first.at < second.at
-    await service.complete_streams(1)
+    await system.complete_streams(1)
     with pytest.raises(StopAsyncIteration):
         await anext(states)
 
 
-async def test_graceful_shutdown_ends_streams_in_time(service: JobService) -> None:
+async def test_graceful_shutdown_ends_streams_in_time(system: JobSystem, service: JobService) -> None:
     job = await submit_job(service)
-    task = await start_waiting(service, job)
-    await service.complete_streams(5)
+    task = await start_waiting(system, job)
+    await system.complete_streams(5)
     found = await asyncio.wait_for(task, 1)
     assert found is not None
     assert found.status is JobStatus.QUEUED
 
 
-async def test_unwritable_result_store_is_reported(service: JobService, settings: JobSettings, tmp_path: Path) -> None:
-    await service.check_result_store()
-    other = JobService.connect(settings.model_copy(update={"results_url": (tmp_path / "results").as_uri()}))
+async def test_unwritable_result_store_is_reported(system: JobSystem, settings: JobSettings, tmp_path: Path) -> None:
+    await system.check_result_store()
+    other = JobSystem.connect(settings.model_copy(update={"results_url": (tmp_path / "results").as_uri()}))
     shutil.rmtree(tmp_path / "results")
     (tmp_path / "results").write_text("not a folder", encoding="utf-8")
     with pytest.raises(ResultStoreUnavailable):

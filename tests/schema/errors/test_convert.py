@@ -12,6 +12,7 @@ from schema.errors.convert import graphql_error, user_error
 from schema.limits.settings import OperationLimits
 from schema.schema import build_schema
 from tasks import errors
+from tasks.callers import ANYONE
 from tests.failures import EXAMPLES, JOB, NewFailure, expected_failures
 
 # The code, whether it is retryable, and the milliseconds to wait.
@@ -95,4 +96,5 @@ def failing_context(error: errors.JobError) -> Any:
         raise error
 
     service: Any = type("Service", (), {"get_job": staticmethod(fail), "cancel_job": staticmethod(fail)})()
-    return Context(service, OperationLimits())
+    system: Any = type("System", (), {"for_caller": lambda *_: service})()
+    return Context(system, OperationLimits(), ANYONE)

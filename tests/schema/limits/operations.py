@@ -19,11 +19,13 @@ SCHEMA = build_schema()
 WORK_SECONDS = 0.1
 
 # A refused document does not call the service. For the others, only the absence of a refusal is checked.
-NO_SERVICE: Any = None
+NO_SYSTEM: Any = None
 
 
 async def execute(query: str, schema: JobSchema = SCHEMA, **variables: Any) -> ExecutionResult:
-    return await schema.execute(query, variable_values=variables, context_value=Context(NO_SERVICE, OperationLimits()))
+    return await schema.execute(
+        query, variable_values=variables, context_value=Context(NO_SYSTEM, OperationLimits(), None)
+    )
 
 
 async def cheap(query: str, schema: JobSchema = SCHEMA, **variables: Any) -> ExecutionResult:

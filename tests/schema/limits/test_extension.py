@@ -21,5 +21,5 @@ def _context_that_blocks() -> Any:
     async def get_system_state() -> None:
         await asyncio.Event().wait()
 
-    service: Any = type("Service", (), {"get_system_state": staticmethod(get_system_state), "subscribers": 0})()
-    return Context(service, OperationLimits())
+    system: Any = type("System", (), {"get_system_state": staticmethod(get_system_state), "subscribers": 0})()
+    return Context(system, OperationLimits(), None)

@@ -39,7 +39,7 @@ class CountingStore(JobStore):
 
     reads = 0
 
-    async def get_jobs(self, job_ids: Sequence[str], caller: Caller = ANYONE) -> list[Job | None]:
+    async def get_jobs(self, job_ids: Sequence[str], caller: Caller) -> list[Job | None]:
         self.reads += 1
         return await super().get_jobs(job_ids, caller)
 
@@ -63,11 +63,11 @@ async def store_and_feed(settings: JobSettings) -> AsyncIterator[tuple[CountingS
 
 
 async def submit_job(store: JobStore) -> Job:
-    return (await store.submit_job(PrimesRequest(10))).job
+    return (await store.submit_job(PrimesRequest(10), ANYONE)).job
 
 
 async def all_states(feed: JobFeed, job: Job, after_version: int | None = None) -> list[Job]:
-    async with asyncio.timeout(20), aclosing(feed.watch_job(job.id, after_version)) as states:
+    async with asyncio.timeout(20), aclosing(feed.watch_job(job.id, ANYONE, after_version)) as states:
         return [state async for state in states]
 
 
@@ -80,7 +80,7 @@ async def test_subscriber_receives_the_current_state_and_then_each_newer_one(
 ) -> None:
     store, feed = store_and_feed
     job = await submit_job(store)
-    async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
+    async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         claim = grant_claim(recorder, job)
         assert (await anext(states)).status is JobStatus.RUNNING
@@ -151,8 +151,8 @@ async def test_slow_subscriber_skips_intermediate_states(
     store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder
 ) -> None:
     store, feed = store_and_feed
-    job = (await store.submit_job(PrimesRequest(50 * 2**20))).job
-    async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
+    job = (await store.submit_job(PrimesRequest(50 * 2**20), ANYONE)).job
+    async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         for index in range(30):
             recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
@@ -169,7 +169,7 @@ async def test_unknown_job_raises_job_not_found(store_and_feed: tuple[CountingSt
     _, feed = store_and_feed
     for job_id in (UNKNOWN, "x", "0" * 10_000):
         with pytest.raises(JobNotFound):
-            await anext(feed.watch_job(job_id))
+            await anext(feed.watch_job(job_id, ANYONE))
     assert feed.subscribers == 0
 
 
@@ -186,13 +186,13 @@ async def test_shutdown_ends_subscriptions_and_refuses_new_ones(
         assert isinstance(ended, BackendUnavailable)
     assert feed.drained.is_set()
     with pytest.raises(BackendUnavailable, match="this server is shutting down: subscribe again"):
-        await anext(feed.watch_job(job.id))
+        await anext(feed.watch_job(job.id, ANYONE))
 
 
 async def test_closed_subscriptions_leave_no_topics_behind(store_and_feed: tuple[CountingStore, JobFeed]) -> None:
     store, feed = store_and_feed
     jobs = [await submit_job(store) for _ in range(5)]
-    streams = [feed.watch_job(job.id) for job in jobs for _ in range(3)]
+    streams = [feed.watch_job(job.id, ANYONE) for job in jobs for _ in range(3)]
     for stream in streams:
         await anext(stream)
     assert feed.subscribers == 15
@@ -226,7 +226,7 @@ async def test_final_state_is_delivered_after_a_server_restart(tmp_path: Path) -
         settings = JobSettings(redis_url=server.url, key_prefix="own:")
         async with running_feed(settings) as (store, feed):
             job = await submit_job(store)
-            async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(20):
+            async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(20):
                 assert (await anext(states)).version == 1
                 assert server.program is not None
                 server.program.kill()
@@ -263,7 +263,7 @@ async def test_closed_connection_is_replaced(
 ) -> None:
     store, feed = store_and_feed
     job = await submit_job(store)
-    async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
+    async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         redis_client.client_kill_filter(_type="pubsub")
         finish(recorder, job)
@@ -276,7 +276,7 @@ async def test_frozen_server_is_detected_and_survived(tmp_path: Path, caplog: py
         settings = JobSettings(redis_url=server.url, key_prefix="own:")
         async with running_feed(settings) as (store, feed):
             job = await submit_job(store)
-            async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(20):
+            async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(20):
                 assert (await anext(states)).version == 1
                 server.freeze()
                 await eventually(lambda: _holds("Event feed lost its Redis connection" in caplog.text), 12)
@@ -299,7 +299,7 @@ async def test_malformed_events_are_ignored(
     """Sent by a newer version of this program, or by another program on the same channel."""
     store, feed = store_and_feed
     job = await submit_job(store)
-    async with aclosing(feed.watch_job(job.id)) as states, asyncio.timeout(10):
+    async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(10):
         assert (await anext(states)).version == 1
         for text in ("", "nonsense", f"{job.id} two 3", f"{job.id} 2 1700000000000 and more", b"\xff\xfe"):
             assert redis_client.publish(f"{settings.key_prefix}events", text) == 1

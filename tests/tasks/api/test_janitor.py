@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tasks.api.janitor import ResultJanitor
+from tasks.callers import ANYONE
 from tasks.requests import PrimesRequest
 from tasks.results.segments import SegmentStore
 from tasks.results.writer import SegmentWriter
@@ -41,7 +42,7 @@ def janitor(store: JobStore, settings: JobSettings) -> ResultJanitor:
 async def test_results_of_unknown_jobs_are_deleted_and_live_and_recent_ones_are_kept(
     janitor: ResultJanitor, store: JobStore, settings: JobSettings, folder: Path
 ) -> None:
-    live = (await store.submit_job(PrimesRequest(20_000))).job.id
+    live = (await store.submit_job(PrimesRequest(20_000), ANYONE)).job.id
     # So recent that the store may not know it yet.
     recent = f"{live[:14]}7abc-8def-0123456789ab"
     for result_id in (live, EXPIRED, recent):

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from tasks.api.job_store import JobStore
+from tasks.callers import ANYONE
 from tasks.errors import IdempotencyConflict, JobAlreadyFinished, JobNotFound, JobNotRetryable, QueueFull
 from tasks.jobs import FailureReason, JobStatus, QueueStats
 from tasks.requests import JobPageRequest, PrimesRequest
@@ -41,17 +42,17 @@ async def small_store(settings: JobSettings) -> AsyncIterator[JobStore]:
 
 
 async def submit_job(store: JobStore, count: int = 10) -> Job:
-    return (await store.submit_job(PrimesRequest(count))).job
+    return (await store.submit_job(PrimesRequest(count), ANYONE)).job
 
 
 async def read_job(store: JobStore, job: Job) -> Job:
-    [found] = await store.get_jobs([job.id])
+    [found] = await store.get_jobs([job.id], ANYONE)
     assert found is not None
     return found
 
 
 async def test_new_job_is_queued_with_its_arguments(store: JobStore) -> None:
-    accepted = await store.submit_job(PrimesRequest(10, 100, "key"), "a trace")
+    accepted = await store.submit_job(PrimesRequest(10, 100, "key"), ANYONE, "a trace")
     job = accepted.job
     assert not accepted.replayed
     assert (job.status, job.version, job.count, job.start) == (JobStatus.QUEUED, 1, 10, 100)
@@ -76,8 +77,8 @@ async def test_settings_are_stored_with_the_job(settings: JobSettings, keys: Key
 async def test_submission_is_a_single_command(store: JobStore, valkey: Valkey, prefix: str) -> None:
     await submit_job(store)  # opens the connection and loads the script
     with redis.Redis.from_url(valkey.url, socket_timeout=10) as client, client.monitor() as monitor:
-        await store.submit_job(PrimesRequest(10, idempotency_key="first"))
-        await store.submit_job(PrimesRequest(10, idempotency_key="second"))
+        await store.submit_job(PrimesRequest(10, idempotency_key="first"), ANYONE)
+        await store.submit_job(PrimesRequest(10, idempotency_key="second"), ANYONE)
         commands: list[tuple[str, str]] = []
         while not any(prefix in command and "second" in command for _, command in commands):
             found = monitor.next_command()
@@ -120,44 +121,44 @@ async def test_same_idempotency_key_and_arguments_return_the_job_in_any_status(
     store: JobStore, recorder: JobRecorder
 ) -> None:
     request = PrimesRequest(10, idempotency_key="key")
-    job = (await store.submit_job(request)).job
-    assert (await store.submit_job(request)).job.id == job.id
+    job = (await store.submit_job(request, ANYONE)).job
+    assert (await store.submit_job(request, ANYONE)).job.id == job.id
     claim = grant_claim(recorder, job)
-    running = await store.submit_job(request)
+    running = await store.submit_job(request, ANYONE)
     assert (running.job.id, running.replayed, running.job.status) == (job.id, True, JobStatus.RUNNING)
     assert recorder.complete_segment(claim, compute_result(claim))
-    ended = await store.submit_job(request)
+    ended = await store.submit_job(request, ANYONE)
     assert (ended.job.id, ended.replayed, ended.job.status) == (job.id, True, JobStatus.SUCCEEDED)
 
 
 async def test_same_idempotency_key_with_other_arguments_is_a_conflict(store: JobStore) -> None:
-    job = (await store.submit_job(PrimesRequest(10, 2, "key"))).job
+    job = (await store.submit_job(PrimesRequest(10, 2, "key"), ANYONE)).job
     for request in (PrimesRequest(11, 2, "key"), PrimesRequest(10, 3, "key")):
         with pytest.raises(IdempotencyConflict, match="already used with count 10 and start 2") as refused:
-            await store.submit_job(request)
+            await store.submit_job(request, ANYONE)
         assert refused.value.existing.id == job.id
 
 
 async def test_idempotency_key_expires_after_its_ttl(settings: JobSettings, keys: Keys) -> None:
     store = JobStore.connect(settings.model_copy(update={"idempotency_ttl_seconds": 500}))
-    job = (await store.submit_job(PrimesRequest(10, idempotency_key="key"))).job
+    job = (await store.submit_job(PrimesRequest(10, idempotency_key="key"), ANYONE)).job
     assert 490_000 < keys.ttl_ms("idempotency:key") <= 500_000
     keys.client.delete(f"{keys.prefix}idempotency:key")  # as if it had expired
-    again = await store.submit_job(PrimesRequest(11, idempotency_key="key"))
+    again = await store.submit_job(PrimesRequest(11, idempotency_key="key"), ANYONE)
     await store.close()
     assert not again.replayed
     assert again.job.id != job.id
 
 
 async def test_idempotency_key_of_an_expired_job_can_be_reused(store: JobStore, keys: Keys) -> None:
-    job = (await store.submit_job(PrimesRequest(10, idempotency_key="key"))).job
+    job = (await store.submit_job(PrimesRequest(10, idempotency_key="key"), ANYONE)).job
     keys.client.delete(f"{keys.prefix}job:{job.id}")
-    assert not (await store.submit_job(PrimesRequest(11, idempotency_key="key"))).replayed
+    assert not (await store.submit_job(PrimesRequest(11, idempotency_key="key"), ANYONE)).replayed
 
 
 async def test_concurrent_submissions_with_one_idempotency_key_create_one_job(store: JobStore, keys: Keys) -> None:
     request = PrimesRequest(10, idempotency_key="key")
-    accepted = await asyncio.gather(*(store.submit_job(request) for _ in range(50)))
+    accepted = await asyncio.gather(*(store.submit_job(request, ANYONE) for _ in range(50)))
     assert len({one.job.id for one in accepted}) == 1
     assert [one.replayed for one in accepted].count(False) == 1
     assert len(keys.queued_segments()) == 1
@@ -183,10 +184,10 @@ async def test_capacity_is_exact_for_concurrent_submissions(small_store: JobStor
 
 async def test_full_queue_still_replays_known_idempotency_keys(small_store: JobStore) -> None:
     request = PrimesRequest(10, idempotency_key="key")
-    job = (await small_store.submit_job(request)).job
+    job = (await small_store.submit_job(request, ANYONE)).job
     for _ in range(4):
         await submit_job(small_store)
-    assert (await small_store.submit_job(request)).job.id == job.id
+    assert (await small_store.submit_job(request, ANYONE)).job.id == job.id
 
 
 async def test_finished_job_frees_capacity(small_store: JobStore, recorder: JobRecorder) -> None:
@@ -196,7 +197,7 @@ async def test_finished_job_frees_capacity(small_store: JobStore, recorder: JobR
     await submit_job(small_store)
     with pytest.raises(QueueFull):
         await submit_job(small_store)
-    await small_store.cancel_job(jobs[1].id)
+    await small_store.cancel_job(jobs[1].id, ANYONE)
     await submit_job(small_store)
 
 
@@ -205,14 +206,14 @@ async def test_refused_submission_leaves_no_keys(small_store: JobStore, keys: Ke
         await submit_job(small_store)
     before = set(keys.client.scan_iter(f"{keys.prefix}*"))
     with pytest.raises(QueueFull):
-        await small_store.submit_job(PrimesRequest(10, idempotency_key="key"))
+        await small_store.submit_job(PrimesRequest(10, idempotency_key="key"), ANYONE)
     assert set(keys.client.scan_iter(f"{keys.prefix}*")) == before
 
 
 @pytest.mark.parametrize("job_id", MALFORMED_IDS)
 async def test_malformed_job_id_is_not_found(store: JobStore, job_id: str) -> None:
-    assert await store.get_jobs([job_id]) == [None]
-    for refused in (store.cancel_job(job_id), store.retry_job(job_id)):
+    assert await store.get_jobs([job_id], ANYONE) == [None]
+    for refused in (store.cancel_job(job_id, ANYONE), store.retry_job(job_id, ANYONE)):
         with pytest.raises(JobNotFound) as error:
             await refused
         assert len(str(error.value)) < 400
@@ -220,14 +221,14 @@ async def test_malformed_job_id_is_not_found(store: JobStore, job_id: str) -> No
 
 async def test_jobs_are_returned_in_order_with_none_for_unknown_ids(store: JobStore) -> None:
     one, other = await submit_job(store), await submit_job(store)
-    found = await store.get_jobs([other.id, UNKNOWN, "x", one.id, other.id])
+    found = await store.get_jobs([other.id, UNKNOWN, "x", one.id, other.id], ANYONE)
     assert [job and job.id for job in found] == [other.id, None, None, one.id, other.id]
-    assert await store.get_jobs([]) == []
+    assert await store.get_jobs([], ANYONE) == []
 
 
 async def test_cancelling_a_queued_job_removes_its_message(store: JobStore, keys: Keys) -> None:
     other, job = await submit_job(store), await submit_job(store)
-    cancelled = await store.cancel_job(job.id)
+    cancelled = await store.cancel_job(job.id, ANYONE)
     assert (cancelled.status, cancelled.version, cancelled.queue_position) == (JobStatus.CANCELLED, 2, None)
     assert cancelled.finished_at is not None
     assert keys.queued_segments() == [f"{other.id}:0"]
@@ -236,15 +237,15 @@ async def test_cancelling_a_queued_job_removes_its_message(store: JobStore, keys
 
 async def test_cancelling_removes_a_message_with_trace_context(store: JobStore, keys: Keys) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    job = (await store.submit_job(PrimesRequest(10), trace)).job
-    await store.cancel_job(job.id)
+    job = (await store.submit_job(PrimesRequest(10), ANYONE, trace)).job
+    await store.cancel_job(job.id, ANYONE)
     assert keys.queued_segments() == []
 
 
 async def test_worker_writes_after_cancellation_are_refused(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     job = await submit_job(store)
     claim = grant_claim(recorder, job)
-    cancelled = await store.cancel_job(job.id)
+    cancelled = await store.cancel_job(job.id, ANYONE)
     assert not recorder.complete_segment(claim, compute_result(claim))
     assert not recorder.extend_lease(claim)
     assert not recorder.fail_job(claim, FailureReason.INTERNAL, "text")
@@ -259,20 +260,20 @@ async def test_final_job_cannot_be_cancelled(store: JobStore, recorder: JobRecor
     claim = grant_claim(recorder, job)
     recorder.complete_segment(claim, compute_result(claim))
     with pytest.raises(JobAlreadyFinished, match=f"job {job.id} is already SUCCEEDED") as refused:
-        await store.cancel_job(job.id)
+        await store.cancel_job(job.id, ANYONE)
     assert refused.value.job.version == (await read_job(store, job)).version == 3
 
 
 async def test_unknown_job_can_be_neither_cancelled_nor_retried(store: JobStore) -> None:
-    for refused in (store.cancel_job(UNKNOWN), store.retry_job(UNKNOWN)):
+    for refused in (store.cancel_job(UNKNOWN, ANYONE), store.retry_job(UNKNOWN, ANYONE)):
         with pytest.raises(JobNotFound, match=UNKNOWN):
             await refused
 
 
 async def test_retry_creates_a_new_job_with_the_same_arguments(store: JobStore, keys: Keys) -> None:
-    job = (await store.submit_job(PrimesRequest(20_000, 77, "key"))).job
-    await store.cancel_job(job.id)
-    again = await store.retry_job(job.id, "a trace")
+    job = (await store.submit_job(PrimesRequest(20_000, 77, "key"), ANYONE)).job
+    await store.cancel_job(job.id, ANYONE)
+    again = await store.retry_job(job.id, ANYONE, "a trace")
     new = again.job
     assert new.id != job.id
     assert (new.status, new.count, new.start, new.retry_of) == (JobStatus.QUEUED, 20_000, 77, job.id)
@@ -284,22 +285,22 @@ async def test_only_failed_or_cancelled_jobs_can_be_retried(store: JobStore, rec
     job = await submit_job(store)
     reason = f"job {job.id} is QUEUED: only FAILED or CANCELLED jobs can be retried"
     with pytest.raises(JobNotRetryable, match=reason):
-        await store.retry_job(job.id)
+        await store.retry_job(job.id, ANYONE)
     claim = grant_claim(recorder, job)
     with pytest.raises(JobNotRetryable, match="is RUNNING"):
-        await store.retry_job(job.id)
+        await store.retry_job(job.id, ANYONE)
     recorder.complete_segment(claim, compute_result(claim))
     with pytest.raises(JobNotRetryable, match="is SUCCEEDED"):
-        await store.retry_job(job.id)
+        await store.retry_job(job.id, ANYONE)
 
 
 async def test_retry_counts_against_the_capacity(small_store: JobStore) -> None:
     job = await submit_job(small_store)
-    await small_store.cancel_job(job.id)
+    await small_store.cancel_job(job.id, ANYONE)
     for _ in range(5):
         await submit_job(small_store)
     with pytest.raises(QueueFull):
-        await small_store.retry_job(job.id)
+        await small_store.retry_job(job.id, ANYONE)
 
 
 async def test_expired_jobs_are_removed_from_every_index(settings: JobSettings, keys: Keys) -> None:
@@ -311,13 +312,13 @@ async def test_expired_jobs_are_removed_from_every_index(settings: JobSettings, 
     other = await submit_job(lasting)
 
     async def expired() -> bool:
-        return await store.get_jobs([job.id]) == [None]
+        return await store.get_jobs([job.id], ANYONE) == [None]
 
     await eventually(expired)
-    page = await lasting.list_jobs(JobPageRequest(10))
+    page = await lasting.list_jobs(JobPageRequest(10), ANYONE)
     assert ([found.id for found in page.jobs], page.total) == ([other.id], 1)
     assert set(keys.statuses_by_job()) == {other.id}
-    await lasting.cancel_job(other.id)
+    await lasting.cancel_job(other.id, ANYONE)
     # Nor do they count against the capacity.
     await submit_job(store)
     await store.close()

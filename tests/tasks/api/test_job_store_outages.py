@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from tasks.api.job_store import JobStore
+from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable
 from tasks.requests import JobPageRequest, PrimesRequest
 from tasks.settings import JobSettings
@@ -46,7 +47,7 @@ async def isolated_store(isolated_server: Valkey) -> AsyncIterator[JobStore]:
 
 async def submits(store: JobStore) -> bool:
     try:
-        await store.submit_job(PrimesRequest(10))
+        await store.submit_job(PrimesRequest(10), ANYONE)
     except BackendUnavailable:
         return False
     return True
@@ -59,11 +60,11 @@ async def test_every_method_raises_in_time_while_the_server_is_frozen(
     isolated_server.freeze()
     began = time.monotonic()
     answers = await asyncio.gather(
-        isolated_store.submit_job(PrimesRequest(10)),
-        isolated_store.get_jobs([UNKNOWN]),
-        isolated_store.list_jobs(JobPageRequest(10)),
-        isolated_store.cancel_job(UNKNOWN),
-        isolated_store.retry_job(UNKNOWN),
+        isolated_store.submit_job(PrimesRequest(10), ANYONE),
+        isolated_store.get_jobs([UNKNOWN], ANYONE),
+        isolated_store.list_jobs(JobPageRequest(10), ANYONE),
+        isolated_store.cancel_job(UNKNOWN, ANYONE),
+        isolated_store.retry_job(UNKNOWN, ANYONE),
         isolated_store.get_encoded_result(UNKNOWN),
         isolated_store.get_system_state(),
         isolated_store.subscribe_events(),
@@ -90,9 +91,9 @@ async def test_more_callers_than_connections_are_served_in_time(
 
 async def test_cancelled_calls_do_not_mix_up_responses(store: JobStore) -> None:
     """A connection with an outstanding response must not be reused."""
-    jobs = [(await store.submit_job(PrimesRequest(10))).job for _ in range(50)]
+    jobs = [(await store.submit_job(PrimesRequest(10), ANYONE)).job for _ in range(50)]
     for delay in range(20):
-        reads = [asyncio.create_task(store.get_jobs([job.id])) for job in jobs]
+        reads = [asyncio.create_task(store.get_jobs([job.id], ANYONE)) for job in jobs]
         await asyncio.sleep(delay / 10_000)
         for task in reads[::2]:
             task.cancel()
@@ -101,7 +102,7 @@ async def test_cancelled_calls_do_not_mix_up_responses(store: JobStore) -> None:
                 [found] = await task
                 assert found is not None
                 assert found.id == job.id
-    read_again = await asyncio.gather(*(store.get_jobs([job.id]) for job in jobs))
+    read_again = await asyncio.gather(*(store.get_jobs([job.id], ANYONE) for job in jobs))
     assert [job.id for [job] in read_again if job] == [job.id for job in jobs]
 
 
@@ -109,7 +110,7 @@ async def test_unreachable_server_is_reported_immediately() -> None:
     store = JobStore.connect(JobSettings(redis_url=f"redis://127.0.0.1:{free_port()}/0"))
     began = time.monotonic()
     with pytest.raises(BackendUnavailable, match="the job store is unavailable"):
-        await store.get_jobs([UNKNOWN])
+        await store.get_jobs([UNKNOWN], ANYONE)
     assert time.monotonic() - began < 1
     await store.close()
 
@@ -117,13 +118,13 @@ async def test_unreachable_server_is_reported_immediately() -> None:
 async def test_restarted_server_is_used_again(tmp_path: Path) -> None:
     with programs.valkey(tmp_path, appendfsync="always") as server:
         store = JobStore.connect(JobSettings(redis_url=server.url, key_prefix="own:"))
-        job = (await store.submit_job(PrimesRequest(10))).job
+        job = (await store.submit_job(PrimesRequest(10), ANYONE)).job
         assert server.program is not None
         server.program.kill()
         with pytest.raises(BackendUnavailable):
-            await store.get_jobs([job.id])
+            await store.get_jobs([job.id], ANYONE)
     with programs.valkey(tmp_path, server.port):
-        [found] = await store.get_jobs([job.id])
+        [found] = await store.get_jobs([job.id], ANYONE)
         await store.close()
     assert found is not None
     assert found.id == job.id
@@ -141,10 +142,10 @@ async def test_server_out_of_memory_acknowledges_nothing(isolated_server: Valkey
 
 
 async def test_server_out_of_memory_can_still_be_read(isolated_server: Valkey, isolated_store: JobStore) -> None:
-    job = (await isolated_store.submit_job(PrimesRequest(10))).job
+    job = (await isolated_store.submit_job(PrimesRequest(10), ANYONE)).job
     with redis.Redis.from_url(isolated_server.url) as client:
         client.config_set("maxmemory", "1")
-    [found] = await isolated_store.get_jobs([job.id])
+    [found] = await isolated_store.get_jobs([job.id], ANYONE)
     assert found is not None
     assert await isolated_store.get_encoded_result(job.id) is None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.callers import ANYONE
 from tasks.jobs import JobStatus
 from tasks.requests import JobPageRequest, PrimesRequest
 from tests.tasks.keys import compute_result, grant_claim
@@ -61,15 +62,15 @@ def expected(jobs: Sequence[Job], request: JobPageRequest) -> Expected:
 
 async def submit_mixed_jobs(store: JobStore, recorder: JobRecorder, count: int) -> list[Job]:
     """Jobs in different statuses."""
-    jobs = [(await store.submit_job(PrimesRequest(1))).job for _ in range(count)]
+    jobs = [(await store.submit_job(PrimesRequest(1), ANYONE)).job for _ in range(count)]
     for number, job in enumerate(jobs):
         if number % 4 == 1:
-            await store.cancel_job(job.id)
+            await store.cancel_job(job.id, ANYONE)
         elif number % 4 > 1:
             claim = grant_claim(recorder, job)
             if number % 4 == 2:
                 recorder.complete_segment(claim, compute_result(claim))
-    found = await store.get_jobs([job.id for job in jobs])
+    found = await store.get_jobs([job.id for job in jobs], ANYONE)
     return [job for job in found if job is not None]
 
 
@@ -102,7 +103,7 @@ async def test_random_pages_equal_the_model(store: JobStore, recorder: JobRecord
     rng = random.Random(random.getrandbits(32))
     for _ in range(500):
         request = random_request(rng, jobs)
-        page = await store.list_jobs(request)
+        page = await store.list_jobs(request, ANYONE)
         found = Expected([job.id for job in page.jobs], page.newer, page.older, page.total)
         assert found == expected(jobs, request), request
 
@@ -116,7 +117,7 @@ async def test_all_pages_together_are_the_whole_list_in_both_directions(
 
     down: list[str] = []
     request = JobPageRequest(size)
-    while (page := await store.list_jobs(request)).jobs:
+    while (page := await store.list_jobs(request, ANYONE)).jobs:
         down += [job.id for job in page.jobs]
         assert (page.newer, page.older) == (len(down) - len(page.jobs), len(everything) - len(down))
         request = replace(request, older_than=page.jobs[-1].id)
@@ -124,24 +125,24 @@ async def test_all_pages_together_are_the_whole_list_in_both_directions(
 
     up: list[str] = []
     request = JobPageRequest(size, from_oldest=True)
-    while (page := await store.list_jobs(request)).jobs:
+    while (page := await store.list_jobs(request, ANYONE)).jobs:
         up = [job.id for job in page.jobs] + up
         request = replace(request, newer_than=page.jobs[0].id)
     assert up == everything
 
 
 async def test_pages_are_stable_while_jobs_are_submitted(store: JobStore) -> None:
-    old = [(await store.submit_job(PrimesRequest(1))).job.id for _ in range(4)]
-    [first, second] = (await store.list_jobs(JobPageRequest(2))).jobs
+    old = [(await store.submit_job(PrimesRequest(1), ANYONE)).job.id for _ in range(4)]
+    [first, second] = (await store.list_jobs(JobPageRequest(2), ANYONE)).jobs
     for _ in range(3):
-        await store.submit_job(PrimesRequest(1))
-    page = await store.list_jobs(JobPageRequest(2, older_than=second.id))
+        await store.submit_job(PrimesRequest(1), ANYONE)
+    page = await store.list_jobs(JobPageRequest(2, older_than=second.id), ANYONE)
     assert [job.id for job in (first, second, *page.jobs)] == sorted(old, reverse=True)
     assert (page.newer, page.older, page.total) == (5, 0, 7)
 
 
 async def test_empty_list_is_an_empty_page(store: JobStore) -> None:
-    page = await store.list_jobs(JobPageRequest(10))
+    page = await store.list_jobs(JobPageRequest(10), ANYONE)
     assert (page.jobs, page.newer, page.older, page.total) == ((), 0, 0, 0)
 
 
@@ -150,6 +151,6 @@ async def test_each_job_is_listed_under_its_current_status_only(
 ) -> None:
     jobs = await submit_mixed_jobs(store, recorder, 8)
     assert keys.statuses_by_job() == {job.id: [job.status] for job in jobs}
-    queued = await store.list_jobs(JobPageRequest(10, statuses=frozenset({JobStatus.QUEUED})))
+    queued = await store.list_jobs(JobPageRequest(10, statuses=frozenset({JobStatus.QUEUED})), ANYONE)
     assert queued.total == 2
     assert all(job.status is JobStatus.QUEUED for job in queued.jobs)

@@ -12,6 +12,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from tasks import errors
 from tasks.api.store_metrics import StoreMetrics
+from tasks.callers import ANYONE
 from tasks.jobs import FailureReason, JobStatus
 from tasks.requests import PrimesRequest
 from tests.clients import post
@@ -38,16 +39,16 @@ def store_metrics(settings: JobSettings) -> Iterator[StoreMetrics]:
 async def test_each_transition_is_counted_once(
     store: JobStore, recorder: JobRecorder, store_metrics: StoreMetrics, keys: Keys, settings: JobSettings
 ) -> None:
-    done, cancelled, failed, lost = [(await store.submit_job(PrimesRequest(10))).job for _ in range(4)]
-    large = (await store.submit_job(PrimesRequest(20_000, idempotency_key="key"))).job
-    await store.submit_job(PrimesRequest(20_000, idempotency_key="key"))
+    done, cancelled, failed, lost = [(await store.submit_job(PrimesRequest(10), ANYONE)).job for _ in range(4)]
+    large = (await store.submit_job(PrimesRequest(20_000, idempotency_key="key"), ANYONE)).job
+    await store.submit_job(PrimesRequest(20_000, idempotency_key="key"), ANYONE)
     with pytest.raises(errors.IdempotencyConflict):
-        await store.submit_job(PrimesRequest(20_001, idempotency_key="key"))
+        await store.submit_job(PrimesRequest(20_001, idempotency_key="key"), ANYONE)
     claim = grant_claim(recorder, done)
     recorder.complete_segment(claim, fake_result())
     recorder.complete_segment(claim, fake_result())
     recorder.extend_lease(claim)
-    await store.cancel_job(cancelled.id)
+    await store.cancel_job(cancelled.id, ANYONE)
     recorder.fail_job(grant_claim(recorder, failed), FailureReason.INTERNAL, "text")
     for _ in range(settings.max_attempts):
         keys.drop_messages()
@@ -79,9 +80,9 @@ async def test_refused_submission_is_counted(
     store: JobStore, store_metrics: StoreMetrics, settings: JobSettings
 ) -> None:
     small = type(store).connect(settings.model_copy(update={"queue_capacity": 1}))
-    await small.submit_job(PrimesRequest(10))
+    await small.submit_job(PrimesRequest(10), ANYONE)
     with pytest.raises(errors.QueueFull):
-        await small.submit_job(PrimesRequest(10))
+        await small.submit_job(PrimesRequest(10), ANYONE)
     await small.close()
     assert store_metrics.read_snapshot().counters["submissions", "small", "full"] == 1
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.callers import ANYONE
 from tasks.requests import PrimesRequest
 from tasks.results.reader import ResultReader
 from tasks.results.segments import SegmentStore
@@ -24,10 +25,10 @@ PRIMES = primes_below(8000).tolist()[:1000]
 
 @pytest.fixture
 async def finished(store: JobStore, recorder: JobRecorder) -> Job:
-    job = (await store.submit_job(PrimesRequest(1000))).job
+    job = (await store.submit_job(PrimesRequest(1000), ANYONE)).job
     claim = grant_claim(recorder, job)
     recorder.complete_segment(claim, compute_result(claim))
-    [found] = await store.get_jobs([job.id])
+    [found] = await store.get_jobs([job.id], ANYONE)
     assert found is not None
     return found
 
@@ -61,7 +62,7 @@ async def test_index_of_returns_the_rank_of_the_first_prime_at_or_above_a_value(
 
 
 async def test_nothing_is_readable_before_the_job_has_finished(store: JobStore) -> None:
-    job = (await store.submit_job(PrimesRequest(10))).job
+    job = (await store.submit_job(PrimesRequest(10), ANYONE)).job
     assert (await ResultReader(store, SEGMENTS).primes(job, 0, 10)).size == 0
     assert await ResultReader(store, SEGMENTS).index_of(job, 2) is None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
+from tasks.callers import ANYONE
 from tasks.jobs import SEGMENT_PRIMES
 from tasks.requests import PrimesRequest
 from tasks.storage.messages import QUEUES, SEGMENT_TASK, queue_for
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 async def test_message_contains_only_ids_and_trace_context(store: JobStore, keys: Keys) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    job = (await store.submit_job(PrimesRequest(10), trace)).job
+    job = (await store.submit_job(PrimesRequest(10), ANYONE, trace)).job
     [message] = keys.messages()
     assert _arguments(message) == [[job.id, 0], {}]
     assert message["headers"]["task"] == SEGMENT_TASK
@@ -33,14 +34,14 @@ async def test_message_contains_only_ids_and_trace_context(store: JobStore, keys
 
 
 async def test_each_segment_has_its_own_message(store: JobStore, keys: Keys) -> None:
-    job = (await store.submit_job(PrimesRequest(3 * SEGMENT_PRIMES))).job
+    job = (await store.submit_job(PrimesRequest(3 * SEGMENT_PRIMES), ANYONE)).job
     messages = keys.messages("large")
     assert [_arguments(message)[0] for message in messages] == [[job.id, 0], [job.id, 1], [job.id, 2]]
     assert len({message["properties"]["delivery_tag"] for message in messages}) == 3
 
 
 async def test_message_is_what_celery_sends_for_the_task(store: JobStore, settings: JobSettings, keys: Keys) -> None:
-    job = (await store.submit_job(PrimesRequest(10))).job
+    job = (await store.submit_job(PrimesRequest(10), ANYONE)).job
     app = Celery(broker=settings.broker_url, set_as_current=False)
     app.conf.broker_transport_options = {"global_keyprefix": settings.key_prefix}
     with app.connection_for_write() as connection:

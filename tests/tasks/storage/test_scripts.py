@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.callers import ANYONE
 from tasks.jobs import FailureReason, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.storage import api_scripts, worker_scripts
@@ -36,16 +37,16 @@ CALLS: list[type[Script[Any]]] = [
 # Texts that look like numbers or options, and the name of a record field.
 @pytest.mark.parametrize("key", ["-", "--5", "-5", "5", "1e9", "0x10", "status", "!~", "9" * 128])
 async def test_idempotency_key_is_stored_unchanged(store: JobStore, key: str) -> None:
-    job = (await store.submit_job(PrimesRequest(10, idempotency_key=key))).job
+    job = (await store.submit_job(PrimesRequest(10, idempotency_key=key), ANYONE)).job
     assert job.idempotency_key == key
-    [found] = await store.get_jobs([job.id])
+    [found] = await store.get_jobs([job.id], ANYONE)
     assert found is not None
     assert found.idempotency_key == key
 
 
 @pytest.mark.parametrize("start", [0, 2, 2**43 + 1, 9007199254740881])
 async def test_start_is_stored_without_loss_of_digits(store: JobStore, keys: Keys, start: int) -> None:
-    job = (await store.submit_job(PrimesRequest(1, start))).job
+    job = (await store.submit_job(PrimesRequest(1, start), ANYONE)).job
     assert job.start == start
     assert keys.record(job.id)["start"] == str(start)
 

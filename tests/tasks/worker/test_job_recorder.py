@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.callers import ANYONE
 from tasks.jobs import Failure, FailureReason, JobStatus, ResultState
 from tasks.requests import PrimesRequest
 from tasks.results import delta_codec
@@ -31,17 +32,17 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def job(store: JobStore) -> Job:
-    return (await store.submit_job(PrimesRequest(10))).job
+    return (await store.submit_job(PrimesRequest(10), ANYONE)).job
 
 
 async def current(store: JobStore, job: Job) -> Job:
-    [found] = await store.get_jobs([job.id])
+    [found] = await store.get_jobs([job.id], ANYONE)
     assert found is not None
     return found
 
 
 async def test_claim_contains_what_the_computation_needs(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
-    job = (await store.submit_job(PrimesRequest(10, 100))).job
+    job = (await store.submit_job(PrimesRequest(10, 100), ANYONE)).job
     claim = grant_claim(recorder, job)
     assert (claim.start, claim.length, claim.index, claim.token, claim.attempt) == (100, 10, 0, 1, 1)
     running = await current(store, job)
@@ -214,7 +215,7 @@ async def test_completion_stores_the_result_and_its_summary(
 
 
 async def test_largest_prime_is_stored_without_loss_of_digits(store: JobStore, recorder: JobRecorder) -> None:
-    job = (await store.submit_job(PrimesRequest(1, 9007199254740881))).job
+    job = (await store.submit_job(PrimesRequest(1, 9007199254740881), ANYONE)).job
     claim = grant_claim(recorder, job)
     recorder.complete_segment(claim, compute_result(claim))
     done = await current(store, job)
@@ -227,7 +228,7 @@ async def test_each_version_is_published_exactly_once_and_in_order(
     with keys.client.pubsub() as events:  # type: ignore[no-untyped-call]
         events.subscribe(f"{keys.prefix}events")
         assert events.get_message(timeout=5) is not None
-        job = (await store.submit_job(PrimesRequest(10))).job
+        job = (await store.submit_job(PrimesRequest(10), ANYONE)).job
         grant_claim(recorder, job)
         assert recorder.claim_segment(job.id, 0) is None
         keys.expire_leases()

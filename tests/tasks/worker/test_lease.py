@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.callers import ANYONE
 from tasks.requests import PrimesRequest
 from tasks.worker.job_recorder import JobRecorder
 from tasks.worker.lease import extending_lease
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 async def test_lease_is_extended_while_the_segment_is_computed(
     store: JobStore, keys: Keys, settings: JobSettings
 ) -> None:
-    job = (await store.submit_job(PrimesRequest(10))).job
+    job = (await store.submit_job(PrimesRequest(10), ANYONE)).job
     recorder = JobRecorder.connect(settings.model_copy(update={"lease_seconds": 0.3}))
     claim = grant_claim(recorder, job)
     first = keys.leases()[f"{job.id}:0"]

@@ -10,6 +10,7 @@ import pytest
 
 from observability.buckets import MILLISECONDS
 from tasks.api.job_store import JobStore
+from tasks.callers import ANYONE
 from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
 from tasks.worker.job_recorder import JobRecorder
@@ -108,7 +109,7 @@ async def test_counts_are_exact_after_a_shutdown_under_load(
     store = JobStore.connect(settings)
 
     async def done() -> int:
-        return sum(job.status is JobStatus.SUCCEEDED for job in await store.get_jobs(ids) if job is not None)
+        return sum(job.status is JobStatus.SUCCEEDED for job in await store.get_jobs(ids, ANYONE) if job is not None)
 
     async def some_are_done() -> bool:
         return await done() >= 4
@@ -117,7 +118,7 @@ async def test_counts_are_exact_after_a_shutdown_under_load(
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
             # At this start each takes a while.
-            ids = [(await store.submit_job(PrimesRequest(100_000, 10**15))).job.id for _ in range(JOBS)]
+            ids = [(await store.submit_job(PrimesRequest(100_000, 10**15), ANYONE)).job.id for _ in range(JOBS)]
             await eventually(some_are_done, 30)
             worker.send(ending)
             worker.process.wait(15)
@@ -165,7 +166,7 @@ async def test_lost_attempts_are_in_the_trace(
         }
         store = JobStore.connect(quick)
         trace_id = "0af7651916cd43dd8448eb211c80319c"
-        job = (await store.submit_job(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
+        job = (await store.submit_job(PrimesRequest(10), ANYONE, f"00-{trace_id}-b7ad6b7169203331-01")).job
         recorder = JobRecorder.connect(quick)
         # Like a killed worker: it takes the message, claims the segment, and never extends the lease.
         keys.drop_messages()
@@ -186,7 +187,7 @@ async def test_job_without_attempts_left_ends_its_trace(
         options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, "LEASE_SECONDS": "0.5"}
         store = JobStore.connect(quick)
         trace_id = "0af7651916cd43dd8448eb211c80319c"
-        job = (await store.submit_job(PrimesRequest(10), f"00-{trace_id}-b7ad6b7169203331-01")).job
+        job = (await store.submit_job(PrimesRequest(10), ANYONE, f"00-{trace_id}-b7ad6b7169203331-01")).job
         keys.drop_messages()
         assert JobRecorder.connect(quick).claim_segment(job.id, 0) is not None
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
@@ -200,13 +201,15 @@ async def test_job_without_attempts_left_ends_its_trace(
 async def run_jobs(settings: JobSettings, count: int) -> None:
     """Submit `count` jobs of ten primes and wait for all of them."""
     store = JobStore.connect(settings)
-    jobs = [(await store.submit_job(PrimesRequest(10))).job for _ in range(count)]
+    jobs = [(await store.submit_job(PrimesRequest(10), ANYONE)).job for _ in range(count)]
     await ended(store, jobs)
     await store.close()
 
 
 async def ended(store: JobStore, jobs: list[Job]) -> None:
     async def all_final() -> bool:
-        return all(job is not None and job.status.is_final for job in await store.get_jobs([job.id for job in jobs]))
+        return all(
+            job is not None and job.status.is_final for job in await store.get_jobs([job.id for job in jobs], ANYONE)
+        )
 
     await eventually(all_final, 20)

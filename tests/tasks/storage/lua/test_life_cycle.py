@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from tasks.api.job_store import JobStore
+from tasks.callers import ANYONE
 from tasks.errors import JobAlreadyFinished, JobNotRetryable, QueueFull
 from tasks.jobs import FailureReason, Job, JobStatus
 from tasks.requests import PrimesRequest
@@ -98,29 +99,29 @@ class LifeCycle(RuleBasedStateMachine):
     def submit(self) -> object:
         if self._open() >= CAPACITY:
             with pytest.raises(QueueFull):
-                self.runner.run(self.store.submit_job(PrimesRequest(2)))
+                self.runner.run(self.store.submit_job(PrimesRequest(2), ANYONE))
             return multiple()
-        return self._new(self.runner.run(self.store.submit_job(PrimesRequest(2))).job)
+        return self._new(self.runner.run(self.store.submit_job(PrimesRequest(2), ANYONE)).job)
 
     @rule(target=jobs, job=jobs)
     def retry(self, job: str) -> object:
         if self.models[job].status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
             with pytest.raises(JobNotRetryable):
-                self.runner.run(self.store.retry_job(job))
+                self.runner.run(self.store.retry_job(job, ANYONE))
             return multiple()
         if self._open() >= CAPACITY:
             with pytest.raises(QueueFull):
-                self.runner.run(self.store.retry_job(job))
+                self.runner.run(self.store.retry_job(job, ANYONE))
             return multiple()
-        return self._new(self.runner.run(self.store.retry_job(job)).job)
+        return self._new(self.runner.run(self.store.retry_job(job, ANYONE)).job)
 
     @rule(job=jobs)
     def cancel(self, job: str) -> None:
         if self.models[job].status.is_final:
             with pytest.raises(JobAlreadyFinished):
-                self.runner.run(self.store.cancel_job(job))
+                self.runner.run(self.store.cancel_job(job, ANYONE))
         else:
-            self.runner.run(self.store.cancel_job(job))
+            self.runner.run(self.store.cancel_job(job, ANYONE))
             self.models[job].moved(JobStatus.CANCELLED)
 
     @rule(job=jobs)
@@ -199,7 +200,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     @invariant()
     def records_match_the_model(self) -> None:
-        found = self.runner.run(self.store.get_jobs(list(self.models)))
+        found = self.runner.run(self.store.get_jobs(list(self.models), ANYONE))
         assert [(job.status, job.version) for job in found if job] == [
             (model.status, model.version) for model in self.models.values()
         ]
@@ -225,7 +226,7 @@ class LifeCycle(RuleBasedStateMachine):
             model.expired = False
         for job, model in self.models.items():
             if not model.status.is_final:
-                self.runner.run(self.store.cancel_job(job))
+                self.runner.run(self.store.cancel_job(job, ANYONE))
         assert self.keys.leases() == self.keys.sent_at_ms() == {}
         assert reconcile(self.recorder) == (0, 0)
         self.keys.client.delete(f"{self.keys.prefix}expiry")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from tasks.callers import ANYONE
 from tasks.jobs import SEGMENT_PRIMES, Failure, FailureReason, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.worker.job_recorder import JobRecorder
@@ -20,7 +21,7 @@ GRACE_MS = 2000
 
 
 async def submitted(store: JobStore) -> Job:
-    return (await store.submit_job(PrimesRequest(10))).job
+    return (await store.submit_job(PrimesRequest(10), ANYONE)).job
 
 
 async def test_lost_message_is_sent_again_after_its_grace_period(
@@ -49,7 +50,7 @@ async def test_nothing_is_sent_again_while_the_queue_has_messages(
 
 async def test_messages_in_another_queue_do_not_matter(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     await submitted(store)
-    await store.submit_job(PrimesRequest(20_000))
+    await store.submit_job(PrimesRequest(20_000), ANYONE)
     keys.drop_messages("small")
     keys.age_sent_messages(GRACE_MS, "small")
     assert reconcile(recorder) == (0, 1)
@@ -92,7 +93,7 @@ async def test_cancelling_removes_a_message_that_was_sent_again(
     keys.drop_messages()
     keys.age_sent_messages(GRACE_MS)
     assert reconcile(recorder) == (0, 1)
-    await store.cancel_job(job.id)
+    await store.cancel_job(job.id, ANYONE)
     assert keys.queued_segments() == []
     assert keys.sent_at_ms() == {}
 
@@ -141,7 +142,7 @@ async def test_segments_of_an_expired_job_are_not_sent_again(
 async def test_final_jobs_are_not_changed(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     jobs = [await submitted(store) for _ in range(2)]
     recorder.complete_segment(grant_claim(recorder, jobs[0]), fake_result())
-    await store.cancel_job(jobs[1].id)
+    await store.cancel_job(jobs[1].id, ANYONE)
     keys.drop_messages()
     assert reconcile(recorder) == (0, 0)
     assert {
@@ -153,7 +154,7 @@ async def test_other_segments_of_a_failed_job_are_not_sent_again(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     """One run finds two expired segments of a job. The first was in its last attempt, which ends the job and both."""
-    job = (await store.submit_job(PrimesRequest(3 * SEGMENT_PRIMES))).job
+    job = (await store.submit_job(PrimesRequest(3 * SEGMENT_PRIMES), ANYONE)).job
     for _ in range(2):
         grant_claim(recorder, job)
         keys.expire_leases()
@@ -164,7 +165,7 @@ async def test_other_segments_of_a_failed_job_are_not_sent_again(
     keys.expire_leases()
     [ended] = recorder.reconcile().ended_jobs
     assert (ended.status, ended.failure and ended.failure.reason) == (JobStatus.FAILED, FailureReason.WORKER_LOST)
-    [now] = await store.get_jobs([job.id])
+    [now] = await store.get_jobs([job.id], ANYONE)
     assert now is not None
     assert (now.version, now.status) == (ended.version, JobStatus.FAILED)
     assert (keys.queued_segments("large"), keys.sent_at_ms("large"), keys.leases()) == ([], {}, {})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.callers import ANYONE
 from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, ResultState
 from tasks.requests import PrimesRequest
 from tests.tasks.keys import fake_result, grant_claim
@@ -26,11 +27,11 @@ COUNT = 5 * SEGMENT_PRIMES + 7
 
 @pytest.fixture
 async def job(store: JobStore) -> Job:
-    return (await store.submit_job(PrimesRequest(COUNT))).job
+    return (await store.submit_job(PrimesRequest(COUNT), ANYONE)).job
 
 
 async def current(store: JobStore, job: Job) -> Job:
-    [found] = await store.get_jobs([job.id])
+    [found] = await store.get_jobs([job.id], ANYONE)
     assert found is not None
     return found
 
@@ -127,14 +128,14 @@ async def test_lost_segment_does_not_affect_the_others(
 async def test_end_of_a_job_withdraws_all_its_segments(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job, ended_by: str
 ) -> None:
-    other = (await store.submit_job(PrimesRequest(20_000))).job
+    other = (await store.submit_job(PrimesRequest(20_000), ANYONE)).job
     claims = [grant_claim(recorder, job, index) for index in (0, 1)]
     for _ in claims:
         keys.client.rpop(f"{keys.prefix}large")
     if ended_by == "failure":
         assert recorder.fail_job(claims[0], FailureReason.INTERNAL, "text")
     elif ended_by == "cancellation":
-        await store.cancel_job(job.id)
+        await store.cancel_job(job.id, ANYONE)
     else:
         for _ in range(3):
             keys.client.zadd(f"{keys.prefix}leases", {f"{job.id}:0": 1})
@@ -152,13 +153,13 @@ async def test_segments_completed_before_a_cancellation_stay_available(
     store: JobStore, recorder: JobRecorder, job: Job
 ) -> None:
     recorder.complete_segment(grant_claim(recorder, job, 0), fake_result())
-    cancelled = await store.cancel_job(job.id)
+    cancelled = await store.cancel_job(job.id, ANYONE)
     assert (cancelled.done, cancelled.available) == (SEGMENT_PRIMES, SEGMENT_PRIMES)
 
 
 async def test_large_jobs_take_turns(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
-    first = (await store.submit_job(PrimesRequest(COUNT))).job
-    second = (await store.submit_job(PrimesRequest(COUNT))).job
+    first = (await store.submit_job(PrimesRequest(COUNT), ANYONE)).job
+    second = (await store.submit_job(PrimesRequest(COUNT), ANYONE)).job
     recorder.complete_segment(grant_claim(recorder, first, 0), fake_result())
     order = [member.partition(":")[0] for member in keys.queued_segments("large")]
     assert order == [first.id] * 4 + [second.id] * 4 + [first.id]
@@ -196,8 +197,8 @@ async def test_retried_job_keeps_the_completed_segments(
 ) -> None:
     for index in (0, 1, 3):
         recorder.complete_segment(grant_claim(recorder, job, index), result_of(index))
-    await store.cancel_job(job.id)
-    again = (await store.retry_job(job.id)).job
+    await store.cancel_job(job.id, ANYONE)
+    again = (await store.retry_job(job.id, ANYONE)).job
     assert (again.result_id, again.done, again.available) == (job.id, 3 * SEGMENT_PRIMES, 2 * SEGMENT_PRIMES)
     assert indices_of(again, keys) == [2, 4, 5]
     assert recorder.claim_segment(again.id, 1) is None
@@ -213,9 +214,9 @@ async def test_retry_after_the_files_expired_starts_from_the_beginning(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     recorder.complete_segment(grant_claim(recorder, job, 0), fake_result())
-    await store.cancel_job(job.id)
+    await store.cancel_job(job.id, ANYONE)
     keys.client.zadd(f"{keys.prefix}folders", {job.id: keys.now_ms() - 1})
-    again = (await store.retry_job(job.id)).job
+    again = (await store.retry_job(job.id, ANYONE)).job
     assert (again.result_id, again.done) == (again.id, 0)
     assert indices_of(again, keys) == [0, 1, 2, 3]
 
@@ -225,7 +226,7 @@ async def test_prefix_of_a_cancelled_job_is_readable_until_it_expires(
 ) -> None:
     for index in (0, 1, 3):
         recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
-    await store.cancel_job(job.id)
+    await store.cancel_job(job.id, ANYONE)
     found = await current(store, job)
     assert (found.result_state, found.readable) == (ResultState.PARTIAL, 2 * SEGMENT_PRIMES)
     keys.client.hset(f"{keys.prefix}job:{job.id}", "result_expires_at", keys.now_ms() - 1)
@@ -238,10 +239,10 @@ async def test_prefix_of_a_cancelled_job_is_readable_until_it_expires(
 async def test_files_are_kept_while_a_job_may_read_or_write_them(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
-    small = (await store.submit_job(PrimesRequest(10))).job
-    cancelled = (await store.submit_job(PrimesRequest(20_000))).job
-    done = (await store.submit_job(PrimesRequest(20_000))).job
-    await store.cancel_job(cancelled.id)
+    small = (await store.submit_job(PrimesRequest(10), ANYONE)).job
+    cancelled = (await store.submit_job(PrimesRequest(20_000), ANYONE)).job
+    done = (await store.submit_job(PrimesRequest(20_000), ANYONE)).job
+    await store.cancel_job(cancelled.id, ANYONE)
     recorder.complete_segment(grant_claim(recorder, done), fake_result())
     all_of_them = [job.id, small.id, cancelled.id, done.id, "unknown"]
     assert await store.live_result_ids(all_of_them) == {job.id, cancelled.id, done.id}
@@ -256,9 +257,9 @@ async def test_files_shared_by_retries_are_kept_when_one_of_them_ends(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
     recorder.complete_segment(grant_claim(recorder, job, 1), fake_result())
-    await store.cancel_job(job.id)
-    first, second = [(await store.retry_job(job.id)).job for _ in range(2)]
-    await store.cancel_job(first.id)
+    await store.cancel_job(job.id, ANYONE)
+    first, second = [(await store.retry_job(job.id, ANYONE)).job for _ in range(2)]
+    await store.cancel_job(first.id, ANYONE)
     score = keys.client.zscore(f"{keys.prefix}folders", job.id)
     assert score is not None
     assert score > keys.now_ms() + 6 * 24 * 3600 * 1000
