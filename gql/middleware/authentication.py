@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import orjson
+from graphql import GraphQLError
 from starlette._utils import get_route_path
 from starlette.datastructures import Headers
-from starlette.responses import Response
 
 from gql.auth.authenticator import NotAuthenticated
 from gql.http import negotiation
 from gql.http.problem_details import problem, problem_of
+from schema.errors.convert import graphql_error
 from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from gql.auth.authenticator import Authenticator
@@ -108,19 +110,20 @@ def _unauthenticated(scope: Scope, error: NotAuthenticated) -> Response:
     challenge = 'Bearer realm="primes"'
     if error.presented:
         challenge += ', error="invalid_token"'
-    response = _error_response(scope, HTTPStatus.UNAUTHORIZED, str(error), "UNAUTHENTICATED")
+    response = problem(HTTPStatus.UNAUTHORIZED, str(error))
     response.headers["WWW-Authenticate"] = challenge
-    return response
+    return _in_shape_of_endpoint(scope, response, GraphQLError(str(error), extensions={"code": "UNAUTHENTICATED"}))
 
 
 def _unavailable(scope: Scope, error: BackendUnavailable) -> Response:
-    response = _error_response(scope, HTTPStatus.SERVICE_UNAVAILABLE, str(error), "BACKEND_UNAVAILABLE")
-    response.headers["Retry-After"] = problem_of(error).headers["Retry-After"]
-    return response
+    return _in_shape_of_endpoint(scope, problem_of(error), graphql_error(error))
 
 
-def _error_response(scope: Scope, status: HTTPStatus, message: str, code: str) -> Response:
+def _in_shape_of_endpoint(scope: Scope, response: Response, error: GraphQLError) -> Response:
+    """The problem response, or one with its status and headers and the GraphQL error."""
     if get_route_path(scope) != GRAPHQL:
-        return problem(status, message)
-    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
-    return Response(body, status, media_type=negotiation.json_type(Headers(scope=scope).get("accept", "")))
+        return response
+    response.body = orjson.dumps({"errors": [error.formatted]})
+    response.headers["Content-Length"] = str(len(response.body))
+    response.headers["Content-Type"] = negotiation.json_type(Headers(scope=scope).get("accept", ""))
+    return response
