@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError, GenericError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, MemoryStore, from_url
 
 from tasks.errors import ResultStoreUnavailable, SegmentMissing
@@ -44,10 +44,12 @@ BULK_TIMEOUT = timedelta(minutes=2)
 # With less space than this, a few segments, the disk is treated as full.
 MIN_FREE_BYTES = 16 * 2**20
 
-# Causes, found in the text of obstore's errors: errno numbers, HTTP status codes and S3 error codes.
-_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT}|{errno.EFBIG})\b|code: 507|QuotaExceeded|StorageFull")
-_ACCESS_DENIED = re.compile(rf"os error ({errno.EACCES}|{errno.EPERM}|{errno.EROFS})\b|code: 40[13]")
-_NOT_FOUND = re.compile(r"code: 404")
+# obstore raises GenericError for most failures: a system call, a listing, a quota. Such an error carries its text only,
+# so the cause is what follows one of these: an errno, an HTTP status code or an error code of S3. They share no number.
+_CODE = re.compile(r"(?:\(os error |status code: |<Code>)(\w+)")
+_FULL = {*map(str, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)), "507", "QuotaExceeded", "XMinioStorageFull"}
+_ACCESS_DENIED = {*map(str, (errno.EACCES, errno.EPERM, errno.EROFS)), "401", "403"}
+_NOT_FOUND = {"404"}
 
 _CHECK_NAME = "can-be-written"
 
@@ -160,17 +162,19 @@ class ObjectStore:
         except (BaseError, OSError) as error:
             if missing is not None and isinstance(error, FileNotFoundError):
                 raise missing from error
-            raise ResultStoreUnavailable(_describe(error)) from error
+            raise ResultStoreUnavailable(describe_failure(error)) from error
 
 
-def _describe(error: Exception) -> str:
+def describe_failure(error: BaseError | OSError) -> str:
     """The cause of a failure, without host, path or credentials: clients see this text."""
-    text = str(error).replace("[Errno", "os error")
-    if _FULL.search(text):
+    codes = set(_CODE.findall(str(error))) if isinstance(error, GenericError) else set()
+    if isinstance(error, OSError):
+        codes.add(str(error.errno))
+    if codes & _FULL:
         return "the result store is full"
-    if _ACCESS_DENIED.search(text) or isinstance(error, PermissionDeniedError | UnauthenticatedError):
+    if codes & _ACCESS_DENIED or isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return "the result store denied access"
-    if _NOT_FOUND.search(text) or isinstance(error, FileNotFoundError):
+    if codes & _NOT_FOUND or isinstance(error, FileNotFoundError):
         return "the folder or bucket of the result store does not exist"
     if isinstance(error, TimeoutError):
         return "the result store does not answer in time"

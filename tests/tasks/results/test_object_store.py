@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import subprocess
@@ -13,11 +14,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from obstore.exceptions import GenericError, JoinError
 from obstore.store import LocalStore
 
 from tasks.errors import BackendUnavailable, ResultStoreUnavailable, SegmentMissing
 from tasks.results import object_store
-from tasks.results.object_store import ObjectStore
+from tasks.results.object_store import ObjectStore, describe_failure
 from tests.programs import ROOT
 from tests.tasks.results import buckets
 from tests.waiting import wait_until
@@ -25,6 +27,8 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from obstore.exceptions import BaseError
 
     from tests.tasks.results.buckets import Bucket
 
@@ -147,6 +151,25 @@ async def test_full_disk_is_reported_and_leaves_no_partial_file(tmp_path: Path) 
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert await objects.get("job/0") == b"whole"
     assert names_in(tmp_path / "job") == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "is full"),
+        (GenericError("Unable to copy data to file: No space left on device (os error 28)"), "is full"),
+        (PermissionError(errno.EACCES, "Permission denied"), "denied access"),
+        (GenericError("Unable to create dir /x: Read-only file system (os error 30)"), "denied access"),
+        (TimeoutError(), "does not answer in time"),
+        (OSError(errno.EIO, "Input/output error"), "does not answer"),
+        (GenericError("Unable to open file /28/507 (os error 5)"), "does not answer"),
+        (JoinError("403"), "does not answer"),
+    ],
+    ids=str,
+)
+def test_failures_are_described_by_their_type_or_code(error: BaseError | OSError, reason: str) -> None:
+    assert describe_failure(error) == f"the result store {reason}"
 
 
 async def test_check_reports_a_nearly_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
