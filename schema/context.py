@@ -11,6 +11,7 @@ from strawberry.fastapi import BaseContext
 from tasks.errors import FieldIssue, InvalidRequest
 
 if TYPE_CHECKING:
+    import asyncio
     from contextlib import AbstractContextManager
 
     from schema.limits.settings import OperationLimits
@@ -24,6 +25,10 @@ class Access(Protocol):
     @property
     def caller(self) -> Caller:
         """The owner of the jobs that operations can see."""
+
+    @property
+    def ended(self) -> asyncio.Event:
+        """Set when the access ends: its credentials were revoked or have expired."""
 
     def streaming(self) -> AbstractContextManager[None]:
         """Counts one open stream of the caller while the block runs.

@@ -13,9 +13,9 @@ from schema.errors.masking import log_unexpected_errors, mask_unexpected_errors
 from schema.limits.document_cache import DocumentCache
 from schema.limits.extension import LimitsExtension, add_missing_codes
 from schema.limits.settings import OperationLimits
-from schema.limits.stream_quota import limit_streams
 from schema.operations.mutation import Mutation
 from schema.operations.query import Query
+from schema.operations.stream_end import while_accessible
 from schema.operations.subscription import Subscription
 from schema.telemetry import OperationTelemetry, record_errors
 from schema.types.job import Job
@@ -55,7 +55,7 @@ class JobSchema(strawberry.Schema):
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> StreamResult:
-        """Execute an operation on a streaming transport, within its caller's quota of streams."""
+        """Execute an operation on a streaming transport, as long as its caller has access."""
         results = await super().stream(
             query,
             variable_values,
@@ -66,7 +66,7 @@ class JobSchema(strawberry.Schema):
             allowed_operation_types,
         )
         access = context_value.access if isinstance(context_value, Context) else None
-        return results if access is None else limit_streams(access, results)
+        return results if access is None else while_accessible(access, results)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log unexpected errors, record the outcome, and add missing codes."""

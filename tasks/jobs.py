@@ -161,6 +161,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class JobUpdate:
+    """A new state of a job for one subscriber, and the number of states that it skipped since the previous one."""
+
+    job: Job
+    folded: int
+
+
+@dataclass(frozen=True, slots=True)
 class LostAttempt:
     """An attempt whose lease expired. Times are milliseconds of the store's clock."""
 

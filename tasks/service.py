@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tasks.api.job_store import Submission
     from tasks.callers import Caller
     from tasks.exports.formats import ExportFile, ExportFormat
-    from tasks.jobs import Job, JobPage, SystemState
+    from tasks.jobs import Job, JobPage, JobUpdate, SystemState
     from tasks.requests import JobPageRequest, PrimesRequest
     from tasks.settings import JobSettings
 
@@ -167,9 +167,9 @@ class JobService:
         if wait <= NO_WAIT or _is_update(job, after_version):
             return job
         with suppress(TimeoutError, BackendUnavailable, JobNotFound):
-            async with asyncio.timeout(wait.total_seconds()), aclosing(self.watch_job(job.id)) as states:
-                async for newer in states:
-                    job = newer
+            async with asyncio.timeout(wait.total_seconds()), aclosing(self.watch_job(job.id)) as updates:
+                async for update in updates:
+                    job = update.job
                     if _is_update(job, after_version):
                         break
         return job
@@ -182,9 +182,11 @@ class JobService:
         """A page of jobs, newest first."""
         return await self._store.list_jobs(request, self._caller)
 
-    def watch_job(self, job_id: str, after_version: int | None = None) -> AsyncGenerator[Job]:
+    def watch_job(
+        self, job_id: str, after_version: int | None = None, *, final_only: bool = False
+    ) -> AsyncGenerator[JobUpdate]:
         """Yield the job's current state and then each newer one until the final one: see JobFeed.watch_job."""
-        return self._feed.watch_job(job_id, self._caller, after_version)
+        return self._feed.watch_job(job_id, self._caller, after_version, final_only=final_only)
 
     async def cancel_job(self, job_id: str) -> Job:
         """Cancel a job immediately.

@@ -216,18 +216,11 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         sub_response: Response,
         headers: Mapping[str, str],
     ) -> Response:
-        """A stream that ends with an UNAUTHENTICATED error when its session ends."""
-        session = session_of(request)
-        if session is not None:
-            [transport] = [
-                candidate
-                for transport_class in self.stream_transport_classes_by_protocol.values()
-                if (candidate := transport_class()).headers["Content-Type"] == headers["Content-Type"]
-            ]
-            error = {"message": "Invalid or expired API key or token.", "extensions": {"code": "UNAUTHENTICATED"}}
-            final_chunk = transport.encode_next({"data": None, "errors": [error]}, self.encode_json)
-            stream = streaming.stop_when_ended(stream, session.ended, final_chunk + transport.encode_complete())
-        stream = streaming.with_opening_boundary(headers, stream)
+        """A stream. Strawberry does not send the opening boundary of a multipart body."""
+        if headers["Content-Type"].startswith(negotiation.MULTIPART):
+            return await super().create_streaming_response(
+                request, lambda: streaming.with_opening_boundary(stream()), sub_response, headers
+            )
         return await super().create_streaming_response(request, stream, sub_response, headers)
 
     async def render_graphql_ide(self, request: Request) -> HTMLResponse:

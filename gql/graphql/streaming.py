@@ -7,9 +7,7 @@ element by element; heartbeats have a configurable interval.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -23,61 +21,17 @@ from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, MULTIPART_SUBSCRIPTIO
 from gql.http.negotiation import EVENT_STREAM, header_elements, quality
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator
 
     from strawberry.http.streaming import HTTPStreamTransport
 
 
-def stop_when_ended(
-    chunks: Callable[[], AsyncIterator[str]], ended: asyncio.Event, final_chunk: str
-) -> Callable[[], AsyncGenerator[str]]:
-    """The same stream, but when the event is set, the final chunk follows and the stream ends."""
-
-    async def stream() -> AsyncGenerator[str]:
-        end = asyncio.ensure_future(ended.wait())
-        source = chunks()
-        chunk: asyncio.Future[str] | None = None
-        try:
-            while not ended.is_set():
-                chunk = asyncio.ensure_future(anext(source))
-                await asyncio.wait({chunk, end}, return_when=asyncio.FIRST_COMPLETED)
-                if not chunk.done():
-                    break
-                try:
-                    yield chunk.result()
-                except StopAsyncIteration:
-                    return
-            yield final_chunk
-        finally:
-            end.cancel()
-            if chunk is not None and not chunk.done():
-                chunk.cancel()
-                with suppress(asyncio.CancelledError, StopAsyncIteration):
-                    await chunk
-            if isinstance(source, AsyncGenerator):
-                await source.aclose()
-
-    return stream
-
-
-def with_opening_boundary(
-    headers: Mapping[str, str], chunks: Callable[[], AsyncIterator[str]]
-) -> Callable[[], AsyncIterator[str]]:
-    """The same stream. A multipart body gets its opening boundary, which Strawberry does not send."""
-    if not headers["Content-Type"].startswith("multipart/"):
-        return chunks
-
-    async def stream() -> AsyncGenerator[str]:
-        source = chunks()
-        try:
-            yield f"\r\n--{MULTIPART_SUBSCRIPTION_BOUNDARY}"
-            async for chunk in source:
-                yield chunk
-        finally:
-            if isinstance(source, AsyncGenerator):
-                await source.aclose()
-
-    return stream
+async def with_opening_boundary(chunks: AsyncGenerator[str]) -> AsyncGenerator[str]:
+    """The chunks of a multipart body after its opening boundary, which Strawberry does not send."""
+    async with aclosing(chunks):
+        yield f"\r\n--{MULTIPART_SUBSCRIPTION_BOUNDARY}"
+        async for chunk in chunks:
+            yield chunk
 
 
 def transports(heartbeat_seconds: float) -> dict[str, type[HTTPStreamTransport]]:

@@ -7,6 +7,7 @@ malformed message closes the socket with the protocol's code instead of raising 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from graphql import GraphQLError, GraphQLSyntaxError
@@ -42,6 +43,9 @@ _NO_PARENT = TraceContext()
 # Close codes: of graphql-transport-ws, and of RFC 6455.
 _FORBIDDEN = 4403
 _TRY_AGAIN_LATER = 1013
+
+# For the last messages of all operations, to a client that may not be reading.
+_LAST_MESSAGES_TIMEOUT = timedelta(seconds=1)
 
 # A close frame holds at most 123 bytes of reason.
 _MAX_REASON_CHARACTERS = 100
@@ -84,6 +88,9 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     async def _close_when_ended(self, session: Session) -> None:
         with session.revalidating():
             await session.ended.wait()
+        # Each operation ends with an error of its own first.
+        if operations := [operation.task for operation in self.operations.values() if operation.task is not None]:
+            await asyncio.wait(operations, timeout=_LAST_MESSAGES_TIMEOUT.total_seconds())
         await self.websocket.close(code=_FORBIDDEN, reason="Forbidden: API key or token expired or revoked")
 
     async def shutdown(self) -> None:

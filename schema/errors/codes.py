@@ -15,6 +15,7 @@ from graphql import GraphQLError
 # Codes of request errors: GraphQL errors that are not about a field of the response.
 LIMIT_EXCEEDED: Final = "LIMIT_EXCEEDED"
 TIMEOUT: Final = "TIMEOUT"
+UNAUTHENTICATED: Final = "UNAUTHENTICATED"
 INVALID_SYNTAX: Final = "GRAPHQL_PARSE_FAILED"
 INVALID_DOCUMENT: Final = "GRAPHQL_VALIDATION_FAILED"
 INVALID_VARIABLES: Final = "BAD_USER_INPUT"

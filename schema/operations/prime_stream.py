@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from schema.errors.codes import RequestRefusedError
-from schema.errors.convert import user_error
-from schema.errors.types import BackendUnavailable, JobNotFound, UserError
+from schema.errors.types import BackendUnavailable, JobNotFound
 from schema.types.job import Job
 from schema.types.scalars import SafeInt
 from tasks import jobs
-from tasks.errors import JobError
 
 if TYPE_CHECKING:
     from schema.context import Info
@@ -56,34 +54,33 @@ PrimeStreamEvent = Annotated[
 
 async def stream_primes(
     info: Info, job_id: str, from_index: int, max_batch: int
-) -> AsyncGenerator[PrimeBatch | JobStopped | UserError]:
+) -> AsyncGenerator[PrimeBatch | JobStopped]:
     """A job's primes from an index on, at most `max_batch` at a time, until the job is final and all of them are sent.
 
     Raises:
         RequestRefusedError: an argument is out of bounds.
+        JobNotFound, BackendUnavailable: as JobService.watch_job and JobService.read_primes.
     """
     max_batch = _checked(info, from_index, max_batch)
     service, position = info.context.service, from_index
-    async with aclosing(service.watch_job(job_id)) as states:
-        try:
-            async for job in states:
-                while position < job.readable:
-                    block = await service.read_primes(job, position, _BLOCK_PRIMES)
-                    if not block.size:
-                        break
-                    for start in range(0, block.size, max_batch):
-                        values = block[start : start + max_batch].tolist()
-                        yield _batch(job, position, values)
-                        service.record_primes_served(len(values), "graphql")
-                        position += len(values)
-                        # Sending suspends for slow readers only: without this, a fast one would block the event loop.
-                        await asyncio.sleep(0)
-                # A succeeded job whose primes have expired stopped, too: the last batch is missing. A failed one is
-                # reported even if fromIndex is beyond the end.
-                if job.status.is_final and (position < job.count or job.status is not jobs.JobStatus.SUCCEEDED):
-                    yield JobStopped(job=Job.of(job))
-        except JobError as error:
-            yield user_error(error)
+    async with aclosing(service.watch_job(job_id)) as updates:
+        async for update in updates:
+            job = update.job
+            while position < job.readable:
+                block = await service.read_primes(job, position, _BLOCK_PRIMES)
+                if not block.size:
+                    break
+                for start in range(0, block.size, max_batch):
+                    values = block[start : start + max_batch].tolist()
+                    yield _batch(job, position, values)
+                    service.record_primes_served(len(values), "graphql")
+                    position += len(values)
+                    # Sending suspends for slow readers only: without this, a fast one would block the event loop.
+                    await asyncio.sleep(0)
+            # A succeeded job whose primes have expired stopped, too: the last batch is missing. A failed one is
+            # reported even if fromIndex is beyond the end.
+            if job.status.is_final and (position < job.count or job.status is not jobs.JobStatus.SUCCEEDED):
+                yield JobStopped(job=Job.of(job))
 
 
 def _batch(job: jobs.Job, offset: int, values: list[SafeInt]) -> PrimeBatch:

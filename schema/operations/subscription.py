@@ -1,7 +1,4 @@
-"""Subscriptions. Each sends the current state, then changes, and completes with the reason as its last event.
-
-Every stream of the service is closed explicitly (aclosing): it releases its resources when a client disconnects.
-"""
+"""Subscriptions. Each sends the current state, then changes, and ends as schema.operations.stream_end describes."""
 
 from __future__ import annotations
 
@@ -14,13 +11,13 @@ import strawberry
 
 from schema.context import Info
 from schema.errors.codes import RequestRefusedError
-from schema.errors.convert import user_error
 from schema.errors.types import BackendUnavailable, JobNotFound, UserError
 from schema.operations.prime_stream import DEFAULT_BATCH, JobStopped, PrimeBatch, PrimeStreamEvent, stream_primes
+from schema.operations.stream_end import with_reason
 from schema.types.job import Job
 from schema.types.node import JobId
 from schema.types.system import SystemStats
-from tasks.errors import JobError
+from tasks import jobs
 
 _MIN_INTERVAL_MS = 100
 _MAX_INTERVAL_MS = 3_600_000
@@ -50,7 +47,7 @@ class Subscription:
             "one never is. An unknown id gets JobNotFound and completes. To resume, subscribe again."
         ),
     )
-    async def job_updates(
+    def job_updates(
         self,
         info: Info,
         id: JobId,
@@ -58,40 +55,24 @@ class Subscription:
             int | None, strawberry.argument(description="Send only states with a higher version than this.")
         ] = None,
     ) -> AsyncGenerator[JobUpdate | UserError]:
-        previous = after_version
-        async with aclosing(info.context.service.watch_job(id, after_version)) as states:
-            try:
-                async for job in states:
-                    coalesced = 0 if previous is None else max(0, job.version - previous - 1)
-                    previous = job.version
-                    yield JobUpdate(job=Job.of(job), coalesced=coalesced)
-            except JobError as error:
-                yield user_error(error)
+        return with_reason(_updates(info.context.service.watch_job(id, after_version)))
 
     @strawberry.subscription(
         graphql_type=JobUpdateEvent,
         description="One event when the job is final (at once if it already is), then the stream completes.",
     )
-    async def job_completed(
+    def job_completed(
         self,
         info: Info,
         id: JobId,
     ) -> AsyncGenerator[JobUpdate | UserError]:
-        first = None
-        async with aclosing(info.context.service.watch_job(id)) as states:
-            try:
-                async for job in states:
-                    first = job.version if first is None else first
-                    if job.status.is_final:
-                        yield JobUpdate(job=Job.of(job), coalesced=max(0, job.version - first))
-            except JobError as error:
-                yield user_error(error)
+        return with_reason(_updates(info.context.service.watch_job(id, final_only=True)))
 
     @strawberry.subscription(
         graphql_type=PrimeStreamEvent,
         description="The primes while they are computed, from fromIndex on, without gaps or repeats.",
     )
-    async def prime_stream(
+    def prime_stream(
         self,
         info: Info,
         id: JobId,
@@ -100,9 +81,7 @@ class Subscription:
             int, strawberry.argument(description="Maximum number of values in one message, up to limits.maxPageSize.")
         ] = DEFAULT_BATCH,
     ) -> AsyncGenerator[PrimeBatch | JobStopped | UserError]:
-        async with aclosing(stream_primes(info, id, from_index, max_batch)) as batches:
-            async for event in batches:
-                yield event
+        return with_reason(stream_primes(info, id, from_index, max_batch))
 
     @strawberry.subscription(description="Queue figures and active workers, sent at an interval. Never completes.")
     async def system_stats(
@@ -117,3 +96,9 @@ class Subscription:
         async with aclosing(info.context.system.watch_system_state(timedelta(milliseconds=interval_ms))) as states:
             async for state in states:
                 yield SystemStats.of(state, info.context.system.subscribers)
+
+
+async def _updates(updates: AsyncGenerator[jobs.JobUpdate]) -> AsyncGenerator[JobUpdate]:
+    async with aclosing(updates):
+        async for update in updates:
+            yield JobUpdate(job=Job.of(update.job), coalesced=update.folded)

@@ -8,9 +8,9 @@ skipped, and nothing queues up for a subscriber that does not read. Subscribers 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,10 @@ from redis.exceptions import RedisError
 from tasks.cancellation import cancel_and_wait
 from tasks.errors import BackendUnavailable, JobNotFound
 from tasks.instrumentation import metrics, tracing
+from tasks.jobs import JobUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
     from redis.asyncio.client import PubSub
 
@@ -41,8 +42,8 @@ _RETRY_DELAY = timedelta(milliseconds=250)
 # A subscription survives an outage of the store of this length. A restart takes seconds.
 _MAX_OUTAGE = timedelta(seconds=30)
 
-# Lower than every version: nothing was delivered yet.
-_NO_VERSION = -1
+# Until the first event: no job has this version.
+_NO_EVENT = (-1, 0)
 
 
 class _Topic:
@@ -54,7 +55,7 @@ class _Topic:
         self.generation = 0
         self.changed = asyncio.Event()
         # Version and commit time, in ms of the store's clock, of the newest event.
-        self.event = (_NO_VERSION, 0)
+        self.event = _NO_EVENT
         self._job_id = job_id
         self._caller = caller
         self._store = store
@@ -69,7 +70,7 @@ class _Topic:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    async def snapshot(self) -> Job | None:
+    async def snapshot(self) -> Job:
         """The job, read after the last notification. Concurrent subscribers share one read."""
         generation = self.generation
         while self._snapshot_generation < generation:
@@ -79,6 +80,8 @@ class _Topic:
                 self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
             # Shielded: a subscriber that leaves must not cancel the read of the others.
             await asyncio.shield(self._reading)
+        if self._snapshot is None:
+            raise JobNotFound(self._job_id)
         return self._snapshot
 
     def lag(self, job: Job) -> float | None:
@@ -101,6 +104,68 @@ class _Topic:
             self._snapshot_generation = generation
         finally:
             self._reading = None
+
+
+class _Subscription:
+    """One subscriber of a topic: waits for the job's states, and decides which of them the subscriber receives."""
+
+    def __init__(
+        self, topic: _Topic, after_version: int | None, *, final_only: bool, shutting_down: asyncio.Event
+    ) -> None:
+        self._topic = topic
+        self._final_only = final_only
+        self._shutting_down = shutting_down
+        self._changed = topic.changed
+        # The version that the subscriber had before it subscribed, until it receives another.
+        self._resumed_after = after_version
+        # Newer versions are delivered, and those in between are counted. Set by the first state if nothing was resumed.
+        self._version = after_version
+
+    async def current_state(self) -> Job:
+        """The job now. Raises BackendUnavailable also while this process is shutting down."""
+        # Taken before the read: a change during the read, or while the subscriber handles the state, sets this event.
+        self._changed = self._topic.changed
+        if self._shutting_down.is_set():
+            raise BackendUnavailable("this server is shutting down: subscribe again")
+        return await self._topic.snapshot()
+
+    async def next_state(self) -> Job:
+        """The job after the next change. Raises BackendUnavailable only after an outage longer than a restart."""
+        await self._changed.wait()
+        deadline = asyncio.get_running_loop().time() + _MAX_OUTAGE.total_seconds()
+        while True:
+            try:
+                return await self.current_state()
+            except BackendUnavailable:
+                if self._shutting_down.is_set() or asyncio.get_running_loop().time() > deadline:
+                    raise
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_RETRY_DELAY.total_seconds()):
+                        await self._changed.wait()
+
+    def update(self, job: Job) -> JobUpdate | None:
+        """What the subscriber receives of a state: None if the state is not new, or not wanted."""
+        if self._version is None:
+            self._version = job.version - 1
+        if job.status.is_final:
+            # Not only if newer: a store that lost its last writes can reach the final state at a delivered version.
+            is_new = job.version != self._resumed_after
+        else:
+            is_new = job.version > self._version and not self._final_only
+        return JobUpdate(job, max(0, job.version - self._version - 1)) if is_new else None
+
+    @contextmanager
+    def delivering(self, update: JobUpdate) -> Iterator[None]:
+        """Trace the delivery of an update, and record it when the block ends."""
+        span = tracing.start_delivery_span(update.job)
+        yield
+        span.end()
+        self._resumed_after, self._version = None, update.job.version
+        metrics.EVENTS_DELIVERED.add(1)
+        if update.folded:
+            metrics.EVENTS_FOLDED.add(update.folded)
+        if (lag := self._topic.lag(update.job)) is not None:
+            metrics.EVENT_LAG.record(lag)
 
 
 class JobFeed:
@@ -137,7 +202,9 @@ class JobFeed:
         self.shutting_down.set()
         self._notify_all()
 
-    async def watch_job(self, job_id: str, caller: Caller, after_version: int | None = None) -> AsyncGenerator[Job]:
+    async def watch_job(
+        self, job_id: str, caller: Caller, after_version: int | None = None, *, final_only: bool = False
+    ) -> AsyncGenerator[JobUpdate]:
         """Yield the job's current state and then each newer one, and return after the final one.
 
         Args:
@@ -145,39 +212,37 @@ class JobFeed:
             caller: the subscriber.
             after_version: the last version that the subscriber has received: only newer states are yielded, and the
                 final state unless it is this very version.
+            final_only: whether to skip all states but the final one.
 
         Raises:
             JobNotFound: the caller has no such job, or its record expired meanwhile.
             BackendUnavailable: the store was unavailable at the start, or for longer than a restart takes, or this
                 process is shutting down.
         """
-        # Register before the first read: a change in between is either in the record or notified, never lost.
+        with self._subscribed(job_id, caller) as topic:
+            subscription = _Subscription(topic, after_version, final_only=final_only, shutting_down=self.shutting_down)
+            job = await subscription.current_state()
+            while True:
+                if (update := subscription.update(job)) is not None:
+                    with subscription.delivering(update):
+                        yield update
+                if job.status.is_final:
+                    return
+                job = await subscription.next_state()
+
+    @contextmanager
+    def _subscribed(self, job_id: str, caller: Caller) -> Iterator[_Topic]:
+        """Count one subscriber of the caller's job while the block runs.
+
+        Registered before the first read: a change in between is either in the record or notified, never lost.
+        """
         topics = self._topics.setdefault(job_id, {})
         topic = topics.setdefault(caller, _Topic(job_id, caller, self._store))
         topic.subscribers += 1
         topic.generation += 1
         self.drained.clear()
         try:
-            version = after_version if after_version is not None else _NO_VERSION
-            delivered = False
-            read = self._read
-            while True:
-                # Taken before the read: a change during the read, or while the subscriber handles the state, sets this
-                # event, and the wait below returns immediately.
-                changed = topic.changed
-                job = await read(topic, job_id)
-                # A store that lost its last writes can reach the final state at a version that was already delivered.
-                rolled_back = job.status.is_final and (delivered or job.version < version)
-                if job.version > version or rolled_back:
-                    delivery = tracing.start_delivery_span(job)
-                    yield job
-                    delivery.end()
-                    _record_delivery(topic, job, version)
-                    version, delivered = job.version, True
-                if job.status.is_final:
-                    return
-                await changed.wait()
-                read = self._read_through_outage
+            yield topic
         finally:
             topic.subscribers -= 1
             if not topic.subscribers:
@@ -186,26 +251,6 @@ class JobFeed:
                 self._topics.pop(job_id, None)
             if not self._topics:
                 self.drained.set()
-
-    async def _read(self, topic: _Topic, job_id: str) -> Job:
-        if self.shutting_down.is_set():
-            raise BackendUnavailable("this server is shutting down: subscribe again")
-        job = await topic.snapshot()
-        if job is None:
-            raise JobNotFound(job_id)
-        return job
-
-    async def _read_through_outage(self, topic: _Topic, job_id: str) -> Job:
-        deadline = asyncio.get_running_loop().time() + _MAX_OUTAGE.total_seconds()
-        while True:
-            try:
-                return await self._read(topic, job_id)
-            except BackendUnavailable:
-                if self.shutting_down.is_set() or asyncio.get_running_loop().time() > deadline:
-                    raise
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_RETRY_DELAY.total_seconds()):
-                        await topic.changed.wait()
 
     async def _listen(self) -> None:
         while True:
@@ -251,11 +296,3 @@ class JobFeed:
 
     def _all_topics(self) -> list[_Topic]:
         return [topic for topics in self._topics.values() for topic in topics.values()]
-
-
-def _record_delivery(topic: _Topic, job: Job, previous_version: int) -> None:
-    metrics.EVENTS_DELIVERED.add(1)
-    if previous_version > _NO_VERSION and job.version > previous_version + 1:
-        metrics.EVENTS_FOLDED.add(job.version - previous_version - 1)
-    if (lag := topic.lag(job)) is not None:
-        metrics.EVENT_LAG.record(lag)

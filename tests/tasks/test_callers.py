@@ -55,8 +55,8 @@ async def assert_not_found(service: JobService, job_id: str) -> None:
         with pytest.raises(JobNotFound):
             await method(job_id)
     with pytest.raises(JobNotFound):
-        async with aclosing(service.watch_job(job_id)) as states:
-            await anext(states)
+        async with aclosing(service.watch_job(job_id)) as updates:
+            await anext(updates)
 
 
 @pytest.mark.parametrize("owner", ALL_CALLERS)
@@ -127,12 +127,12 @@ async def test_retry_belongs_to_the_same_caller(system: JobSystem) -> None:
 
 async def test_subscriptions_of_other_callers_fail_without_side_effects(system: JobSystem) -> None:
     job = (await system.for_caller(ALICE).submit_job(PrimesRequest(10))).job
-    async with aclosing(system.for_caller(ALICE).watch_job(job.id)) as states:
-        assert (await anext(states)).status is JobStatus.QUEUED
+    async with aclosing(system.for_caller(ALICE).watch_job(job.id)) as updates:
+        assert (await anext(updates)).job.status is JobStatus.QUEUED
         await assert_not_found(system.for_caller(BOB), job.id)
         await system.for_caller(ALICE).cancel_job(job.id)
         async with asyncio.timeout(10):
-            assert (await anext(states)).status is JobStatus.CANCELLED
+            assert (await anext(updates)).job.status is JobStatus.CANCELLED
 
 
 async def test_expired_job_is_removed_from_its_owner_s_list(system: JobSystem, keys: Keys) -> None:

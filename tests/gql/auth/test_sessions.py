@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SSE = "text/event-stream"
 MULTIPART = "multipart/mixed;subscriptionSpec=1.0"
 STATS = {"query": "subscription { systemStats(intervalMs: 3600000) { at } }"}
+
+UNAUTHENTICATED = {"message": "Invalid or expired API key or token.", "extensions": {"code": "UNAUTHENTICATED"}}
 
 # Revalidation runs every second; the test machine may be busy.
 SECONDS = 10
@@ -52,8 +54,11 @@ async def test_revoking_a_key_closes_only_its_own_websockets(authenticated: Auth
     other = await asyncio.to_thread(create_key, authenticated.job_settings, "carol")
     async with subscribed(authenticated, key) as ending, subscribed(authenticated, other) as unaffected:
         await asyncio.to_thread(revoke_key, authenticated.job_settings, key)
-        with pytest.raises(websockets.ConnectionClosedError):
-            await closed(ending)
+        last = [json.loads(message) for message in await messages_until_closed(ending)]
+        assert last == [
+            {"id": "1", "type": "next", "payload": {"data": None, "errors": [UNAUTHENTICATED]}},
+            {"id": "1", "type": "complete"},
+        ]
         assert ending.close_code == 4403
         await unaffected.send('{"type": "ping"}')
         assert json.loads(await asyncio.wait_for(unaffected.recv(), SECONDS))["type"] == "pong"
@@ -107,7 +112,10 @@ async def subscribed(authenticated: AuthenticatedSystem, key: str) -> AsyncItera
         yield socket
 
 
-async def closed(socket: websockets.ClientConnection) -> None:
+async def messages_until_closed(socket: websockets.ClientConnection) -> list[str | bytes]:
+    messages = []
     async with asyncio.timeout(SECONDS):
-        async for _ in socket:
-            pass
+        with suppress(websockets.ConnectionClosedError):
+            while True:
+                messages.append(await socket.recv())
+    return messages

@@ -67,8 +67,8 @@ async def submit_job(store: JobStore) -> Job:
 
 
 async def all_states(feed: JobFeed, job: Job, after_version: int | None = None) -> list[Job]:
-    async with asyncio.timeout(20), aclosing(feed.watch_job(job.id, ANYONE, after_version)) as states:
-        return [state async for state in states]
+    async with asyncio.timeout(20), aclosing(feed.watch_job(job.id, ANYONE, after_version)) as updates:
+        return [update.job async for update in updates]
 
 
 def finish(recorder: JobRecorder, job: Job) -> None:
@@ -80,14 +80,14 @@ async def test_subscriber_receives_the_current_state_and_then_each_newer_one(
 ) -> None:
     store, feed = store_and_feed
     job = await submit_job(store)
-    async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(10):
-        assert (await anext(states)).version == 1
+    async with aclosing(feed.watch_job(job.id, ANYONE)) as updates, asyncio.timeout(10):
+        assert (await anext(updates)).job.version == 1
         claim = grant_claim(recorder, job)
-        assert (await anext(states)).status is JobStatus.RUNNING
+        assert (await anext(updates)).job.status is JobStatus.RUNNING
         recorder.complete_segment(claim, fake_result())
-        assert (await anext(states)).status is JobStatus.SUCCEEDED
+        assert (await anext(updates)).job.status is JobStatus.SUCCEEDED
         with pytest.raises(StopAsyncIteration):
-            await anext(states)
+            await anext(updates)
 
 
 async def test_late_subscriber_receives_the_final_state(
@@ -152,17 +152,67 @@ async def test_slow_subscriber_skips_intermediate_states(
 ) -> None:
     store, feed = store_and_feed
     job = (await store.submit_job(PrimesRequest(50 * 2**20), ANYONE)).job
-    async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(10):
-        assert (await anext(states)).version == 1
+    async with aclosing(feed.watch_job(job.id, ANYONE)) as updates, asyncio.timeout(10):
+        assert (await anext(updates)).job.version == 1
         for index in range(30):
             recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
-        version = (await anext(states)).version
+        version = (await anext(updates)).job.version
         while version < 32:
-            newer = (await anext(states)).version
+            newer = (await anext(updates)).job.version
             assert newer > version
             version = newer
             assert version >= 31
         assert version == 32
+
+
+async def test_update_counts_the_states_skipped_since_the_previous_one(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder
+) -> None:
+    store, feed = store_and_feed
+    job = (await store.submit_job(PrimesRequest(50 * 2**20), ANYONE)).job
+    async with aclosing(feed.watch_job(job.id, ANYONE)) as updates, asyncio.timeout(10):
+        assert (await anext(updates)).folded == 0
+        for index in range(30):
+            recorder.complete_segment(grant_claim(recorder, job, index), fake_result())
+        previous = 1
+        while previous < 32:
+            update = await anext(updates)
+            assert update.folded == update.job.version - previous - 1
+            previous = update.job.version
+
+
+async def test_first_update_counts_from_the_version_that_the_subscriber_had(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder
+) -> None:
+    store, feed = store_and_feed
+    job = await submit_job(store)
+    finish(recorder, job)
+    for after_version, folded in ((None, 0), (1, 1), (2, 0)):
+        async with aclosing(feed.watch_job(job.id, ANYONE, after_version)) as updates:
+            assert [update.folded async for update in updates] == [folded]
+
+
+@pytest.mark.parametrize("final_version", [None, 8, 9])
+async def test_final_only_yields_one_update_that_counts_all_states_since_the_subscription(
+    store_and_feed: tuple[CountingStore, JobFeed], recorder: JobRecorder, keys: Keys, final_version: int | None
+) -> None:
+    """With a final version: the store lost writes meanwhile, and the job became final at a version seen before."""
+    store, feed = store_and_feed
+    job = await submit_job(store)
+    record = f"{keys.prefix}job:{job.id}"
+    if final_version is not None:
+        keys.client.hset(record, "version", 9)
+    async with aclosing(feed.watch_job(job.id, ANYONE, final_only=True)) as updates, asyncio.timeout(10):
+        waiting = asyncio.ensure_future(anext(updates))
+        await eventually(lambda: _holds(store.reads > 0))
+        if final_version is not None:
+            keys.client.hset(record, "version", final_version - 2)
+        finish(recorder, job)
+        update = await waiting
+        assert update.job.status is JobStatus.SUCCEEDED
+        assert (update.job.version, update.folded) == ((3, 2) if final_version is None else (final_version, 0))
+        with pytest.raises(StopAsyncIteration):
+            await anext(updates)
 
 
 async def test_unknown_job_raises_job_not_found(store_and_feed: tuple[CountingStore, JobFeed]) -> None:
@@ -226,14 +276,14 @@ async def test_final_state_is_delivered_after_a_server_restart(tmp_path: Path) -
         settings = JobSettings(redis_url=server.url, key_prefix="own:")
         async with running_feed(settings) as (store, feed):
             job = await submit_job(store)
-            async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(20):
-                assert (await anext(states)).version == 1
+            async with aclosing(feed.watch_job(job.id, ANYONE)) as updates, asyncio.timeout(20):
+                assert (await anext(updates)).job.version == 1
                 assert server.program is not None
                 server.program.kill()
                 with programs.valkey(tmp_path, server.port):
                     # Most likely before the feed has reconnected: nothing receives the event.
                     finish(JobRecorder.connect(settings), job)
-                    rest = [state async for state in states]
+                    rest = [update.job async for update in updates]
     assert rest[-1].status is JobStatus.SUCCEEDED
 
 
@@ -263,11 +313,11 @@ async def test_closed_connection_is_replaced(
 ) -> None:
     store, feed = store_and_feed
     job = await submit_job(store)
-    async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(10):
-        assert (await anext(states)).version == 1
+    async with aclosing(feed.watch_job(job.id, ANYONE)) as updates, asyncio.timeout(10):
+        assert (await anext(updates)).job.version == 1
         redis_client.client_kill_filter(_type="pubsub")
         finish(recorder, job)
-        rest = [state async for state in states]
+        rest = [update.job async for update in updates]
     assert rest[-1].status is JobStatus.SUCCEEDED
 
 
@@ -276,13 +326,13 @@ async def test_frozen_server_is_detected_and_survived(tmp_path: Path, caplog: py
         settings = JobSettings(redis_url=server.url, key_prefix="own:")
         async with running_feed(settings) as (store, feed):
             job = await submit_job(store)
-            async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(20):
-                assert (await anext(states)).version == 1
+            async with aclosing(feed.watch_job(job.id, ANYONE)) as updates, asyncio.timeout(20):
+                assert (await anext(updates)).job.version == 1
                 server.freeze()
                 await eventually(lambda: _holds("Event feed lost its Redis connection" in caplog.text), 12)
                 server.thaw()
                 finish(JobRecorder.connect(settings), job)
-                rest = [state async for state in states]
+                rest = [update.job async for update in updates]
     assert rest[-1].status is JobStatus.SUCCEEDED
 
 
@@ -299,11 +349,11 @@ async def test_malformed_events_are_ignored(
     """Sent by a newer version of this program, or by another program on the same channel."""
     store, feed = store_and_feed
     job = await submit_job(store)
-    async with aclosing(feed.watch_job(job.id, ANYONE)) as states, asyncio.timeout(10):
-        assert (await anext(states)).version == 1
+    async with aclosing(feed.watch_job(job.id, ANYONE)) as updates, asyncio.timeout(10):
+        assert (await anext(updates)).job.version == 1
         for text in ("", "nonsense", f"{job.id} two 3", f"{job.id} 2 1700000000000 and more", b"\xff\xfe"):
             assert redis_client.publish(f"{settings.key_prefix}events", text) == 1
         claim = grant_claim(recorder, job)
-        assert (await anext(states)).status == JobStatus.RUNNING
+        assert (await anext(updates)).job.status == JobStatus.RUNNING
         assert recorder.complete_segment(claim, fake_result())
-        assert (await anext(states)).status == JobStatus.SUCCEEDED
+        assert (await anext(updates)).job.status == JobStatus.SUCCEEDED
