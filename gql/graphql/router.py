@@ -7,17 +7,16 @@ with the status codes and media types of the GraphQL over HTTP specification, an
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from cross_web import HTTPException
-from graphql import OperationType
 from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotation
 from starlette.responses import HTMLResponse, Response
 from strawberry.fastapi import GraphQLRouter
+from strawberry.http import GraphQLRequestData
 from strawberry.subscriptions import (
     GRAPHQL_SSE_PROTOCOL,
     GRAPHQL_TRANSPORT_WS_PROTOCOL,
@@ -28,6 +27,7 @@ from strawberry.types.unset import UNSET
 from gql import explorer
 from gql.graphql import streaming
 from gql.graphql.persisted_documents import PersistedDocumentError, PersistedDocuments
+from gql.graphql.requests import RequestRefused, check_content_type, check_parameters, response_protocol
 from gql.graphql.websocket import handler_class
 from gql.http import negotiation
 from gql.middleware.authentication import session_of
@@ -35,19 +35,16 @@ from schema.context import Context
 from tasks.callers import ANYONE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from starlette.requests import Request
-    from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+    from strawberry.http import GraphQLHTTPResponse
     from strawberry.types import ExecutionResult
 
     from gql.auth.authenticator import Authenticator
     from gql.settings import ApiSettings
     from schema.schema import JobSchema
     from tasks.service import JobSystem
-
-# RFC 8259: JSON is UTF-8. ASCII is a subset of it.
-_UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 
@@ -110,11 +107,13 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         self.stream_transport_classes_by_protocol = streaming.transports(settings.heartbeat_seconds)
 
     async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - as Strawberry has it
-        """Execute a request. Malformed requests get a GraphQL error as well."""
+        """Execute a request. Refused requests get a GraphQL error as well."""
         try:
             response = await super().run(request, context, root_value)
+        except RequestRefused as refusal:
+            response = _error_response(refusal)
         except HTTPException as error:
-            response = _error_response(error)
+            response = _error_response(RequestRefused(HTTPStatus(error.status_code), error.reason))
         if isinstance(response, GraphQLResponse):
             media_type = negotiation.json_type(request.headers.get("accept", ""))
             response.headers["content-type"] = media_type
@@ -127,33 +126,24 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
                 response.status_code = HTTPStatus.BAD_REQUEST
         return response
 
-    async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:  # noqa: ANN401 - as Strawberry has it
-        """The operation and its transport: a stream for subscriptions, and if Accept prefers a stream to JSON."""
-        content_types = negotiation.header_elements(request.headers.get("content-type", ""))
-        if content_types and content_types[0].parameters.get("charset", "utf-8").lower() not in _UTF_8:
-            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported charset: send the body as UTF-8")
-        data = await super().parse_http_body(request)
-        if isinstance(data, list):
-            return data
-        if not isinstance(data.operation_name, str | None):
-            raise HTTPException(HTTPStatus.BAD_REQUEST, "operationName must be a string or null")
-        if not data.query:
-            raise HTTPException(HTTPStatus.BAD_REQUEST, "query is missing or empty")
-        accept = request.headers.get("accept", "")
-        kind = self.schema.documents.operation_type(data.query, data.operation_name)
-        if data.protocol == "http" and kind is OperationType.SUBSCRIPTION:
-            raise HTTPException(
-                HTTPStatus.NOT_ACCEPTABLE,
-                "a subscription needs a stream: accept text/event-stream or multipart/mixed;subscriptionSpec=1.0, "
-                "or use a WebSocket",
-            )
-        if data.protocol == "sse" and kind is not OperationType.SUBSCRIPTION:
-            # Queries and mutations have a single result: clients that accept both get JSON.
-            if not negotiation.prefers_stream(accept, negotiation.EVENT_STREAM):
-                return replace(data, protocol="http")
-            if request.method == "GET" and not (kind is OperationType.QUERY and self.allow_queries_via_get) and kind:
-                raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, f"a {kind.value} by GET is not allowed: use POST")
-        return data
+    async def parse_http_body(self, request: Any) -> GraphQLRequestData:  # noqa: ANN401 - as Strawberry has it
+        """The operation and the protocol of its response."""
+        if request.method == "GET":
+            parameters = self.parse_query_params(request.query_params)
+        else:
+            check_content_type(request.headers.get("content-type", ""))
+            parameters = self.parse_json(await request.get_body())
+        check_parameters(parameters)
+        query, operation_name = parameters["query"], parameters.get("operationName")
+        protocol = response_protocol(
+            request.method,
+            request.headers.get("accept", ""),
+            self.schema.documents.operation_type(query, operation_name),
+            queries_by_get=self.allow_queries_via_get,
+        )
+        return GraphQLRequestData(
+            query, parameters.get("variables"), operation_name, parameters.get("extensions"), protocol
+        )
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401 - as Strawberry has it
         """Whether a browser requests the page instead of the result of a document."""
@@ -167,24 +157,26 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
                 parameters[name] = self._json(parameters[name])
         return self._resolved(parameters)
 
-    def parse_json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
-        """The GraphQL request in the body of a POST, or a list of them, which Strawberry refuses later."""
+    def parse_json(self, data: str | bytes) -> dict[str, Any]:
+        """The GraphQL request in the body of a POST."""
         document = self._json(data)
-        return self._resolved(document) if isinstance(document, dict) else document
+        if isinstance(document, list):
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "Batching is not enabled")
+        return self._resolved(document)
 
     def _resolved(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
             return self._documents.resolve(request)
         except PersistedDocumentError as error:
-            raise _CodedHTTPError(HTTPStatus.BAD_REQUEST, str(error), error.code) from error
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, str(error), error.code) from error
 
     def _json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
         try:
             document = self.decode_json(data)
         except ValueError as error:
-            raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is not valid JSON") from error
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body is not valid JSON") from error
         if not isinstance(document, dict | list):
-            raise HTTPException(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
         return document
 
     def decode_json(self, data: str | bytes) -> object:
@@ -218,8 +210,10 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
     ) -> Response:
         """A stream. Strawberry does not send the opening boundary of a multipart body."""
         if headers["Content-Type"].startswith(negotiation.MULTIPART):
+            # Strawberry's own streams are generators.
+            chunks = cast("Callable[[], AsyncGenerator[str]]", stream)
             return await super().create_streaming_response(
-                request, lambda: streaming.with_opening_boundary(stream()), sub_response, headers
+                request, lambda: streaming.with_opening_boundary(chunks()), sub_response, headers
             )
         return await super().create_streaming_response(request, stream, sub_response, headers)
 
@@ -229,25 +223,9 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         return HTMLResponse(page, headers={"Content-Security-Policy": explorer.CONTENT_SECURITY_POLICY})
 
 
-class _CodedHTTPError(HTTPException):
-    """An HTTP error with its own GraphQL error code, instead of one derived from the status."""
-
-    def __init__(self, status_code: int, reason: str, code: str) -> None:
-        super().__init__(status_code, reason)
-        self.code = code
-
-
-def _error_response(error: HTTPException) -> GraphQLResponse:
-    status, reason = error.status_code, error.reason
-    headers = {}
-    if "not allowed when using GET" in reason:
-        status = HTTPStatus.METHOD_NOT_ALLOWED
-    elif reason == "Unsupported content type":
-        status, reason = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported Content-Type: send application/json"
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = "POST"
-    code = error.code if isinstance(error, _CodedHTTPError) else HTTPStatus(status).phrase.upper().replace(" ", "_")
-    body = {"errors": [{"message": reason, "extensions": {"code": code}}]}
-    response = GraphQLResponse(orjson.dumps(body), status, is_request_error=True)
-    response.headers.update(headers)
+def _error_response(refusal: RequestRefused) -> GraphQLResponse:
+    body = {"errors": [{"message": str(refusal), "extensions": {"code": refusal.code}}]}
+    response = GraphQLResponse(orjson.dumps(body), refusal.status, is_request_error=True)
+    if refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["Allow"] = "POST"
     return response

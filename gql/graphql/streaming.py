@@ -1,8 +1,8 @@
 """Subscriptions over HTTP: Server-Sent Events (distinct connections mode) and multipart (Apollo's protocol).
 
 Strawberry's transports, adapted to real clients: events end with single line feeds, at which urql splits; a multipart
-body starts and ends as MIME requires, since some of Apollo's clients accept nothing else; the Accept header is parsed
-element by element; heartbeats have a configurable interval.
+body starts and ends as MIME requires, since some of Apollo's clients accept nothing else; heartbeats have a
+configurable interval. gql.graphql.requests chooses between the two.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from strawberry.http.streaming import (
     SSETransport,
 )
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, MULTIPART_SUBSCRIPTION_PROTOCOL
-
-from gql.http.negotiation import EVENT_STREAM, header_elements, quality
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -41,9 +39,6 @@ def transports(heartbeat_seconds: float) -> dict[str, type[HTTPStreamTransport]]
         def __init__(self) -> None:
             super().__init__(heartbeat_seconds)
 
-        def accepts(self, accept: str) -> bool:
-            return quality(accept, EVENT_STREAM) > 0
-
         def encode_event(self, event: str, data: str | None = None) -> str:
             return super().encode_event(event, data).replace("\r\n", "\n")
 
@@ -55,12 +50,6 @@ def transports(heartbeat_seconds: float) -> dict[str, type[HTTPStreamTransport]]
         headers = MappingProxyType(
             {"Content-Type": f"multipart/mixed;boundary={MULTIPART_SUBSCRIPTION_BOUNDARY};subscriptionSpec=1.0"}
         )
-
-        def accepts(self, accept: str) -> bool:
-            return any(
-                element.quality > 0 and self.accepts_content_type(element.name, element.parameters)
-                for element in header_elements(accept)
-            )
 
         def encode_complete(self) -> str:
             """Turn the boundary after the last part into the closing boundary."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import (
     GraphQLError,
     NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
     get_operation_ast,
     parse,
     specified_rules,
@@ -71,11 +72,16 @@ class DocumentCache:
         return parsed
 
     def operation_type(self, text: str, operation_name: str | None) -> OperationType | None:
-        """The type of the requested operation, None if the document is invalid or has no such operation."""
+        """The type of the operation that Strawberry executes: the named one, or without a name the document's first.
+
+        None if the document is invalid or has no such operation.
+        """
         try:
-            operation = get_operation_ast(self.parsed(text), operation_name)
+            document = self.parsed(text)
         except GraphQLError:
             return None
+        operations = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
+        operation = next(operations, None) if operation_name is None else get_operation_ast(document, operation_name)
         return None if operation is None else operation.operation
 
     def _parse(self, text: str) -> DocumentNode | GraphQLError:

@@ -154,6 +154,13 @@ def test_a_mutation_by_get_is_405_even_if_queries_are_allowed(by_get: str) -> No
         assert response.headers["allow"] == "POST"
 
 
+@pytest.mark.parametrize("accept", [JSON, "text/event-stream"])
+def test_the_first_of_several_operations_decides_what_get_may_execute(client: httpx.Client, accept: str) -> None:
+    query = "query A { limits { maxCount } } query B { limits { maxCount } }"
+    response = client.get("/graphql", params={"query": query}, headers={"Accept": accept})
+    assert single_error(response, 405)["message"] == "a query by GET is not allowed: use POST"
+
+
 def test_a_subscription_without_a_stream_is_406_with_the_accepted_types(client: httpx.Client) -> None:
     response = client.post("/graphql", json={"query": "subscription { systemStats { at } }"})
     assert "text/event-stream" in single_error(response, 406)["message"]

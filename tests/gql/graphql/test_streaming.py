@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email
 from email.policy import HTTP
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -68,6 +68,15 @@ def test_a_multipart_stream_is_valid_mime(system: System) -> None:
 def test_a_query_is_a_single_response_if_json_is_accepted_too(system: System, accept: str) -> None:
     response = httpx.post(system.graphql, json={"query": "{ limits { maxCount } }"}, headers={"Accept": accept})
     assert response.json() == {"data": {"limits": {"maxCount": 100_000_000}}}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_query_is_never_a_multipart_stream(system: System, method: str) -> None:
+    query = {"query": "{ limits { maxCount } }"}
+    parameters: dict[str, Any] = {"json": query} if method == "POST" else {"params": query}
+    response = httpx.request(method, system.graphql, headers={"Accept": MULTIPART}, **parameters)
+    assert response.headers["content-type"] == "application/json"
+    assert response.status_code == (200 if method == "POST" else 405)
 
 
 def test_a_query_is_streamed_if_only_a_stream_is_accepted(system: System) -> None:

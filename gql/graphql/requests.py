@@ -1,0 +1,98 @@
+"""Requests over HTTP: what one may contain, and the protocol of its response. Every refusal is a RequestRefused."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from graphql import OperationType
+from strawberry.http.streaming import MULTIPART_SUBSCRIPTION_BOUNDARY
+
+from gql.http.negotiation import EVENT_STREAM, LEGACY_JSON, MULTIPART, header_elements, prefers_stream, quality
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from strawberry.http import GraphQLRequestProtocol
+
+# RFC 8259: JSON is UTF-8. ASCII is a subset of it.
+_UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
+
+_PARAMETER_TYPES = {
+    "query": (str, "The GraphQL operation's `query` must be a string or null, if provided."),
+    "variables": (dict, "The GraphQL operation's `variables` must be an object or null, if provided."),
+    "extensions": (dict, "The GraphQL operation's `extensions` must be an object or null, if provided."),
+    "operationName": (str, "operationName must be a string or null"),
+}
+
+
+class RequestRefused(Exception):
+    """A request that is not executed. The code of its GraphQL error follows from the status unless it has its own."""
+
+    def __init__(self, status: HTTPStatus, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code or status.phrase.upper().replace(" ", "_")
+
+
+def check_content_type(content_type: str) -> None:
+    """Raise RequestRefused unless the body is JSON in UTF-8.
+
+    This prevents cross-site requests, too: a form of another site cannot have this content type.
+    """
+    elements = header_elements(content_type)
+    if not elements or elements[0].name != LEGACY_JSON:
+        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported Content-Type: send application/json")
+    if elements[0].parameters.get("charset", "utf-8").lower() not in _UTF_8:
+        raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported charset: send the body as UTF-8")
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> None:
+    """Raise RequestRefused unless the parameters have the types of the specification, and there is a query."""
+    for name, (kind, message) in _PARAMETER_TYPES.items():
+        if not isinstance(parameters.get(name), kind | None):
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, message)
+    if not parameters.get("query"):
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "query is missing or empty")
+
+
+def response_protocol(
+    method: str, accept: str, kind: OperationType | None, *, queries_by_get: bool
+) -> GraphQLRequestProtocol:
+    """The protocol of the response: a stream for subscriptions, and if Accept prefers an event stream to JSON.
+
+    Args:
+        method: GET or POST.
+        accept: the header's value.
+        kind: the type of the operation; None if the document is invalid.
+        queries_by_get: whether GET may execute queries.
+
+    Raises:
+        RequestRefused: the method does not allow the operation, or a subscription has no acceptable protocol.
+    """
+    if method == "GET" and (kind is OperationType.MUTATION or (kind is OperationType.QUERY and not queries_by_get)):
+        raise RequestRefused(HTTPStatus.METHOD_NOT_ALLOWED, f"a {kind.value} by GET is not allowed: use POST")
+    is_subscription = kind is OperationType.SUBSCRIPTION
+    # Queries and mutations have a single result: clients that accept both get JSON.
+    if prefers_stream(accept, EVENT_STREAM) or (is_subscription and quality(accept, EVENT_STREAM)):
+        return "sse"
+    if (is_subscription or kind is None) and _accepts_multipart(accept):
+        return "multipart-subscription"
+    if is_subscription:
+        raise RequestRefused(
+            HTTPStatus.NOT_ACCEPTABLE,
+            "a subscription needs a stream: accept text/event-stream or multipart/mixed;subscriptionSpec=1.0, "
+            "or use a WebSocket",
+        )
+    return "http"
+
+
+def _accepts_multipart(accept: str) -> bool:
+    """Whether Accept has an element that names Apollo's protocol, with a boundary that is ours if it has one."""
+    return any(
+        element.name == MULTIPART
+        and element.quality > 0
+        and element.parameters.get("subscriptionspec", "").strip("'").startswith("1.0")
+        and element.parameters.get("boundary", MULTIPART_SUBSCRIPTION_BOUNDARY) == MULTIPART_SUBSCRIPTION_BOUNDARY
+        for element in header_elements(accept)
+    )
