@@ -15,7 +15,7 @@ from tasks.api.feed import JobFeed
 from tasks.api.janitor import ResultJanitor
 from tasks.api.job_store import JobStore
 from tasks.api.rate_limit import SubmissionRateLimiter
-from tasks.service import JobService
+from tasks.service import JobSystem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 INNER_TO_OUTER = [
     (Authenticator, "stop"),
     (KeyStore, "close"),
-    (JobService, "stop"),
+    (JobSystem, "stop"),
     (ResultJanitor, "stop"),
     (JobFeed, "stop"),
     (SubmissionRateLimiter, "close"),
