@@ -11,7 +11,9 @@ from fastapi.security import HTTPBearer
 from starlette.middleware import Middleware
 
 from gql import explorer
-from gql.auth.authenticator import connect_authenticator
+from gql.auth.api_keys import KeyStore
+from gql.auth.authenticator import Authenticator
+from gql.auth.tokens import TokenVerifier
 from gql.graphql import router
 from gql.http import problem_details
 from gql.middleware.authentication import AuthenticationMiddleware
@@ -35,7 +37,6 @@ from tasks.settings import JobSettings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from gql.auth.authenticator import Authenticator
 
 VERSION = "0.1.0"
 
@@ -54,7 +55,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     """The application with the given settings."""
     system = JobSystem.connect(job_settings)
     telemetry = ApiTelemetry(job_settings)
-    authenticator = connect_authenticator(settings, job_settings)
+    authenticator = _connect_authenticator(settings, job_settings)
     resources: list[Resource] = [system] if authenticator is None else [system, authenticator]
 
     @asynccontextmanager
@@ -102,6 +103,16 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
     explorer.add_routes(app)
     problem_details.add_exception_handlers(app)
     return app
+
+
+def _connect_authenticator(settings: ApiSettings, job_settings: JobSettings) -> Authenticator | None:
+    """The authenticator for the configured credentials; None when authentication is disabled."""
+    kinds = settings.credential_kinds
+    if not kinds:
+        return None
+    keys = KeyStore.connect(job_settings) if "keys" in kinds else None
+    tokens = TokenVerifier(settings.tokens) if "jwt" in kinds else None
+    return Authenticator(keys, tokens, settings.max_subscriptions_per_caller, settings.caller_limits)
 
 
 def _access_control(settings: ApiSettings, authenticator: Authenticator | None) -> list[Middleware]:

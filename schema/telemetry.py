@@ -15,7 +15,7 @@ from opentelemetry.trace import Status, StatusCode
 from strawberry.extensions import SchemaExtension
 
 from observability.buckets import SECONDS
-from schema.errors.masking import is_unexpected
+from schema.error_codes import is_unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

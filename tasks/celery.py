@@ -17,6 +17,8 @@ settings = JobSettings()
 
 app = Celery("tasks", broker=settings.broker_url, include=["tasks.worker.generate_segment"])
 app.conf.update(
+    # Not a setting of Celery: read by tasks.worker.generate_segment.
+    job_settings=settings,
     task_queues=[Queue(name) for name in QUEUES],
     task_default_queue=LARGE_QUEUE,
     # The job record has the state. A result backend reports unknown ids as PENDING and blocks when the broker is down.

@@ -19,15 +19,13 @@ from cachetools import TTLCache
 
 from gql.auth.api_keys import KeyStore, PresentedKey
 from gql.auth.sessions import OpenSessions, Session
-from gql.auth.tokens import TokenVerifier
 from tasks.cancellation import cancel_and_wait
 from tasks.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from gql.auth.api_keys import KeyRecord
-    from gql.settings import ApiSettings
+    from gql.auth.tokens import TokenVerifier
     from tasks.callers import Caller, CallerLimits
-    from tasks.settings import JobSettings
 
 log = logging.getLogger(__name__)
 
@@ -134,13 +132,3 @@ class Authenticator:
             self._key_cache.pop(key_id, None)
             # A warning, so that it is logged at every configured level: requests of a caller are being ended.
             log.warning("API key %s was revoked: ending its open requests, streams and WebSockets", key_id)
-
-
-def connect_authenticator(settings: ApiSettings, job_settings: JobSettings) -> Authenticator | None:
-    """The authenticator for the configured credentials; None when authentication is disabled."""
-    kinds = settings.credential_kinds
-    if not kinds:
-        return None
-    keys = KeyStore.connect(job_settings) if "keys" in kinds else None
-    tokens = TokenVerifier(settings.tokens) if "jwt" in kinds else None
-    return Authenticator(keys, tokens, settings.max_subscriptions_per_caller, settings.caller_limits)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import strawberry
 from graphql import GraphQLError
 
+from schema.error_codes import ErrorCode
 from schema.errors import types
-from schema.errors.codes import ErrorCode
 from schema.telemetry import record_user_error
 from schema.types.job import Job
 from schema.types.scalars import SafeInt, milliseconds

@@ -6,13 +6,13 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
-from graphql import GraphQLError
 from opentelemetry import trace
 from strawberry.extensions import MaskErrors
 
-from tasks.errors import JobError
+from schema.error_codes import is_unexpected
 
 if TYPE_CHECKING:
+    from graphql import GraphQLError
     from strawberry.types import ExecutionContext
 
 log = logging.getLogger(__name__)
@@ -21,11 +21,6 @@ UNEXPECTED_ERROR_CODE = "INTERNAL_SERVER_ERROR"
 UNEXPECTED_ERROR_MESSAGE = "Unexpected error. It was logged; traceId identifies it."
 
 _TRACE_ID = "traceId"
-
-
-def is_unexpected(error: GraphQLError) -> bool:
-    """Whether an error is a bug: neither an invalid document nor an expected failure."""
-    return not isinstance(error.original_error, GraphQLError | JobError | None)
 
 
 def trace_id() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import strawberry
 
-from schema.errors.codes import ErrorCode
+from schema.error_codes import ErrorCode
 from schema.types.job import Job
 from schema.types.scalars import SafeInt
 from schema.types.system import QueueStats

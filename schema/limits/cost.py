@@ -27,7 +27,7 @@ from graphql import (
 )
 from graphql.pyutils import Undefined
 
-from schema.types.pagination import DEFAULT_PAGE_SIZE
+from schema.limits.settings import DEFAULT_PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from graphql import (
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from schema.errors.codes import INVALID_DOCUMENT, MAX_MESSAGE_LENGTH
+from schema.error_codes import INVALID_DOCUMENT, MAX_MESSAGE_LENGTH
 from schema.limits.cost import OperationCosts
 from schema.limits.document_size import check_document
 from schema.limits.rules import OneSubmission

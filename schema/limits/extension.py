@@ -10,8 +10,14 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
-from schema.errors.codes import INVALID_SYNTAX, INVALID_VARIABLES, LIMIT_EXCEEDED, MAX_MESSAGE_LENGTH, TIMEOUT
-from schema.errors.masking import is_unexpected
+from schema.error_codes import (
+    INVALID_SYNTAX,
+    INVALID_VARIABLES,
+    LIMIT_EXCEEDED,
+    MAX_MESSAGE_LENGTH,
+    TIMEOUT,
+    is_unexpected,
+)
 from schema.limits.settings import LimitExceededError
 from schema.limits.variables import check_variables
 

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 from graphql import GraphQLError
 from pydantic import BaseModel, ConfigDict, Field
 
-from schema.errors.codes import LIMIT_EXCEEDED
+from schema.error_codes import LIMIT_EXCEEDED
 
 if TYPE_CHECKING:
     from graphql import Node
+
+# Elements in a page without first or last.
+DEFAULT_PAGE_SIZE = 100
 
 # Longer than names and values usually are. It bounds the strings and the white space that tokens do not.
 _CHARACTERS_PER_TOKEN = 16

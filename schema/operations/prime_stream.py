@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.errors.codes import RequestRefusedError
+from schema.error_codes import RequestRefusedError
 from schema.errors.types import BackendUnavailable, JobNotFound
 from schema.types.job import Job
 from schema.types.scalars import SafeInt

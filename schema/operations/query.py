@@ -10,7 +10,7 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
-from schema.errors.codes import RequestRefusedError
+from schema.error_codes import RequestRefusedError
 from schema.types.job import Job
 from schema.types.job_connection import JobConnection, JobFilter, page_of_jobs
 from schema.types.node import JobId, Node, NodeId

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from schema.errors.codes import UNAUTHENTICATED
+from schema.error_codes import UNAUTHENTICATED
 from schema.errors.convert import graphql_error, user_error
 from tasks.errors import JobError, RateLimited
 

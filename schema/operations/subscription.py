@@ -10,7 +10,7 @@ from typing import Annotated
 import strawberry
 
 from schema.context import Info
-from schema.errors.codes import RequestRefusedError
+from schema.error_codes import RequestRefusedError
 from schema.errors.types import BackendUnavailable, JobNotFound, UserError
 from schema.operations.prime_stream import DEFAULT_BATCH, JobStopped, PrimeBatch, PrimeStreamEvent, stream_primes
 from schema.operations.stream_end import with_reason

@@ -12,10 +12,8 @@ from typing import Annotated
 
 import strawberry
 
-from schema.errors.codes import RequestRefusedError
-
-# Elements in a page without first or last.
-DEFAULT_PAGE_SIZE = 100
+from schema.error_codes import RequestRefusedError
+from schema.limits.settings import DEFAULT_PAGE_SIZE
 
 # Characters of an invalid cursor that its error message repeats.
 _MAX_QUOTED_LENGTH = 40

@@ -8,10 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import redis
+from celery import current_app, shared_task
 from celery.utils.log import get_task_logger
 
 from tasks import engine
-from tasks.celery import app, settings
 from tasks.errors import ResultStoreUnavailable
 from tasks.instrumentation import metrics, tracing
 from tasks.jobs import FailureReason
@@ -48,7 +48,7 @@ class AttemptOutcome(StrEnum):
     FAILED = "failed"
 
 
-@app.task(name=SEGMENT_TASK, bind=True)
+@shared_task(name=SEGMENT_TASK, bind=True)
 def generate_segment(self: Task[..., None], job_id: str, index: int) -> None:
     """Compute one segment of a job. Safe to run twice: a stale claim or a late write is refused."""
     queue = str((self.request.delivery_info or {}).get("routing_key"))
@@ -135,7 +135,7 @@ def store_file(result_id: str, index: int, primes: npt.NDArray[np.uint64]) -> in
 @cache
 def recorder() -> JobRecorder:
     """This process's recorder, created at the first task: connections must not be shared across a fork."""
-    return JobRecorder.connect(settings)
+    return JobRecorder.connect(current_app.conf.job_settings)
 
 
 @cache
@@ -146,6 +146,6 @@ def writer() -> SegmentWriter:
         ResultStoreUnavailable: there is no such store, or its folder cannot be created.
     """
     try:
-        return SegmentWriter.connect(settings.result_store_url)
+        return SegmentWriter.connect(current_app.conf.job_settings.result_store_url)
     except ValueError as error:
         raise ResultStoreUnavailable("the result store can't be used") from error

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schema.context import Context
-from schema.errors.codes import ErrorCode
+from schema.error_codes import ErrorCode
 from schema.errors.convert import graphql_error, user_error
 from schema.limits.settings import OperationLimits
 from schema.schema import build_schema

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.errors.codes import RequestRefusedError
-from schema.types.pagination import DEFAULT_PAGE_SIZE, PageArguments, decode_cursor, encode_cursor
+from schema.error_codes import RequestRefusedError
+from schema.limits.settings import DEFAULT_PAGE_SIZE
+from schema.types.pagination import PageArguments, decode_cursor, encode_cursor
 
 MAX = 1000
 

@@ -12,6 +12,8 @@ from typing import Final
 import strawberry
 from graphql import GraphQLError
 
+from tasks.errors import JobError
+
 # Codes of request errors: GraphQL errors that are not about a field of the response.
 LIMIT_EXCEEDED: Final = "LIMIT_EXCEEDED"
 TIMEOUT: Final = "TIMEOUT"
@@ -49,3 +51,8 @@ class RequestRefusedError(GraphQLError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, extensions={"code": ErrorCode.VALIDATION.value})
+
+
+def is_unexpected(error: GraphQLError) -> bool:
+    """Whether an error is a bug: neither an invalid document nor an expected failure."""
+    return not isinstance(error.original_error, GraphQLError | JobError | None)
