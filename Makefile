@@ -18,8 +18,8 @@ run: $(VENV)/.run ## Run Valkey, a worker and the API until Ctrl-C (HOST, PORT, 
 	@exec $(BIN)/python -m gql.local
 
 .PHONY: test
-test: $(VENV)/.dev ## Run the tests
-	@$(BIN)/python -m pytest
+test: $(VENV)/.dev ## Run the tests, in as many processes as there are cores, at most 4
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 .PHONY: e2e
 e2e: $(VENV)/.dev ## Run the slow tests: whole systems, browsers, other clients, injected faults
