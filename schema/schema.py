@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import strawberry
+from graphql import execute
 from strawberry.schema.config import StrawberryConfig
 
 from schema.context import Context
@@ -22,12 +23,15 @@ from schema.types.job import Job
 from schema.types.scalars import SCALARS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from graphql import GraphQLError
+    from graphql import ExecutionResult, GraphQLError
+    from graphql.pyutils import AwaitableOrValue
     from strawberry.schema.schema import StreamResult
     from strawberry.types import ExecutionContext
     from strawberry.types.graphql import OperationType
+
+    from schema.limits.document_cache import ValidatedDocument
 
 
 class JobSchema(strawberry.Schema):
@@ -43,6 +47,27 @@ class JobSchema(strawberry.Schema):
             types=[Job],
             config=StrawberryConfig(scalar_map=SCALARS),
             extensions=[OperationTelemetry, lambda: LimitsExtension(self.documents, limits), mask_unexpected_errors],
+        )
+
+    def execute_validated(
+        self,
+        document: ValidatedDocument,
+        context: Context,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+    ) -> AwaitableOrValue[ExecutionResult]:
+        """Execute a query or mutation of a document without errors, as `execute` does after its extensions.
+
+        The result's errors are as the resolvers raised them: see process_errors and schema.errors.masking.
+        """
+        return execute(
+            self._schema,
+            document.node,
+            context_value=context,
+            variable_values=dict(variables or {}),
+            operation_name=operation_name,
+            executor_class=self.execution_context_class,
+            operation_extensions=None,
         )
 
     async def stream(

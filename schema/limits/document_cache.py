@@ -39,8 +39,9 @@ _RULES = (*specified_rules, OneSubmission, MaybeNullValidationRule, OneOfInputVa
 
 @dataclass(frozen=True, slots=True)
 class ValidatedDocument:
-    """The result of validation: errors, or the costs of the document's operations."""
+    """The result of validation: errors, or the document and the costs of its operations."""
 
+    node: DocumentNode
     errors: tuple[GraphQLError, ...]
     costs: OperationCosts
 
@@ -98,9 +99,9 @@ class DocumentCache:
         try:
             check_document(document, self._limits)
         except GraphQLError as error:
-            return ValidatedDocument((error.with_traceback(None),), costs)
+            return ValidatedDocument(document, (error.with_traceback(None),), costs)
         errors = validate(schema, document, self._rules, _MAX_ERRORS, hide_suggestions=self._production)
-        return ValidatedDocument(tuple(self._published(error) for error in errors), costs)
+        return ValidatedDocument(document, tuple(self._published(error) for error in errors), costs)
 
     def _published(self, error: GraphQLError) -> GraphQLError:
         """A validation error for the client: in production its position only, since its text describes the schema."""
