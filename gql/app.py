@@ -18,7 +18,6 @@ from gql.graphql import router
 from gql.http import problem_details
 from gql.middleware.authentication import AuthenticationMiddleware
 from gql.middleware.body_limit import BodyLimitMiddleware
-from gql.middleware.integer_status import IntegerStatusMiddleware
 from gql.middleware.loopback_only import LoopbackOnlyMiddleware
 from gql.middleware.same_origin import SameOriginMiddleware
 from gql.middleware.security_headers import SecurityHeadersMiddleware
@@ -28,7 +27,7 @@ from gql.rest import downloads, health, jobs, openapi
 from gql.server import shutdown, slow_requests
 from gql.server.slow_requests import PendingRequests
 from gql.settings import ApiSettings
-from gql.telemetry import REQUESTS, ApiTelemetry
+from gql.telemetry import FASTAPI_OFF, ApiTelemetry
 from observability import logs
 from schema.schema import build_schema
 from tasks.service import JobSystem
@@ -77,7 +76,6 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         lifespan=lifespan,
         # Outermost first.
         middleware=[
-            Middleware(IntegerStatusMiddleware),
             Middleware(SecurityHeadersMiddleware),
             Middleware(SameOriginMiddleware, allowed_origins=settings.origins),
             Middleware(ServerErrorMiddleware),
@@ -86,8 +84,9 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         ],
         docs_url=None,
         redoc_url=None,
-        telemetry=REQUESTS,
+        telemetry=FASTAPI_OFF,
     )
+    telemetry.instrument(app)
     schema = build_schema(settings, production=settings.production)
     app.include_router(
         router.create_router(schema, system, settings, authenticator), prefix="/graphql", include_in_schema=False

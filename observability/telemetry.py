@@ -41,7 +41,8 @@ _PREFIX = "OTEL_EXPORTER_OTLP_"
 # Used when OTEL_<signal>_EXPORTER is not set.
 _DEFAULT_EXPORTERS = {"TRACES": "otlp", "METRICS": "otlp", "LOGS": "none"}
 
-# Drops attributes of FastAPI's instrumentation that have many values, and body sizes, which it measures unreliably.
+# Drops attributes of the instrumentation of FastAPI that have many values, and body sizes: it records the length of the
+# last response of any request, also for a response without a length.
 _VIEWS = (
     View(
         instrument_name="http.server.request.duration",
@@ -60,6 +61,11 @@ class Telemetry:
     tracer_provider: TracerProvider | None
     meter_provider: MeterProvider | None
     log_exporter: LogExporter | None
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether spans or metrics are exported."""
+        return self.tracer_provider is not None or self.meter_provider is not None
 
     def shutdown(self) -> None:
         """Export pending data and stop. Takes up to some seconds if the collector does not respond."""

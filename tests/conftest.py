@@ -124,11 +124,11 @@ def running_system(valkey: Valkey, folder: Path, **environment: Any) -> Iterator
 
 @pytest.fixture(scope="session")
 def traced(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TracedSystem]:
-    """One per run, with telemetry enabled."""
-    folder = tmp_path_factory.mktemp("traced")
+    """One per run, with telemetry enabled. A setting that would add metrics of the old conventions has no effect."""
+    folder, options = tmp_path_factory.mktemp("traced"), FREQUENT_EXPORT | {"OTEL_SEMCONV_STABILITY_OPT_IN": "http/dup"}
     with (
         receiver() as received,
-        running_system(valkey, folder, **FREQUENT_EXPORT, OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint) as system,
+        running_system(valkey, folder, **options, OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint) as system,
     ):
         yield TracedSystem(system, received)
 

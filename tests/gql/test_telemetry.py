@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from tests.programs import Program, Valkey
 
 HTTP = "http.server.request.duration"
+
+# SPAN_KIND_SERVER of OTLP.
+_SERVER = 2
+
 SUBMIT = """mutation { generatePrimes(input: {count: 20}) {
     ... on GeneratePrimesAccepted { job { traceId id } }
 } }"""
@@ -62,7 +67,7 @@ def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
     received.catch_up()
     before = received.total(HTTP, http_route="/status/{request_id}", http_response_status_code="200")
     job_id = finished_job(traced.system, 10)
-    for path in (f"/status/{job_id}", "/status/unknown", "/nowhere", "/livez"):
+    for path in (f"/status/{job_id}", "/status/livez", "/nowhere", "/livez"):
         httpx.get(url + path)
 
     def is_counted() -> bool:
@@ -76,12 +81,43 @@ def test_requests_are_counted_by_route_and_status(traced: TracedSystem) -> None:
     wait_until(is_counted)
     assert (received.bounds[HTTP], received.units[HTTP]) == (SECONDS, "s")
     assert received.total(HTTP, http_route="/livez") == 0
+    assert not [span for span in received.spans if span.attributes.get("url.path") == "/livez"]
     assert {key for labels in received.series_of(HTTP) for key, _ in labels} <= {
         "http.request.method",
         "http.route",
         "http.response.status_code",
         "error.type",
     }
+
+
+def test_only_the_duration_and_the_number_of_requests_are_measured(traced: TracedSystem) -> None:
+    """By the stable semantic conventions, whatever OTEL_SEMCONV_STABILITY_OPT_IN says. Body sizes would be wrong."""
+    finished_job(traced.system, 10)
+    traced.received.catch_up()
+    names = {name for _, name, _ in traced.received.series if name.startswith("http.")}
+    assert names == {HTTP, "http.server.active_requests"}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_request_is_one_span(traced: TracedSystem, accept: str) -> None:
+    """Its messages have none, which a stream has many of. Its name is that of the operation."""
+    trace_id = uuid.uuid4().hex
+    headers = {"Accept": accept, "traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+    body = {"query": "{ limits { maxCount } }"}
+    assert httpx.post(traced.system.graphql, json=body, headers=headers).is_success
+    wait_until(lambda: traced.received.trace(trace_id) != [])
+    traced.received.catch_up()
+    [span] = traced.received.trace(trace_id)
+    assert (span.name, span.kind) == ("query limits", _SERVER)
+    assert span.attributes["http.route"] == "/graphql"
+    assert span.attributes["http.response.status_code"] == "200"
+
+
+def test_request_that_a_middleware_refuses_has_its_route(traced: TracedSystem) -> None:
+    refused = {"http_route": "/graphql", "http_response_status_code": "413"}
+    before = traced.received.total(HTTP, **refused)
+    assert httpx.post(traced.system.graphql, content="x" * 300_000).status_code == 413
+    wait_until(lambda: traced.received.total(HTTP, **refused) == before + 1)
 
 
 def test_each_status_is_one_series(traced: TracedSystem) -> None:
