@@ -27,8 +27,15 @@ e2e: $(VENV)/.dev ## Run the slow tests: whole systems, browsers, other clients,
 	@$(BIN)/python -m pytest tests/e2e
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure the cost of telemetry, and of attacks on other clients; exit with 1 if a target is missed
+bench: $(VENV)/.dev ## Measure performance beside its floor and a naive system (BENCH_OPTIONS=--help); exit with 1 if a target is missed
+	@$(BIN)/python -m tests.bench.performance $(BENCH_OPTIONS)
+
+.PHONY: overhead
+overhead: $(VENV)/.dev ## Measure the cost of telemetry; exit with 1 if a target is missed
 	@$(BIN)/python -m tests.bench.telemetry_overhead
+
+.PHONY: attacks
+attacks: $(VENV)/.dev ## Measure how much attacks slow other clients down; exit with 1 if a target is missed
 	@$(BIN)/python -m tests.bench.attacks
 
 .PHONY: results

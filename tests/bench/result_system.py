@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from tests.programs import Program
+    from tests.programs import Program, Valkey
 
 PREFIX = "bench:"
 SUBMIT = """mutation ($n: Int!, $ms: Int!) { generatePrimes(input: {count: $n}, waitMs: $ms) {
@@ -37,7 +37,9 @@ CANCEL = "mutation ($id: ID!) { cancelJob(id: $id) { __typename } }"
 class System:
     """Running programs, and a client with one connection."""
 
+    url: str
     client: httpx.Client
+    valkey: Valkey
     store: redis.Redis
     api: Program
     workers: Sequence[Program]
@@ -133,4 +135,4 @@ def system(folder: Path, processes: int, workers: int = 1, **environment: str) -
         url, api = stack.enter_context(programs.api(folder, valkey.url, PREFIX, None, **environment))
         client = stack.enter_context(httpx.Client(base_url=url, timeout=120))
         store = stack.enter_context(redis.Redis.from_url(valkey.url, decode_responses=True))
-        yield System(client, store, api, started)
+        yield System(url, client, valkey, store, api, started)

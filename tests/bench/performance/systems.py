@@ -1,0 +1,169 @@
+"""This system, the naive system and the floors, running side by side on one store."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import httpx
+import redis
+
+from tests import programs
+from tests.bench import result_system
+from tests.bench.performance.load import Server
+from tests.bench.performance.machine import GENERATOR_CORES, SERVER_CORES, STORE_CORES, pin, prioritise, tree
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.programs import Program, Valkey
+
+WORKER_PROCESSES = 2
+NAIVE_DATABASE = 1
+CAPACITY = {"QUEUE_CAPACITY": "1000000"}
+
+_MODULE = "tests.bench.performance"
+
+
+@dataclass(frozen=True, slots=True)
+class Naive:
+    """The naive system."""
+
+    server: Server
+    store: redis.Redis
+    worker: Program | None
+
+    def keys(self) -> int:
+        """The number of keys, which grows by one with each result while no job waits."""
+        return int(str(self.store.dbsize()))
+
+    def finish(self, count: int) -> str:
+        """Submit, and wait until the job has succeeded. Returns its id."""
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.server.port}", timeout=60) as client:
+            job_id: str = client.post(f"/generate?n={count}").json()["request_id"]
+            wait_until(lambda: client.get(f"/status/{job_id}").json()["status"] == "SUCCESS", 60)
+        return job_id
+
+
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """All that the rows compare. The collector accepts telemetry and discards it."""
+
+    ours: result_system.System
+    server: Server
+    naive: Naive
+    bare_asgi: Server
+    starlette_post: Server
+    collector: Server
+    folder: Path
+    nice: int
+
+    @property
+    def valkey(self) -> Valkey:
+        return self.ours.valkey
+
+    def pin(self) -> None:
+        """Give the servers a core of their own: the same one, since only one is used at a time."""
+        pin(self._server_pids, SERVER_CORES)
+        pin(self.server.store_pids, STORE_CORES)
+        pin((os.getpid(), *self.collector.pids), GENERATOR_CORES)
+
+    def unpin(self) -> None:
+        """Let everything run on all cores."""
+        pin((os.getpid(), *self._server_pids, *self.server.store_pids, *self.collector.pids))
+
+    @contextmanager
+    def api(self, **environment: str) -> Iterator[Server]:
+        """A further API process on the same store, with other settings and the same core."""
+        started = programs.api(self.folder, self.valkey.url, result_system.PREFIX, None, **CAPACITY, **environment)
+        with started as (url, program):
+            server = _api_server(url, program, self.server.store_pids)
+            prioritise(server.pids, self.nice)
+            pin(server.pids, SERVER_CORES)
+            yield server
+
+    def telemetry(self) -> dict[str, str]:
+        """Settings that export everything to the collector."""
+        return telemetry_to(self.collector)
+
+    @property
+    def _server_pids(self) -> list[int]:
+        servers = (self.server, self.naive.server, self.bare_asgi, self.starlette_post)
+        return [pid for server in servers for pid in server.pids]
+
+
+@contextmanager
+def systems(folder: Path, nice: int, *, workers: bool, telemetry: bool) -> Iterator[Systems]:
+    """Start everything, with or without workers."""
+    with ExitStack() as stack:
+        start = partial(_server, stack, folder)
+        bare = ("--no-access-log", "--lifespan", "off")
+        collector = start("floors:bare_asgi", *bare)
+        environment = CAPACITY | (telemetry_to(collector) if telemetry else {})
+        system = result_system.system(folder, WORKER_PROCESSES, int(workers), **environment)
+        ours = stack.enter_context(system)
+        assert ours.valkey.program is not None
+        store_pids = tree(ours.valkey.program.process.pid)
+        url = ours.valkey.url.removesuffix("/0") + f"/{NAIVE_DATABASE}"
+        store = stack.enter_context(redis.Redis.from_url(url))
+        found = Systems(
+            ours,
+            _api_server(ours.url, ours.api, store_pids),
+            Naive(
+                start("naive:app", NAIVE_STORE=url),
+                store,
+                stack.enter_context(_naive_worker(folder, url, store)) if workers else None,
+            ),
+            start("floors:bare_asgi", *bare),
+            start("floors:starlette_post", "--no-access-log"),
+            collector,
+            folder,
+            nice,
+        )
+        prioritise(tree(os.getpid()), nice)
+        yield found
+
+
+def telemetry_to(collector: Server) -> dict[str, str]:
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.port}",
+        "OTEL_METRIC_EXPORT_INTERVAL": "10000",
+    }
+
+
+def _api_server(url: str, api: Program, store_pids: Sequence[int]) -> Server:
+    return Server(int(url.rpartition(":")[2]), tree(api.process.pid), store_pids)
+
+
+def _server(stack: ExitStack, folder: Path, app: str, *options: str, **environment: str) -> Server:
+    """Run an application of this package with uvicorn's defaults."""
+    port = programs.free_port()
+    command = [sys.executable, "-m", "uvicorn", "--port", str(port), *options, f"{_MODULE}.{app}"]
+
+    def responds() -> bool:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/", timeout=1)
+        except httpx.TransportError:
+            return False
+        return True
+
+    program = stack.enter_context(programs.running(command, folder, responds, **environment))
+    return Server(port, tree(program.process.pid))
+
+
+@contextmanager
+def _naive_worker(folder: Path, url: str, store: redis.Redis) -> Iterator[Program]:
+    options = ["--loglevel", "INFO", "--concurrency", str(WORKER_PROCESSES)]
+    command = [sys.executable, "-m", "celery", "-A", f"{_MODULE}.naive:celery", "worker", *options]
+
+    def listens() -> bool:
+        return bool(store.exists("_kombu.binding.celery"))
+
+    with programs.running(command, folder, listens, NAIVE_STORE=url) as program:
+        yield program
