@@ -27,7 +27,7 @@ JOB_QUEUE_DURATION = _seconds("job.queue.duration", "Time from submission of a j
 JOB_RUN_DURATION = _seconds("job.run.duration", "Time from the first claim of a job to its final state")
 JOB_DURATION = _seconds("job.duration", "Time from submission of a job to its final state")
 
-PROCESS_DURATION = _seconds("messaging.process.duration", "Duration of a Celery task")
+PROCESS_DURATION = _seconds("messaging.process.duration", "Duration of an attempt at a segment")
 TASK_DURATION = _meter.create_histogram(
     "prime.task.duration",
     "ms",

@@ -3,7 +3,7 @@
     POST /graphql                     the request that submitted it
     └─ send small                     its context is stored in the job record, and so sent with every message
        ├─ process small               one attempt at one segment, on any worker
-       │  ├─ claim_segment, compute, store, complete_segment
+       │  ├─ claim_segment, compute, store, complete_segment (the next small job of a task: claimed by the one before)
        ├─ attempt lost                emitted for a killed worker by the process that finds its lease expired
        └─ job                         from submission to the final state
 

@@ -29,6 +29,9 @@ Reply = Any
 
 _FOLDER = Path(__file__).parent / "lua"
 
+# Files in `lua/` with functions for all scripts.
+SHARED = ("lib", "claims")
+
 
 class Script(ABC, Generic[R]):
     """A call of one script, a dataclass. Fields that are None are omitted, those of type bytes passed separately."""
@@ -59,8 +62,8 @@ class Script(ABC, Generic[R]):
 
 
 def load_script(name: str) -> str:
-    """Lua source of a script: constants, the functions that all scripts share (lib.lua), and its own code."""
-    parts = [(_FOLDER / f"{part}.lua").read_text(encoding="utf-8") for part in ("lib", name)]
+    """Lua source of a script: constants, the functions that all scripts share, and its own code."""
+    parts = [(_FOLDER / f"{part}.lua").read_text(encoding="utf-8") for part in (*SHARED, name)]
     return "\n".join([_constants(name), *parts])
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from tasks.jobs import SEGMENT_PRIMES, segment_length
 from tasks.storage.records import parse_fields, parse_job, parse_lost_attempts
 from tasks.storage.scripts import Reply, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tasks.jobs import Job, LostAttempt
 
@@ -33,6 +33,7 @@ class Claim:
         count: number of primes in the whole job.
         result_id: id of the job's files in the result store; None: the primes are stored beside the record.
         waited_ms: time from the job's submission to its first claim; None: this is not the first.
+        traceparent: trace context of the job; None: telemetry was off when it was submitted.
     """
 
     job_id: str
@@ -46,15 +47,16 @@ class Claim:
     count: int
     result_id: str | None
     waited_ms: int | None
+    traceparent: str | None = None
 
     @classmethod
-    def from_reply(cls, job_id: str, index: int, reply: Reply) -> Self:
-        """The claim that claim_segment has granted."""
+    def from_reply(cls, reply: Reply) -> Self:
+        """The claim that a script has granted."""
         found = parse_fields(reply)
-        count, start = int(found["count"]), int(found["start"])
-        result_id, last_before = found.get("result_id"), found.get("last_before")
+        count, start, index = int(found["count"]), int(found["start"]), found["index"]
+        result_id, last_before, traceparent = (found[name] for name in ("result_id", "last_before", "traceparent"))
         return cls(
-            job_id=job_id,
+            job_id=found["job"].decode(),
             index=index,
             token=found["token"],
             start=start,
@@ -64,8 +66,14 @@ class Claim:
             attempt=found["attempt"],
             count=count,
             result_id=None if result_id is None else result_id.decode(),
-            waited_ms=found.get("waited_ms"),
+            waited_ms=found["waited_ms"],
+            traceparent=None if traceparent is None else traceparent.decode(),
         )
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the job has one segment, from the queue of small jobs."""
+        return self.result_id is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +99,7 @@ class ClaimSegment(Script[ClaimReply]):
 
     def parse(self, reply: Reply) -> ClaimReply:
         """The claim and what the script found meanwhile."""
-        found = parse_fields(reply)
-        claim = found.get("claim")
-        return ClaimReply(
-            claim=None if claim is None else Claim.from_reply(self.job, self.index, claim),
-            lost_attempts=parse_lost_attempts(found["lost_attempts"]),
-            ended_jobs=_parse_jobs(found["ended_jobs"]),
-        )
+        return _parse_claim(parse_fields(reply), "claim")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,18 +123,17 @@ class ExtendLease(FencedScript[bool]):
         return not parse_fields(reply).get("fenced")
 
 
-class _EndingScript(FencedScript["tuple[Job, ...] | None"]):
-    __slots__ = ()
+@dataclass(frozen=True, slots=True)
+class CompletionReply:
+    """Whether the write was fenced, and the claim of the next segment, with the jobs that ended by both."""
 
-    def parse(self, reply: Reply) -> tuple[Job, ...] | None:
-        """The jobs that this ended. None: fenced, nothing written."""
-        found = parse_fields(reply)
-        return None if found.get("fenced") else _parse_jobs(found["ended_jobs"])
+    is_fenced: bool
+    following: ClaimReply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompleteSegment(_EndingScript):
-    """Completes a segment whose primes are stored.
+class CompleteSegment(FencedScript[CompletionReply]):
+    """Completes a segment whose primes are stored, and claims the next one from the queue of small jobs.
 
     Args:
         length: number of its primes.
@@ -140,6 +141,10 @@ class CompleteSegment(_EndingScript):
         last: its last prime, as text.
         digest: hex SHA-256 of its primes as little-endian unsigned 64-bit integers.
         deltas: its primes, delta-coded; empty for jobs with files.
+        nonce: as in ClaimSegment, like the three below. None: claim nothing.
+        worker: claims the next segment.
+        lease_ms: lease of the next segment.
+        time_limit_ms: time limit of its job.
     """
 
     name = "complete_segment"
@@ -148,15 +153,29 @@ class CompleteSegment(_EndingScript):
     last: str
     digest: str
     deltas: bytes
+    nonce: str | None = None
+    worker: str | None = None
+    lease_ms: int | None = None
+    time_limit_ms: int | None = None
+
+    def parse(self, reply: Reply) -> CompletionReply:
+        """What became of the completion, and the next claim if any."""
+        found = parse_fields(reply)
+        return CompletionReply(is_fenced=bool(found.get("fenced")), following=_parse_claim(found, "next"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailJob(_EndingScript):
+class FailJob(FencedScript["tuple[Job, ...] | None"]):
     """Fails a job because another attempt at one of its segments would fail too."""
 
     name = "fail_job"
     reason: str
     text: str
+
+    def parse(self, reply: Reply) -> tuple[Job, ...] | None:
+        """The jobs that this ended. None: fenced, nothing written."""
+        found = parse_fields(reply)
+        return None if found.get("fenced") else _parse_jobs(found["ended_jobs"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +245,15 @@ class WorkerHeartbeat(Script[int]):
         """Number of queued messages."""
         queued: int = parse_fields(reply)["queued"]
         return queued
+
+
+def _parse_claim(found: Mapping[str, Any], name: str) -> ClaimReply:
+    claim = found[name]
+    return ClaimReply(
+        claim=None if claim is None else Claim.from_reply(claim),
+        lost_attempts=parse_lost_attempts(found["lost_attempts"]),
+        ended_jobs=_parse_jobs(found["ended_jobs"]),
+    )
 
 
 def _parse_jobs(jobs: Iterable[Reply]) -> tuple[Job, ...]:

@@ -1,151 +1,86 @@
-"""The Celery task: compute one segment of a job."""
+"""The Celery task: compute one segment of a job, and after a small one those that are due next."""
 
 from __future__ import annotations
 
+import logging
 import time
-from enum import StrEnum
-from functools import cache
+from collections import Counter
 from typing import TYPE_CHECKING
 
-import redis
-from celery import current_app, shared_task
+from celery import shared_task
 from celery.utils.log import get_task_logger
 
-from tasks import engine
-from tasks.errors import ResultStoreUnavailable
 from tasks.instrumentation import metrics, tracing
-from tasks.jobs import FailureReason
-from tasks.results import delta_codec
-from tasks.results.writer import SegmentWriter
 from tasks.storage.messages import SEGMENT_TASK
-from tasks.worker.job_recorder import JobRecorder, SegmentResult
-from tasks.worker.lease import extending_lease
+from tasks.worker.attempt import AttemptOutcome, recorder, run_attempt
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     from celery import Task
 
     from tasks.storage.worker_scripts import Claim
 
 log = get_task_logger(__name__)
 
-# Seconds between attempts to store a segment. The lease is extended meanwhile.
-_STORE_RETRY_DELAYS = (0.2, 1.0)
-
-
-class AttemptOutcome(StrEnum):
-    """How an attempt at a segment ended. Values of the attribute `task.outcome`."""
-
-    DONE = "done"
-    # Nothing to do: the job is final, or the segment is completed or leased to another worker.
-    STALE = "stale"
-    # The segment went to another worker, or its job ended, while this worker computed it.
-    FENCED = "fenced"
-    # The job store is unavailable: another attempt starts when it is back.
-    ABANDONED = "abandoned"
-    # Another attempt would fail too, so the job has failed.
-    FAILED = "failed"
+# Bounds of one task, in segments and in seconds. A message costs Celery about as much as a small segment costs in all:
+# shared by this number of segments, it no longer matters. Between two tasks the worker takes messages in the order of
+# its queues again, and ends if it was stopped, so that both wait little longer than for one segment.
+MAX_SEGMENTS = 50
+MAX_SECONDS = 0.1
 
 
 @shared_task(name=SEGMENT_TASK, bind=True)
 def generate_segment(self: Task[..., None], job_id: str, index: int) -> None:
-    """Compute one segment of a job. Safe to run twice: a stale claim or a late write is refused."""
+    """Compute one segment, then small ones. Safe to run twice: a stale claim or a late write is refused."""
     queue = str((self.request.delivery_info or {}).get("routing_key"))
-    with tracing.process_span(self.request.get("traceparent"), queue, job_id, index) as span:
-        started = time.perf_counter()
-        outcome = run_attempt(job_id, index, self.request.hostname or "")
-        seconds = time.perf_counter() - started
-        span.set_attribute("task.outcome", outcome)
-        metrics.PROCESS_DURATION.record(seconds, {"messaging.destination.name": queue, "task.outcome": outcome})
-        log.info("Job %s segment %d: %s in %.3f s", job_id, index, outcome, seconds, extra={"job_id": job_id})
+    Batch(queue, self.request.hostname or "").run(job_id, index, self.request.get("traceparent"))
 
 
-def run_attempt(job_id: str, index: int, worker: str) -> AttemptOutcome:
-    """Claim, compute, store and complete a segment."""
-    if (claim := recorder().claim_segment(job_id, index, worker)) is None:
-        return AttemptOutcome.STALE
-    try:
-        with extending_lease(recorder(), claim):
-            primes = compute(claim)
-            is_completed = recorder().complete_segment(claim, store(claim, primes))
-    except ResultStoreUnavailable as error:
-        log.exception("Job %s failed: storing segment %d failed", job_id, index, extra={"job_id": job_id})
-        recorder().fail_job(claim, FailureReason.RESULT_STORE, f"segment {index} could not be stored: {error}")
-        return AttemptOutcome.FAILED
-    except redis.RedisError:
-        # Not a reason to fail the job: the lease expires, and another attempt starts when the store is back.
-        log.exception("Job %s segment %d abandoned: job store unavailable", job_id, index, extra={"job_id": job_id})
-        return AttemptOutcome.ABANDONED
-    except Exception:
-        # A bug, not an outage: the same arguments would fail again. The traceback stays in the log.
-        log.exception("Job %s failed: computing segment %d failed", job_id, index, extra={"job_id": job_id})
-        recorder().fail_job(claim, FailureReason.INTERNAL, f"segment {index} could not be computed")
-        return AttemptOutcome.FAILED
-    if not is_completed:
-        text = "Job %s segment %d: attempt %d fenced, its result was discarded"
-        log.warning(text, job_id, index, claim.attempt, extra={"job_id": job_id})
-        return AttemptOutcome.FENCED
-    metrics.PRIMES_COMPUTED.add(claim.length)
-    return AttemptOutcome.DONE
+class Batch:
+    """The segments that one task computes, one after the other.
 
-
-def compute(claim: Claim) -> npt.NDArray[np.uint64]:
-    """The primes of a claimed segment."""
-    with tracing.step_span("compute"):
-        started = time.perf_counter()
-        primes = engine.primes_from(engine.segment_start(claim.base, claim.rank_from_base), claim.length)
-        elapsed_ms = (time.perf_counter() - started) * 1000
-        metrics.TASK_DURATION.record(elapsed_ms, {"prime.size_class": metrics.size_class(claim.length)})
-    return primes
-
-
-def store(claim: Claim, primes: npt.NDArray[np.uint64]) -> SegmentResult:
-    """Store the primes of a claimed segment, unless the job record will hold them. Returns what completes it.
-
-    Raises:
-        ResultStoreUnavailable: storing failed.
+    Completing a small segment claims the next one in the same script call, which also takes its message from the queue.
     """
-    deltas = b""
-    if claim.result_id is None:
-        deltas = delta_codec.encode(primes)
-        metrics.BYTES_STORED.add(len(deltas))
-    else:
-        metrics.BYTES_STORED.add(store_file(claim.result_id, claim.index, primes))
-    return SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes), deltas)
 
+    def __init__(self, queue: str, worker: str) -> None:
+        self._queue = queue
+        self._worker = worker
+        self._started = time.perf_counter()
+        self._outcomes: Counter[AttemptOutcome] = Counter()
 
-def store_file(result_id: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
-    """Store a segment's file, retrying through short outages of the result store. Returns its size in bytes.
+    def run(self, job_id: str, index: int, traceparent: str | None) -> None:
+        """Compute the segment of a message, and those that follow it."""
+        following = self._run_attempt(job_id, index, traceparent)
+        while following is not None:
+            following = self._run_attempt(following.job_id, following.index, following.traceparent, following)
+        self._log_end()
 
-    Raises:
-        ResultStoreUnavailable: the last retry failed too.
-    """
-    for delay in (*_STORE_RETRY_DELAYS, None):
-        try:
-            with tracing.step_span("store"):
-                return writer().put_segment(result_id, index, primes)
-        except ResultStoreUnavailable:
-            if delay is None:
-                raise
-            time.sleep(delay)
-    raise AssertionError
+    def _run_attempt(
+        self, job_id: str, index: int, traceparent: str | None, claim: Claim | None = None
+    ) -> Claim | None:
+        """Run one attempt in the trace of its job. Without a claim, claim the segment first. Returns the next claim."""
+        with tracing.process_span(traceparent, self._queue, job_id, index) as span:
+            started = time.perf_counter()
+            outcome, following = AttemptOutcome.STALE, None
+            if claim := claim or recorder().claim_segment(job_id, index, self._worker):
+                outcome, following = run_attempt(claim, self._next_for)
+            seconds = time.perf_counter() - started
+            span.set_attribute("task.outcome", outcome)
+            attributes = {"messaging.destination.name": self._queue, "task.outcome": outcome}
+            metrics.PROCESS_DURATION.record(seconds, attributes)
+            self._outcomes[outcome] += 1
+            level = logging.INFO if following is None and self._outcomes.total() == 1 else logging.DEBUG
+            log.log(level, "Job %s segment %d: %s in %.3f s", job_id, index, outcome, seconds, extra={"job_id": job_id})
+        return following
 
+    def _log_end(self) -> None:
+        """Log one line for all segments if there were several."""
+        if (total := self._outcomes.total()) > 1:
+            counts = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
+            seconds = time.perf_counter() - self._started
+            log.info("Queue %s: %d segments in %.3f s: %s", self._queue, total, seconds, counts)
 
-@cache
-def recorder() -> JobRecorder:
-    """This process's recorder, created at the first task: connections must not be shared across a fork."""
-    return JobRecorder.connect(current_app.conf.job_settings)
-
-
-@cache
-def writer() -> SegmentWriter:
-    """This process's result store writer, created after the fork for the same reason.
-
-    Raises:
-        ResultStoreUnavailable: there is no such store, or its folder cannot be created.
-    """
-    try:
-        return SegmentWriter.connect(current_app.conf.job_settings.result_store_url)
-    except ValueError as error:
-        raise ResultStoreUnavailable("the result store can't be used") from error
+    def _next_for(self, claim: Claim) -> str | None:
+        """The worker that claims a segment after this one. None: the batch ends."""
+        elapsed = time.perf_counter() - self._started
+        is_open = claim.is_small and self._outcomes.total() + 1 < MAX_SEGMENTS and elapsed < MAX_SECONDS
+        return self._worker if is_open else None

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tasks.jobs import FailureReason, Job
     from tasks.settings import JobSettings
     from tasks.storage.scripts import Script
-    from tasks.storage.worker_scripts import Claim, Reconciliation
+    from tasks.storage.worker_scripts import Claim, ClaimReply, Reconciliation
 
 R = TypeVar("R")
 
@@ -99,23 +99,7 @@ class JobRecorder:
 
     def claim_segment(self, job_id: str, index: int, worker: str = "") -> Claim | None:
         """Claim a segment for a worker. None: the job is final, the segment completed, or leased to another worker."""
-        reply = self._run(
-            ClaimSegment(
-                job=job_id,
-                index=index,
-                nonce=uuid.uuid4().hex,
-                worker=worker,
-                lease_ms=self._lease_ms,
-                time_limit_ms=self._time_limit_ms,
-            )
-        )
-        for lost in reply.lost_attempts:
-            tracing.emit_lost_attempt_span(lost)
-        _record_ended(reply.ended_jobs)
-        claim = reply.claim
-        if claim is not None and claim.waited_ms is not None:
-            metrics.JOB_QUEUE_DURATION.record(claim.waited_ms / 1000, {"job.queue": queue_for(claim.count)})
-        return claim
+        return _record_claim(self._run(ClaimSegment(job=job_id, index=index, **self._claim_arguments(worker))))
 
     def extend_lease(self, claim: Claim) -> bool:
         """Extend the lease. False: the segment is no longer this worker's."""
@@ -123,26 +107,17 @@ class JobRecorder:
 
     def complete_segment(self, claim: Claim, result: SegmentResult) -> bool:
         """Complete a segment whose primes are stored, and with the last one the job. False: fenced, nothing written."""
-        return _record_ended(
-            self._run(
-                CompleteSegment(
-                    job=claim.job_id,
-                    index=claim.index,
-                    token=claim.token,
-                    length=claim.length,
-                    first=str(result.first),
-                    last=str(result.last),
-                    digest=result.digest,
-                    deltas=result.deltas,
-                )
-            )
-        )
+        return self._complete(claim, result, {})[0]
+
+    def complete_and_claim_next(self, claim: Claim, result: SegmentResult, worker: str) -> tuple[bool, Claim | None]:
+        """As `complete_segment`, and claim the next segment from the queue of small jobs. None: the queue is empty."""
+        return self._complete(claim, result, self._claim_arguments(worker))
 
     def fail_job(self, claim: Claim, reason: FailureReason, message: str) -> bool:
         """Fail the job of a segment that another attempt could not compute either. False: fenced, nothing written."""
-        return _record_ended(
-            self._run(FailJob(job=claim.job_id, index=claim.index, token=claim.token, reason=reason, text=message))
-        )
+        ended = self._run(FailJob(job=claim.job_id, index=claim.index, token=claim.token, reason=reason, text=message))
+        _record_ended(ended or ())
+        return ended is not None
 
     def reconcile(self) -> Reconciliation:
         """Send lost segments again, and fail jobs that have no attempts left or exceeded their time limit."""
@@ -156,6 +131,32 @@ class JobRecorder:
     def heartbeat(self, worker: str, concurrency: int) -> int:
         """Register this worker as consuming. Returns the number of queued messages."""
         return self._run(WorkerHeartbeat(worker=worker_member(worker, concurrency)))
+
+    def _complete(
+        self, claim: Claim, result: SegmentResult, claim_arguments: dict[str, Any]
+    ) -> tuple[bool, Claim | None]:
+        reply = self._run(
+            CompleteSegment(
+                job=claim.job_id,
+                index=claim.index,
+                token=claim.token,
+                length=claim.length,
+                first=str(result.first),
+                last=str(result.last),
+                digest=result.digest,
+                deltas=result.deltas,
+                **claim_arguments,
+            )
+        )
+        return not reply.is_fenced, _record_claim(reply.following)
+
+    def _claim_arguments(self, worker: str) -> dict[str, Any]:
+        return {
+            "nonce": uuid.uuid4().hex,
+            "worker": worker,
+            "lease_ms": self._lease_ms,
+            "time_limit_ms": self._time_limit_ms,
+        }
 
     @property
     def _lease_ms(self) -> int:
@@ -171,9 +172,18 @@ class JobRecorder:
         return script.parse(reply)
 
 
-def _record_ended(jobs: Iterable[Job] | None) -> bool:
-    """Record telemetry of the jobs that a write ended. False: the write was fenced."""
-    for job in jobs or ():
+def _record_claim(reply: ClaimReply) -> Claim | None:
+    """Record telemetry of a claim, and of what the script found meanwhile."""
+    for lost in reply.lost_attempts:
+        tracing.emit_lost_attempt_span(lost)
+    _record_ended(reply.ended_jobs)
+    claim = reply.claim
+    if claim is not None and claim.waited_ms is not None:
+        metrics.JOB_QUEUE_DURATION.record(claim.waited_ms / 1000, {"job.queue": queue_for(claim.count)})
+    return claim
+
+
+def _record_ended(jobs: Iterable[Job]) -> None:
+    for job in jobs:
         metrics.record_job_duration(job, queue_for(job.count))
         tracing.emit_job_span(job)
-    return jobs is not None

@@ -1,8 +1,9 @@
-"""Extends the lease of a segment while it is computed, and kills the process if it does not stop after losing it."""
+"""Extends the leases of segments while they are computed. Kills a process that does not stop after losing its lease."""
 
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,40 +17,59 @@ if TYPE_CHECKING:
     from tasks.storage.worker_scripts import Claim
     from tasks.worker.job_recorder import JobRecorder
 
-# Two extensions in a row may fail before the lease expires.
-_EXTENSIONS_PER_LEASE = 3
+# A lease is first extended when a sixth to a third of it has passed: most segments are done by then. At least three
+# extensions in a row may fail before it expires.
+_CHECKS_PER_LEASE = 6
 
 # Seconds for which a task may continue after losing its segment: all its writes are refused.
 _LOST_LEASE_GRACE_SECONDS = 10.0
 
 
-@contextmanager
-def extending_lease(recorder: JobRecorder, claim: Claim) -> Iterator[None]:
-    """Extend the lease three times per lease duration while the block runs, from a background thread.
+class LeaseExtender:
+    """Extends leases from one background thread per process.
 
-    A block that continues although the segment is lost hangs: its process is killed, and the worker starts another.
+    A task that continues although its segment is lost hangs: its process is killed, and the worker starts another.
     Celery's own time limits would keep a timer for each task until the limit has passed, used or not.
     """
-    stopped = threading.Event()
 
-    def extend_until_stopped() -> None:
-        while not stopped.wait(recorder.lease_seconds / _EXTENSIONS_PER_LEASE):
+    def __init__(self, recorder: JobRecorder) -> None:
+        self._recorder = recorder
+        # By thread: some of Celery's pools run several tasks in a process.
+        self._held: dict[int, Claim] = {}
+
+    def start(self) -> None:
+        """Start the thread, which ends with the process."""
+        threading.Thread(target=self._run, name="leases", daemon=True).start()
+
+    @contextmanager
+    def extending(self, claim: Claim) -> Iterator[None]:
+        """Extend the lease while the block runs."""
+        thread = threading.get_ident()
+        self._held[thread] = claim
+        try:
+            yield
+        finally:
+            del self._held[thread]
+
+    def _run(self) -> None:
+        seen: dict[Claim, float | None] = {}
+        while True:
+            time.sleep(self._recorder.lease_seconds / _CHECKS_PER_LEASE)
+            # Time of the loss, None while the segment is held. Claims that are new at this check are not extended yet.
+            held = list(self._held.values())
+            seen = {claim: self._extend(claim, seen[claim]) if claim in seen else None for claim in held}
+
+    def _extend(self, claim: Claim, lost_at: float | None) -> float | None:
+        """Extend a lease. Returns when it was lost, None while it is held."""
+        if lost_at is None:
             try:
-                is_extended = recorder.extend_lease(claim)
+                return None if self._recorder.extend_lease(claim) else time.monotonic()
             except redis.RedisError:
                 # The next extension may succeed. If none does, the lease expires, as intended.
-                continue
-            if not is_extended:
-                if not stopped.wait(_LOST_LEASE_GRACE_SECONDS):
-                    watchdog.kill_process(
-                        f"Segment {claim.index} of job {claim.job_id} still runs "
-                        f"{_LOST_LEASE_GRACE_SECONDS:.0f} s after its lease was lost"
-                    )
-                return
-
-    thread = threading.Thread(target=extend_until_stopped, name=f"lease of {claim.job_id}:{claim.index}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
+                return None
+        if time.monotonic() - lost_at > _LOST_LEASE_GRACE_SECONDS:
+            watchdog.kill_process(
+                f"Segment {claim.index} of job {claim.job_id} still runs "
+                f"{_LOST_LEASE_GRACE_SECONDS:.0f} s after its lease was lost"
+            )
+        return lost_at

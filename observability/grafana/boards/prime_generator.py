@@ -57,7 +57,7 @@ _NOW = (
     ),
     Stat(
         title="Tasks p95",
-        description="95 % of Celery tasks take at most this long, including claim and storage. Far above the computing "
+        description="95 % of attempts take at most this long, including claim and storage. Far above the computing "
         "time below: the job store is slow.",
         unit="s",
         series={"p95": quantile(0.95, _TASK)},
@@ -164,7 +164,7 @@ _ERRORS = (
 _TASKS = (
     TimeSeries(
         title="Task duration",
-        description="Celery tasks: claim, compute, store. p95 and p99 grow with larger jobs. A rising median with "
+        description="Attempts: claim, compute, store. p95 and p99 grow with larger jobs. A rising median with "
         "constant computing time points to the store.",
         unit="s",
         series=quantiles(_TASK),

@@ -1,5 +1,36 @@
--- Completes a segment whose primes are stored. The last segment to be completed ends the job in the same step.
+-- Completes a segment whose primes are stored. The last segment to be completed ends the job in the same step. With
+-- ARGS.nonce, also takes the next message from the queue of small jobs, and claims its segment for the same worker.
 -- Arguments and reply: CompleteSegment. ARGV[2]: the delta-coded primes of a small job; empty for jobs with files.
+
+-- Messages whose segments cannot be claimed (repeated ones, for example) that one call discards.
+local MAX_STALE_MESSAGES = 8
+
+-- Returns the claim of the first message in the queue whose segment can be claimed; false: none.
+local function claim_next()
+  for _ = 1, MAX_STALE_MESSAGES do
+    local message = redis.call('RPOP', PREFIX .. SMALL_QUEUE)
+    if not message then return false end
+    local member = string.match(message, '"id":%s*"([%x-]+:%d+)"')
+    if not member then
+      -- Not a message of ours: left to Celery.
+      redis.call('RPUSH', PREFIX .. SMALL_QUEUE, message)
+      renew_ttl(PREFIX .. SMALL_QUEUE)
+      return false
+    end
+    local claim = claim_segment(split_segment_member(member))
+    if claim then return claim end
+  end
+  return false
+end
+
+-- The first call completed the segment and claimed another one, and its reply was lost: returns that claim again.
+local function claim_of_first_call()
+  for _, member in ipairs(redis.call('ZRANGE', PREFIX .. 'leases', 0, -1)) do
+    local id, index = split_segment_member(member)
+    if load_segment(id, index).claim == ARGS.nonce then return claim_segment(id, index) end
+  end
+  return false
+end
 
 -- The digests of all segments, in order. Returns nil if one is missing: a worker of an older version completed it.
 local function joined_digests(segments)
@@ -14,7 +45,10 @@ end
 
 allow_out_of_memory()
 local segment = require_lease()
-if not segment then return { 'fenced', true } end
+if not segment then
+  local repeated = ARGS.nonce and claim_of_first_call() or false
+  return { 'fenced', true, 'next', repeated, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ended_snapshots() }
+end
 
 local segments = tonumber(get_field(ARGS.job, 'segments'))
 segment.state, segment.claim, segment.last, segment.digest = 'done', nil, ARGS.last, ARGS.digest
@@ -44,4 +78,5 @@ else
   send_next_segments(ARGS.job, 1)
 end
 publish_change(ARGS.job)
-return { 'ended_jobs', ended_snapshots() }
+local following = ARGS.nonce and claim_next() or false
+return { 'next', following, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ended_snapshots() }

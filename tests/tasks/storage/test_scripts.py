@@ -15,7 +15,7 @@ from tasks.jobs import FailureReason, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.storage import api_scripts, worker_scripts
 from tasks.storage.api_scripts import SubmitJob
-from tasks.storage.scripts import Script
+from tasks.storage.scripts import SHARED, Script
 from tasks.storage.worker_scripts import CompleteSegment
 from tests.programs import ROOT
 
@@ -87,7 +87,7 @@ def test_bytes_are_passed_separately_and_missing_arguments_omitted(settings: Job
 
 
 def test_each_script_has_one_call() -> None:
-    files = sorted(path.stem for path in LUA.glob("*.lua") if path.stem != "lib")
+    files = sorted(path.stem for path in LUA.glob("*.lua") if path.stem not in SHARED)
     assert sorted(script.name for script in CALLS) == files
 
 
@@ -95,7 +95,11 @@ def test_each_script_has_one_call() -> None:
 def test_arguments_are_those_that_the_script_reads(script: type[Script[Any]]) -> None:
     passed = {field.name for field in fields(script) if field.type != "bytes"}  # type: ignore[arg-type] # a dataclass
     own = set(re.findall(r"ARGS\.(\w+)", (LUA / f"{script.name}.lua").read_text(encoding="utf-8")))
-    shared = set(re.findall(r"ARGS\.(\w+)", (LUA / "lib.lua").read_text(encoding="utf-8")))
+    shared = {
+        name
+        for part in SHARED
+        for name in re.findall(r"ARGS\.(\w+)", (LUA / f"{part}.lua").read_text(encoding="utf-8"))
+    }
     assert own - passed <= {"job_ttl_ms", "result_ttl_ms"}
     assert passed - own <= shared
 

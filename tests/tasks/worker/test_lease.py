@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.callers import ANYONE
 from tasks.requests import PrimesRequest
 from tasks.worker.job_recorder import JobRecorder
-from tasks.worker.lease import extending_lease
+from tasks.worker.lease import LeaseExtender
 from tests.tasks.keys import fake_result, grant_claim, reconcile
 from tests.waiting import wait_until
 
@@ -24,7 +24,9 @@ async def test_lease_is_extended_while_the_segment_is_computed(
     recorder = JobRecorder.connect(settings.model_copy(update={"lease_seconds": 0.3}))
     claim = grant_claim(recorder, job)
     first = keys.leases()[f"{job.id}:0"]
-    with extending_lease(recorder, claim):
+    extender = LeaseExtender(recorder)
+    extender.start()
+    with extender.extending(claim):
         wait_until(lambda: keys.leases()[f"{job.id}:0"] > first + 300)
         assert reconcile(recorder) == (0, 0)
     assert recorder.complete_segment(claim, fake_result())

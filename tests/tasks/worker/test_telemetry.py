@@ -13,6 +13,7 @@ from tasks.api.job_store import JobStore
 from tasks.callers import ANYONE
 from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
+from tasks.storage.messages import queue_for
 from tasks.worker.job_recorder import JobRecorder
 from tests import programs
 from tests.clients import data, finished_job
@@ -101,9 +102,13 @@ async def test_counts_are_exact_after_a_shutdown(
         assert received.total("prime.computed") == JOBS * 10
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGQUIT], ids=["warm", "cold"])
+@pytest.mark.parametrize(
+    ("ending", "count"),
+    [(signal.SIGTERM, 100_000), (signal.SIGQUIT, 100_000), (signal.SIGTERM, 10_000), (signal.SIGQUIT, 10_000)],
+    ids=["warm", "cold", "warm, several segments per task", "cold, several segments per task"],
+)
 async def test_counts_are_exact_after_a_shutdown_under_load(
-    valkey: Valkey, settings: JobSettings, tmp_path: Path, ending: signal.Signals
+    settings: JobSettings, keys: Keys, tmp_path: Path, ending: signal.Signals, count: int
 ) -> None:
     """Running tasks are completed and counted, queued ones are neither."""
     store = JobStore.connect(settings)
@@ -116,15 +121,19 @@ async def test_counts_are_exact_after_a_shutdown_under_load(
 
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
-        with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
+        with programs.worker(tmp_path, str(settings.redis_url), settings.key_prefix, **options) as worker:
             # At this start each takes a while.
-            ids = [(await store.submit_job(PrimesRequest(100_000, 10**15), ANYONE)).job.id for _ in range(JOBS)]
+            ids = [(await store.submit_job(PrimesRequest(count, 10**15), ANYONE)).job.id for _ in range(JOBS)]
             await eventually(some_are_done, 30)
             worker.send(ending)
             worker.process.wait(15)
         assert 4 <= await done() < JOBS
         assert received.total(TASKS) == received.total("job.duration", job_status="SUCCEEDED") == await done()
-        assert received.total("prime.computed") == await done() * 100_000
+        assert received.total("prime.computed") == await done() * count
+    assert keys.leases() == {}
+    queued = {f"{job.id}:0" for job in await store.get_jobs(ids, ANYONE) if job and job.status is JobStatus.QUEUED}
+    assert len(queued) + await done() == JOBS
+    assert queued == set(keys.queued_segments(queue_for(count)))
     await store.close()
 
 
@@ -150,6 +159,29 @@ async def test_pool_without_forks_counts_too(valkey: Valkey, settings: JobSettin
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, arguments=["--pool", "threads"], **options):
             await run_jobs(settings, JOBS)
         assert received.total(TASKS) == JOBS
+
+
+async def test_each_job_of_a_task_has_its_own_trace(valkey: Valkey, settings: JobSettings, tmp_path: Path) -> None:
+    """Only the first one of a task is claimed by a call of its own."""
+    trace_ids = [f"{number:032x}" for number in range(1, JOBS + 1)]
+    store = JobStore.connect(settings)
+    jobs = [
+        (await store.submit_job(PrimesRequest(10), ANYONE, f"00-{trace_id}-b7ad6b7169203331-01")).job
+        for trace_id in trace_ids
+    ]
+    with receiver() as received:
+        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
+        with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options):
+            await ended(store, jobs)
+        await store.close()
+        claimed = Counter({"claim_segment": 1})
+        of_next = Counter({"process small": 1, "compute": 1, "complete_segment": 1, "job": 1})
+        found = [received.names(trace_id) for trace_id in trace_ids]
+        assert [names - claimed for names in found] == [of_next] * JOBS
+        assert of_next in found
+        assert received.total("messaging.process.duration", task_outcome="done") == JOBS
+        assert received.total("job.queue.duration") == JOBS
+    assert {span.parent_id for span in received.spans if span.name == "process small"} == {"b7ad6b7169203331"}
 
 
 # Spans of killed workers

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CAPACITY = 4
 ATTEMPTS = 2
+MAX_STALE_MESSAGES = 8
 OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
@@ -58,6 +59,21 @@ class Model:
             self.moved(JobStatus.FAILED)
         else:
             self.status = JobStatus.QUEUED
+
+    def accepts_claim(self) -> bool:
+        """Whether the next claim is granted. Detects an expired lease, as the script does."""
+        if self.status.is_final or (self.holder and not self.expired):
+            return False
+        if self.holder:
+            self.lose()
+        return not self.status.is_final
+
+    def claimed(self, claim: Claim) -> None:
+        assert claim.attempt == self.lost + 1
+        assert all(claim.token > earlier.token for earlier in self.claims)
+        self.moved(JobStatus.RUNNING)
+        self.holder, self.sent, self.overdue = claim, False, False
+        self.claims.append(claim)
 
 
 class LifeCycle(RuleBasedStateMachine):
@@ -129,20 +145,37 @@ class LifeCycle(RuleBasedStateMachine):
         """The first or a repeated one."""
         model = self.models[job]
         claim = self.recorder.claim_segment(job, 0)
-        if model.status.is_final or (model.holder and not model.expired):
-            assert claim is None
+        assert (claim is not None) == model.accepts_claim()
+        if claim is not None:
+            model.claimed(claim)
+
+    @rule(job=jobs, data=st.data())
+    def complete_and_claim_next(self, job: str, data: st.DataObject) -> None:
+        """As the worker that holds the segment, or as one that has lost it and gets no other either."""
+        model, messages = self.models[job], self.keys.queued_segments()
+        if not model.claims:
             return
-        if model.holder:
-            model.lose()
-            if model.lost == ATTEMPTS:
+        completed = data.draw(st.sampled_from(model.claims))
+        is_holder = completed is model.holder
+        is_completed, claim = self.recorder.complete_and_claim_next(completed, fake_result(), "worker")
+        assert is_completed == is_holder
+        if is_holder:
+            model.moved(JobStatus.SUCCEEDED)
+            taken = messages[:MAX_STALE_MESSAGES]
+            for position, member in enumerate(taken):
+                following = self.models[member[:36]]
+                if following.accepts_claim():
+                    assert claim is not None
+                    assert (claim.job_id, claim.index) == (member[:36], 0)
+                    following.claimed(claim)
+                    taken = taken[: position + 1]
+                    break
+            else:
                 assert claim is None
-                return
-        assert claim is not None
-        assert claim.attempt == model.lost + 1
-        assert all(claim.token > earlier.token for earlier in model.claims)
-        model.moved(JobStatus.RUNNING)
-        model.holder, model.sent, model.overdue = claim, False, False
-        model.claims.append(claim)
+            assert self.keys.queued_segments() == messages[len(taken) :]
+        else:
+            assert claim is None
+            assert self.keys.queued_segments() == messages
 
     @rule(job=jobs, data=st.data(), step=st.sampled_from(["extend", "complete", "fail"]))
     def write_as_worker(self, job: str, data: st.DataObject, step: str) -> None:

@@ -1,0 +1,161 @@
+"""One attempt at one segment: claim, compute, store, complete."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING
+
+import redis
+from celery import current_app
+from celery.utils.log import get_task_logger
+
+from tasks import engine
+from tasks.errors import ResultStoreUnavailable
+from tasks.instrumentation import metrics, tracing
+from tasks.jobs import FailureReason
+from tasks.results import delta_codec
+from tasks.results.writer import SegmentWriter
+from tasks.worker.job_recorder import JobRecorder, SegmentResult
+from tasks.worker.lease import LeaseExtender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from tasks.storage.worker_scripts import Claim
+
+log = get_task_logger(__name__)
+
+# Seconds between attempts to store a segment. The lease is extended meanwhile.
+_STORE_RETRY_DELAYS = (0.2, 1.0)
+
+
+class AttemptOutcome(StrEnum):
+    """How an attempt at a segment ended. Values of the attribute `task.outcome`."""
+
+    DONE = "done"
+    # Nothing to do: the job is final, or the segment is completed or leased to another worker.
+    STALE = "stale"
+    # The segment went to another worker, or its job ended, while this worker computed it.
+    FENCED = "fenced"
+    # The job store is unavailable: another attempt starts when it is back.
+    ABANDONED = "abandoned"
+    # Another attempt would fail too, so the job has failed.
+    FAILED = "failed"
+
+
+def run_attempt(claim: Claim, next_for: Callable[[Claim], str | None]) -> tuple[AttemptOutcome, Claim | None]:
+    """Compute, store and complete a claimed segment. Also returns the claim of the next one.
+
+    Args:
+        claim: the segment.
+        next_for: called when the segment is stored. Returns the worker that claims the next one; None: claim nothing.
+    """
+    try:
+        with lease_extender().extending(claim):
+            is_completed, following = complete(claim, store(claim, compute(claim)), next_for)
+    except ResultStoreUnavailable as error:
+        log.exception("Job %s failed: storing segment %d failed", claim.job_id, claim.index, extra=_ids(claim))
+        recorder().fail_job(claim, FailureReason.RESULT_STORE, f"segment {claim.index} could not be stored: {error}")
+        return AttemptOutcome.FAILED, None
+    except redis.RedisError:
+        # Not a reason to fail the job: the lease expires, and another attempt starts when the store is back.
+        text = "Job %s segment %d abandoned: job store unavailable"
+        log.exception(text, claim.job_id, claim.index, extra=_ids(claim))
+        return AttemptOutcome.ABANDONED, None
+    except Exception:
+        # A bug, not an outage: the same arguments would fail again. The traceback stays in the log.
+        log.exception("Job %s failed: computing segment %d failed", claim.job_id, claim.index, extra=_ids(claim))
+        recorder().fail_job(claim, FailureReason.INTERNAL, f"segment {claim.index} could not be computed")
+        return AttemptOutcome.FAILED, None
+    if not is_completed:
+        text = "Job %s segment %d: attempt %d fenced, its result was discarded"
+        log.warning(text, claim.job_id, claim.index, claim.attempt, extra=_ids(claim))
+        return AttemptOutcome.FENCED, following
+    metrics.PRIMES_COMPUTED.add(claim.length)
+    return AttemptOutcome.DONE, following
+
+
+def compute(claim: Claim) -> npt.NDArray[np.uint64]:
+    """The primes of a claimed segment."""
+    with tracing.step_span("compute"):
+        started = time.perf_counter()
+        primes = engine.primes_from(engine.segment_start(claim.base, claim.rank_from_base), claim.length)
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        metrics.TASK_DURATION.record(elapsed_ms, {"prime.size_class": metrics.size_class(claim.length)})
+    return primes
+
+
+def store(claim: Claim, primes: npt.NDArray[np.uint64]) -> SegmentResult:
+    """Store the primes of a claimed segment, unless the job record will hold them. Returns what completes it.
+
+    Raises:
+        ResultStoreUnavailable: storing failed.
+    """
+    deltas = b""
+    if claim.result_id is None:
+        deltas = delta_codec.encode(primes)
+        metrics.BYTES_STORED.add(len(deltas))
+    else:
+        metrics.BYTES_STORED.add(store_file(claim.result_id, claim.index, primes))
+    return SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes), deltas)
+
+
+def store_file(result_id: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
+    """Store a segment's file, retrying through short outages of the result store. Returns its size in bytes.
+
+    Raises:
+        ResultStoreUnavailable: the last retry failed too.
+    """
+    for delay in (*_STORE_RETRY_DELAYS, None):
+        try:
+            with tracing.step_span("store"):
+                return writer().put_segment(result_id, index, primes)
+        except ResultStoreUnavailable:
+            if delay is None:
+                raise
+            time.sleep(delay)
+    raise AssertionError
+
+
+def complete(claim: Claim, result: SegmentResult, next_for: Callable[[Claim], str | None]) -> tuple[bool, Claim | None]:
+    """Complete a claimed segment. Returns whether it was not fenced, and the claim of the next one."""
+    if (worker := next_for(claim)) is None:
+        return recorder().complete_segment(claim, result), None
+    return recorder().complete_and_claim_next(claim, result, worker)
+
+
+@cache
+def recorder() -> JobRecorder:
+    """This process's recorder, created at the first task: connections must not be shared across a fork."""
+    return JobRecorder.connect(current_app.conf.job_settings)
+
+
+@cache
+def lease_extender() -> LeaseExtender:
+    """This process's lease extender. Threads do not survive a fork."""
+    extender = LeaseExtender(recorder())
+    extender.start()
+    return extender
+
+
+@cache
+def writer() -> SegmentWriter:
+    """This process's result store writer, created after the fork for the same reason.
+
+    Raises:
+        ResultStoreUnavailable: there is no such store, or its folder cannot be created.
+    """
+    try:
+        return SegmentWriter.connect(current_app.conf.job_settings.result_store_url)
+    except ValueError as error:
+        raise ResultStoreUnavailable("the result store can't be used") from error
+
+
+def _ids(claim: Claim) -> dict[str, str]:
+    """Fields of a log line."""
+    return {"job_id": claim.job_id}

@@ -1,0 +1,151 @@
+"""One task computes several small segments: up to its bounds, in order, each as an attempt of its own."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tasks import engine
+from tasks.callers import ANYONE
+from tasks.jobs import JobStatus
+from tasks.requests import PrimesRequest
+from tasks.worker import attempt, generate_segment
+from tasks.worker.generate_segment import Batch
+from tasks.worker.lease import LeaseExtender
+from tests.tasks.keys import reconcile
+
+if TYPE_CHECKING:
+    from tasks.api.job_store import JobStore
+    from tasks.jobs import Job
+    from tasks.worker.job_recorder import JobRecorder
+    from tests.tasks.keys import Keys
+
+LOGGER = "tasks.worker.generate_segment"
+
+
+@pytest.fixture(autouse=True)
+def _process(monkeypatch: pytest.MonkeyPatch, recorder: JobRecorder) -> None:
+    """This process, as a pool's process that runs tasks."""
+    extender = LeaseExtender(recorder)
+    for module in (attempt, generate_segment):
+        monkeypatch.setattr(module, "recorder", lambda: recorder)
+    monkeypatch.setattr(attempt, "lease_extender", lambda: extender)
+
+
+async def submitted(store: JobStore, jobs: int, count: int = 10) -> list[Job]:
+    return [(await store.submit_job(PrimesRequest(count), ANYONE)).job for _ in range(jobs)]
+
+
+def run_task(keys: Keys, job: Job, queue: str = "small") -> None:
+    """Take the message of a job, which is the first one, and run its task."""
+    assert keys.queued_segments(queue)[0] == f"{job.id}:0"
+    keys.client.rpop(f"{keys.prefix}{queue}")
+    Batch(queue, "celery@here").run(job.id, 0, job.traceparent)
+
+
+async def succeeded(store: JobStore, jobs: list[Job]) -> list[bool]:
+    found = await store.get_jobs([job.id for job in jobs], ANYONE)
+    return [job is not None and (job.status, job.version) == (JobStatus.SUCCEEDED, 3) for job in found]
+
+
+async def test_task_computes_all_small_segments_that_are_due(store: JobStore, keys: Keys) -> None:
+    jobs = await submitted(store, 5)
+    run_task(keys, jobs[0])
+    assert await succeeded(store, jobs) == [True] * 5
+    assert keys.queued_segments() == []
+    assert keys.leases() == keys.sent_at_ms() == {}
+
+
+async def test_number_of_segments_of_a_task_is_bounded(
+    store: JobStore, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate_segment, "MAX_SEGMENTS", 3)
+    jobs = await submitted(store, 5)
+    run_task(keys, jobs[0])
+    assert await succeeded(store, jobs) == [True, True, True, False, False]
+    assert keys.queued_segments() == [f"{job.id}:0" for job in jobs[3:]]
+    assert keys.leases() == {}
+
+
+async def test_time_of_a_task_is_bounded(store: JobStore, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two tasks the worker takes other messages, and can shut down."""
+    monkeypatch.setattr(generate_segment, "MAX_SECONDS", 0)
+    jobs = await submitted(store, 2)
+    run_task(keys, jobs[0])
+    assert await succeeded(store, jobs) == [True, False]
+    assert keys.queued_segments() == [f"{jobs[1].id}:0"]
+
+
+async def test_large_segment_is_followed_by_no_other(
+    store: JobStore, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "store_file", lambda *_: 1)
+    [large] = await submitted(store, 1, 20_000)
+    small = await submitted(store, 1)
+    run_task(keys, large, "large")
+    assert await succeeded(store, [large, *small]) == [True, False]
+
+
+async def test_failed_segment_ends_the_task(store: JobStore, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = await submitted(store, 3)
+    [failing] = await submitted(store, 1, 11)
+    after = await submitted(store, 1)
+    compute = engine.primes_from
+
+    def fail_for_eleven(start: int, count: int) -> Any:
+        if count == 11:
+            raise ZeroDivisionError
+        return compute(start, count)
+
+    monkeypatch.setattr(engine, "primes_from", fail_for_eleven)
+    run_task(keys, jobs[0])
+    assert await succeeded(store, [*jobs, *after]) == [True, True, True, False]
+    [failed] = await store.get_jobs([failing.id], ANYONE)
+    assert failed is not None
+    assert failed.status is JobStatus.FAILED
+    assert keys.queued_segments() == [f"{after[0].id}:0"]
+    assert keys.leases() == {}
+
+
+async def test_segment_lost_while_it_is_computed_ends_the_task(
+    store: JobStore, recorder: JobRecorder, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = await submitted(store, 3)
+    compute = engine.primes_from
+
+    def compute_too_slowly(start: int, count: int) -> Any:
+        keys.expire_leases()
+        assert reconcile(recorder) == (1, 1)
+        return compute(start, count)
+
+    monkeypatch.setattr(engine, "primes_from", compute_too_slowly)
+    run_task(keys, jobs[0])
+    assert await succeeded(store, jobs) == [False] * 3
+    assert keys.queued_segments() == [f"{job.id}:0" for job in (*jobs[1:], jobs[0])]
+    assert keys.leases() == {}
+
+
+async def test_several_segments_are_logged_in_one_line(
+    store: JobStore, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = await submitted(store, 3)
+    with caplog.at_level(logging.DEBUG, LOGGER):
+        run_task(keys, jobs[0])
+    lines = [(record.levelname, record.getMessage(), getattr(record, "job_id", None)) for record in caplog.records]
+    assert [(level, job_id) for level, _, job_id in lines] == [*(("DEBUG", job.id) for job in jobs), ("INFO", None)]
+    assert lines[1][1].startswith(f"Job {jobs[1].id} segment 0: done in ")
+    assert lines[3][1].startswith("Queue small: 3 segments in ")
+    assert lines[3][1].endswith(": 3 done")
+
+
+async def test_single_segment_is_logged_with_its_job(
+    store: JobStore, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    [job] = await submitted(store, 1)
+    with caplog.at_level(logging.DEBUG, LOGGER):
+        run_task(keys, job)
+    [line] = caplog.records
+    assert (line.levelname, line.job_id) == ("INFO", job.id)  # type: ignore[attr-defined] # an extra field
+    assert line.getMessage().startswith(f"Job {job.id} segment 0: done in ")
