@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 
+# A program that exits fails at once. 30 s were seen to pass on a machine that is busy with other work.
+_READY_SECONDS = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -60,7 +63,7 @@ def running(command: list[str], folder: Path, ready: Callable[[], bool], **envir
     """Run a program until the block ends; it is ready when the block begins."""
     program = start(command, folder, environment)
     try:
-        wait_until(lambda: _alive(program) and ready(), 30, program.output)
+        wait_until(lambda: _alive(program) and ready(), _READY_SECONDS, program.output)
         yield program
     finally:
         if program.process.poll() is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench.performance import load, report
+from tests.bench.performance import capacity, http_rows, job_rows, load, report
 from tests.bench.performance.load import Request, Server
 from tests.bench.performance.rows import Row, Target, alternate
 
@@ -91,6 +91,22 @@ def test_page_without_markers_is_refused(tmp_path: Path) -> None:
     page.write_text("nothing")
     with pytest.raises(ValueError, match="0 pairs of markers"):
         report.write_markdown(page, "text")
+
+
+def test_capacity_is_calculated_from_the_costs_of_tiny_jobs() -> None:
+    rows = [
+        Row(http_rows.SUBMIT, "/s", 1_000),
+        Row(http_rows.SUBMIT_COST, "us CPU", 900),
+        Row(http_rows.SUBMIT_STORE_COST, "us CPU", 60),
+        Row(job_rows.DRAIN, "/s", 2_000),
+        Row(job_rows.DRAIN_COST, "us CPU", 700),
+        Row(job_rows.DRAIN_STORE_COST, "us CPU", 140, is_refused=True),
+        Row(job_rows.JOB_MEMORY, "bytes", 1_024),
+    ]
+    text = capacity.markdown(rows, {"measured": "today", "machine": "2 cores"})
+    assert "| store, one core | 60 us to submit it, 140 us to run it | 5,000 jobs/s" in text
+    assert "| 1,024 bytes while its record is kept | 1,048,576 jobs |" in text
+    assert text.endswith("on today: 2 cores; 1 rows refused.")
 
 
 def test_json_has_the_verdict(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ import psutil
 
 from tests.bench.flatness import growth
 from tests.bench.system_monitor import TOLERANCES, Measurement, SystemMonitor
+from tests.bench.table import aligned
 from tests.e2e.test_local import local_run, url
 from tests.programs import ROOT, free_port
 
@@ -133,7 +134,7 @@ def _save_samples(monitor: SystemMonitor, file: Path) -> None:
 def _report(
     monitor: SystemMonitor, options: Options, *, passed: bool, without_ttl: list[str], remaining: list[str]
 ) -> int:
-    print(f"\n{'':<20}{'pid':>8}{'median':>10}{'max':>10}{'grown':>10}{'allowed':>10}")
+    lines: list[tuple[str, ...]] = [("", "pid", "median", "max", "grown", "allowed", "", "")]
     failures = [] if passed else ["the load test failed"]
     for measurement in sorted(monitor.series, key=lambda key: (key.unit, key.process, key.pid)):
         samples = monitor.since(options.seconds * WARM_UP_SHARE, measurement)
@@ -146,13 +147,12 @@ def _report(
             failures.append(f"{len(samples)} samples of {_label(measurement)}, at least {_MIN_SAMPLES} are required")
             continue
         found = growth(samples, TOLERANCES[measurement.unit])
-        mark = "" if found.is_flat else "   FAIL"
         if not found.is_flat:
             failures.append(f"{_label(measurement)} grew by {found.grown:.1f}")
-        print(
-            f"{measurement.process:<20}{measurement.pid:>8}{found.median:>10.1f}{found.maximum:>10.1f}{found.grown:>10.1f}"
-            f"{found.allowed:>10.1f}  {measurement.unit}{mark}"
-        )
+        figures = (found.median, found.maximum, found.grown, found.allowed)
+        shown = (str(measurement.pid), *(f"{figure:.1f}" for figure in figures), measurement.unit)
+        lines.append((measurement.process, *shown, "" if found.is_flat else "FAIL"))
+    print("\n" + aligned(lines, left=(0, 6, 7)))
     if without_ttl:
         failures.append(f"{len(without_ttl)} keys without a time-to-live: {', '.join(without_ttl[:10])}")
     if remaining:

@@ -19,12 +19,11 @@ from typing import Any
 import httpx
 
 from tests import programs
+from tests.bench.table import aligned
 from tests.otlp import receiver
 
 MUTATION = "mutation { generatePrimes(input: {count: 10}) { ... on GeneratePrimesAccepted { job { id traceId } } } }"
 TARGETS = {"all traces": 1.35, "10 % of traces": 1.15}
-
-_WIDTHS = (18, 8, 8, 12, 8, 12, 8)
 
 
 def main(rounds: int = 40, mutations: int = 100) -> int:
@@ -75,8 +74,7 @@ def measure(url: str, pid: int, mutations: int) -> tuple[float, float, float]:
 
 
 def report(cpu: dict[str, list[float]], p95: dict[str, list[float]], rates: dict[str, list[float]]) -> int:
-    heads = ("CPU/mutation", "ratio", "target", "p95", "ratio", "per second", "ratio")
-    print(f"{'':<16}" + "".join(f"{head:>{width}}" for head, width in zip(heads, _WIDTHS, strict=True)))
+    lines = [("", "CPU/mutation", "ratio", "target", "p95", "ratio", "per second", "ratio")]
     missed = 0
     for name in cpu:
         used, latency, rate = (statistics.median(found[name]) for found in (cpu, p95, rates))
@@ -86,11 +84,11 @@ def report(cpu: dict[str, list[float]], p95: dict[str, list[float]], rates: dict
         )
         target = TARGETS.get(name)
         missed += target is not None and cpu_ratio > target
-        cells = (
-            *(f"{used:.0f} us", f"{cpu_ratio:.2f}", f"{target or ''}"),
-            *(f"{latency:.2f} ms", f"{p95_ratio:.2f}", f"{rate:.0f}", f"{rate_ratio:.2f}"),
+        costs = (f"{used:.0f} us", f"{cpu_ratio:.2f}", f"{target or ''}")
+        lines.append(
+            (name, *costs, f"{latency:.2f} ms", f"{p95_ratio:.2f}", f"{rate:.0f}", f"{rate_ratio:.2f}"),
         )
-        print(f"{name:<16}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)))
+    print(aligned(lines))
     return int(missed > 0)
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests import programs
-from tests.bench.performance import http_rows, job_rows, report
+from tests.bench.performance import capacity, http_rows, job_rows, report
 from tests.bench.performance.machine import CORES, OtherLoad, description, prioritise
 from tests.bench.performance.systems import Systems, systems
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.bench.performance.rows import Row
 
 REPORT = programs.ROOT / ".cache/bench/performance.json"
-PAGE = programs.ROOT / "docs/performance.md"
+PERFORMANCE, SCALING = programs.ROOT / "docs/performance.md", programs.ROOT / "docs/scaling.md"
 
 # Measurements of rows that others disturb, and seconds after which none is repeated.
 ATTEMPTS = 3
@@ -94,7 +94,8 @@ def main() -> int:
     print("\n" + report.table(rows))
     report.write_json(options.json, rows, environment)
     if options.write_docs:
-        report.write_markdown(PAGE, report.markdown(rows, environment))
+        report.write_markdown(PERFORMANCE, report.markdown(rows, environment))
+        report.write_markdown(SCALING, capacity.markdown(rows, environment))
     return int(any(row.target and row.verdict != "met" for row in rows))
 
 
@@ -103,11 +104,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tests.bench.performance")
     parser.add_argument("--only", default="", metavar="TEXT", help=f"measure what has this in its name: {names}")
     parser.add_argument("--telemetry", action="store_true", help="measure this system with all telemetry exported")
-    parser.add_argument("--write-docs", action="store_true", help=f"write the table to docs/{PAGE.name}")
+    parser.add_argument("--write-docs", action="store_true", help="write tables to docs/performance.md and scaling.md")
     parser.add_argument("--json", type=Path, default=REPORT, help="where to write the figures (default: %(default)s)")
     parser.add_argument("--nice", type=int, default=-10, help="priority of the benchmark (default: %(default)s)")
     parser.add_argument("--max-noise", type=float, default=0.1, help="cores that others may use (default: %(default)s)")
-    return parser.parse_args()
+    found = parser.parse_args()
+    if found.write_docs and found.only:
+        parser.error("--write-docs needs all rows, without --only")
+    return found
 
 
 def _measure(measurement: Measurement, running: Systems, max_noise: float, repeat_until: float) -> list[Row]:

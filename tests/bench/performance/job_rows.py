@@ -29,6 +29,8 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import redis
+
     from tests.bench.performance.load import Load, Server
     from tests.bench.performance.systems import Systems
 
@@ -41,6 +43,11 @@ THINK_SECONDS = 0.5
 BACKLOG = 2_000
 LISTED = 10**6
 DOWNLOADED = 10**7
+
+DRAIN = "Drain of tiny jobs, two worker processes"
+DRAIN_COST = "  processor time of the worker for a job"
+DRAIN_STORE_COST = "  processor time of the store for a job, without its submission"
+JOB_MEMORY = "  memory of the store for a finished job"
 
 PROTOCOLS = [websockets.Subprotocol("graphql-transport-ws")]
 COMPLETED = {
@@ -151,11 +158,12 @@ def drain(systems: Systems) -> list[Row]:
     assert naive_worker is not None
     store_us: list[float] = []
     worker_us: list[float] = []
+    job_bytes: list[float] = []
 
     def drain_ours() -> float:
         store, workers = systems.server.store_pids, [pid for one in ours.workers for pid in tree(one.process.pid)]
         before = ours.store.zcard(f"{PREFIX}jobs:SUCCEEDED")
-        spent = cpu_seconds(store), cpu_seconds(workers)
+        spent, memory = cpu_seconds(workers), _memory(ours.store)
         with ExitStack() as stack:
             for worker in ours.workers:
                 stack.enter_context(programs.paused(worker))
@@ -163,7 +171,8 @@ def drain(systems: Systems) -> list[Row]:
             submitted = cpu_seconds(store)
         took = _wait(lambda: ours.store.zcard(f"{PREFIX}jobs:SUCCEEDED") >= before + BACKLOG)
         store_us.append((cpu_seconds(store) - submitted) / BACKLOG * 1e6)
-        worker_us.append((cpu_seconds(workers) - spent[1]) / BACKLOG * 1e6)
+        worker_us.append((cpu_seconds(workers) - spent) / BACKLOG * 1e6)
+        job_bytes.append((_memory(ours.store) - memory) / BACKLOG)
         return BACKLOG / took
 
     def drain_naive() -> float:
@@ -185,7 +194,7 @@ def drain(systems: Systems) -> list[Row]:
     target = Target(ratio, 2.8, "x naive")
     return [
         Row(
-            "Drain of tiny jobs, two worker processes",
+            DRAIN,
             "/s",
             value,
             floor,
@@ -194,9 +203,14 @@ def drain(systems: Systems) -> list[Row]:
             ratio,
             target,
         ),
-        Row("  processor time of the worker for a job", "us CPU", median(worker_us[1:])),
-        Row("  processor time of the store for it, drain alone", "us CPU", median(store_us[1:])),
+        Row(DRAIN_COST, "us CPU", median(worker_us[1:])),
+        Row(DRAIN_STORE_COST, "us CPU", median(store_us[1:])),
+        Row(JOB_MEMORY, "bytes", median(job_bytes[1:])),
     ]
+
+
+def _memory(store: redis.Redis) -> int:
+    return int(store.info("memory")["used_memory"])
 
 
 def _wait(is_over: Callable[[], bool]) -> float:

@@ -81,8 +81,10 @@ class OtherLoad:
     def _seconds() -> float:
         # Interrupts are left out: those of the benchmark's own network traffic are charged to no process.
         times = psutil.cpu_times()
-        busy = times.user + times.nice + times.system + times.steal
-        return busy - cpu_seconds(tree(os.getpid()))
+        own = (process.cpu_times() for process in (psutil.Process(), *psutil.Process().children(recursive=True)))
+        # Including programs that ran in between and have ended.
+        used = sum(one.user + one.system + one.children_user + one.children_system for one in own)
+        return times.user + times.nice + times.system + times.steal - used
 
 
 def description() -> str:

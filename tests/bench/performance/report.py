@@ -7,6 +7,8 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tests.bench.table import aligned
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from tests.bench.performance.rows import Row
 
 HEADS = ("", "measured", "floor", "of floor", "naive", "of naive", "target", "", "others", "generator")
+
+# The name, the target and whether it is met.
+_LEFT = (0, 6, 7)
 
 _BEGIN = "<!-- begin: written by make bench -->"
 _END = "<!-- end: written by make bench -->"
@@ -36,16 +41,8 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Aligned columns."""
-    lines = [HEADS, *map(cells, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            text.ljust(width) if column in {0, 6, 7} else text.rjust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    """The page for a terminal."""
+    return aligned([HEADS, *map(cells, rows)], _LEFT)
 
 
 def markdown(rows: Sequence[Row], environment: Mapping[str, object]) -> str:
