@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -21,6 +22,8 @@ CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORES = {CORES[0]}
 GENERATOR_CORES = {CORES[-1]}
 STORE_CORES = {CORES[len(CORES) // 2]}
+
+_PRIORITISING_SECONDS = 0.5
 
 
 def tree(pid: int) -> list[int]:
@@ -51,15 +54,36 @@ def prioritise(pids: Iterable[int], nice: int) -> bool:
 
     With sched_autogroup_enabled, a nice value counts only within its session, so the value is given to the session.
     """
-    try:
-        for pid in pids:
+    for pid in pids:
+        try:
             if _has_autogroups():
                 Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")
             else:
                 os.setpriority(os.PRIO_PROCESS, pid, nice)
-    except OSError:
-        return False
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except OSError:
+            return False
     return True
+
+
+@contextmanager
+def prioritising(nice: int) -> Iterator[None]:
+    """Set the priority of this process and of all programs that it starts until the block ends, while they start."""
+    is_over = threading.Event()
+
+    def run() -> None:
+        while not is_over.wait(_PRIORITISING_SECONDS):
+            prioritise(tree(os.getpid()), nice)
+
+    thread = threading.Thread(target=run, name="priorities", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        prioritise(tree(os.getpid()), nice)
 
 
 @dataclass

@@ -15,7 +15,7 @@ import redis
 from tests import programs
 from tests.bench import result_system
 from tests.bench.performance.load import Server
-from tests.bench.performance.machine import GENERATOR_CORES, SERVER_CORES, STORE_CORES, pin, prioritise, tree
+from tests.bench.performance.machine import GENERATOR_CORES, SERVER_CORES, STORE_CORES, pin, prioritising, tree
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -81,10 +81,15 @@ class Systems:
     @contextmanager
     def api(self, **environment: str) -> Iterator[Server]:
         """A further API process on the same store, with other settings and the same core."""
-        started = programs.api(self.folder, self.valkey.url, result_system.PREFIX, None, **CAPACITY, **environment)
-        with started as (url, program):
+        processes = int(environment.get("WEB_WORKERS", "1"))
+        with ExitStack() as stack:
+            with prioritising(self.nice):
+                url, program = stack.enter_context(
+                    programs.api(self.folder, self.valkey.url, result_system.PREFIX, None, **CAPACITY, **environment)
+                )
+                # The first of several server processes responds while others still start.
+                wait_until(lambda: program.output().count("Application startup complete") >= processes, 60)
             server = _api_server(url, program, self.server.store_pids)
-            prioritise(server.pids, self.nice)
             pin(server.pids, SERVER_CORES)
             yield server
 
@@ -102,32 +107,31 @@ class Systems:
 def systems(folder: Path, nice: int, *, workers: bool, telemetry: bool) -> Iterator[Systems]:
     """Start everything, with or without workers."""
     with ExitStack() as stack:
-        start = partial(_server, stack, folder)
-        bare = ("--no-access-log", "--lifespan", "off")
-        collector = start("floors:bare_asgi", *bare)
-        environment = CAPACITY | (telemetry_to(collector) if telemetry else {})
-        system = result_system.system(folder, WORKER_PROCESSES, int(workers), **environment)
-        ours = stack.enter_context(system)
-        assert ours.valkey.program is not None
-        store_pids = tree(ours.valkey.program.process.pid)
-        url = ours.valkey.url.removesuffix("/0") + f"/{NAIVE_DATABASE}"
-        store = stack.enter_context(redis.Redis.from_url(url))
-        found = Systems(
-            ours,
-            _api_server(ours.url, ours.api, store_pids),
-            Naive(
-                start("naive:app", NAIVE_STORE=url),
-                store,
-                stack.enter_context(_naive_worker(folder, url, store)) if workers else None,
-            ),
-            start("floors:bare_asgi", *bare),
-            start("floors:starlette_post", "--no-access-log"),
-            collector,
-            folder,
-            nice,
-        )
-        prioritise(tree(os.getpid()), nice)
+        with prioritising(nice):
+            found = _start(stack, folder, nice, workers=workers, telemetry=telemetry)
         yield found
+
+
+def _start(stack: ExitStack, folder: Path, nice: int, *, workers: bool, telemetry: bool) -> Systems:
+    start = partial(_server, stack, folder)
+    bare = ("--no-access-log", "--lifespan", "off")
+    collector = start("floors:bare_asgi", *bare)
+    environment = CAPACITY | (telemetry_to(collector) if telemetry else {})
+    ours = stack.enter_context(result_system.system(folder, WORKER_PROCESSES, int(workers), **environment))
+    assert ours.valkey.program is not None
+    url = ours.valkey.url.removesuffix("/0") + f"/{NAIVE_DATABASE}"
+    store = stack.enter_context(redis.Redis.from_url(url))
+    naive_worker = stack.enter_context(_naive_worker(folder, url, store)) if workers else None
+    return Systems(
+        ours,
+        _api_server(ours.url, ours.api, tree(ours.valkey.program.process.pid)),
+        Naive(start("naive:app", NAIVE_STORE=url), store, naive_worker),
+        start("floors:bare_asgi", *bare),
+        start("floors:starlette_post", "--no-access-log"),
+        collector,
+        folder,
+        nice,
+    )
 
 
 def telemetry_to(collector: Server) -> dict[str, str]:
