@@ -87,11 +87,13 @@ def main() -> int:
             systems(Path(folder), options.nice, workers=workers, telemetry=options.telemetry) as running,
         ):
             for one in chosen:
-                print(f"measuring {one.name} ...", file=sys.stderr, flush=True)
-                rows += _measure(one, running, options.max_noise, started_at + REPEATING_SECONDS)
+                found = _measure(one, running, options.max_noise, started_at + REPEATING_SECONDS)
+                # Progress. The page follows at the end.
+                print(report.table(found), end="\n\n", file=sys.stderr, flush=True)
+                rows += found
     environment["duration"] = f"{time.monotonic() - started_at:.0f} s"
-    print("\n".join(f"{name}: {value}" for name, value in environment.items()))
-    print("\n" + report.table(rows))
+    print(report.table(rows))
+    print("\n" + "\n".join(f"{name}: {value}" for name, value in environment.items()))
     report.write_json(options.json, rows, environment)
     if options.write_docs:
         report.write_markdown(PERFORMANCE, report.markdown(rows, environment))
