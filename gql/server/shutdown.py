@@ -15,6 +15,8 @@ from uvicorn import Server
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess, multiprocess
 
+from gql.server import gc_freeze
+
 if TYPE_CHECKING:
     import socket
     from types import FrameType
@@ -37,6 +39,11 @@ class DrainingServer(Server):
             # uvicorn has its own handlers while it serves. Then it restores these and raises the signal again.
             signal.signal(number, _exit)
         super().run(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application and listen."""
+        await super().startup(sockets)
+        gc_freeze.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Complete streams, then close connections and stop the application."""

@@ -11,9 +11,13 @@ from typing import Any
 
 from celery import signals
 
+# Objects that one collection of the youngest generation visits, and collections until the next older generation is
+# visited too. By default 700, 10 and 10.
+_THRESHOLDS = (10_000, 10, 10)
+
 
 def connect() -> None:
-    """Freeze modules and settings, which are never freed, before the first fork."""
+    """Freeze modules and settings, which are never freed, before the first fork. Collect less often from then on."""
     signals.worker_before_create_process.connect(_freeze, weak=False)
 
 
@@ -22,3 +26,4 @@ def _freeze(**_: Any) -> None:  # noqa: ANN401 - arguments of the signal
     if gc.get_freeze_count() == 0:
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_THRESHOLDS)

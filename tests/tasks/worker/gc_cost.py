@@ -1,4 +1,4 @@
-"""Imported by a worker: each pool process writes at its start how much memory a garbage collection costs it."""
+"""Imported by a worker: each pool process writes at its start what a garbage collection costs, and its threshold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _measure(**_: Any) -> None:
     gc.collect()
     unfrozen = _private_bytes()
     file = Path(os.environ[FOLDER_VARIABLE], f"{os.getpid()}.new")
-    file.write_text(f"{collected - before} {unfrozen - collected}", encoding="utf-8")
+    file.write_text(f"{collected - before} {unfrozen - collected} {gc.get_threshold()[0]}", encoding="utf-8")
     file.rename(file.with_suffix(".cost"))
 
 
