@@ -92,7 +92,9 @@ class ObjectStore:
         async with self._translate_errors():
             await obstore.put_async(self._backend, name, data, use_multipart=False)
             if self._folder is not None:
-                await _in_thread(_sync_to_disk, self._folder / name)
+                file = self._folder / name
+                # At the same time: the file system writes them together. A new folder's own entry is in its parent.
+                await asyncio.gather(*(_in_thread(_sync_to_disk, path) for path in (file, *file.parents[:2])))
 
     async def get(self, name: str) -> bytes:
         """Returns the content of a file.
@@ -201,15 +203,13 @@ async def _in_thread(function: Callable[[Path], T], path: Path) -> T:
     return await asyncio.wrap_future(result)
 
 
-def _sync_to_disk(file: Path) -> None:
-    """Flushes a file and its directory entries, so that they survive a power failure."""
-    # A new folder's own entry is in its parent.
-    for path in (file, file.parent, file.parent.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync_to_disk(path: Path) -> None:
+    """Flushes a file, or the names in a folder, so that they survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove_folder(folder: Path) -> None:

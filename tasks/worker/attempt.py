@@ -16,12 +16,13 @@ from tasks.errors import ResultStoreUnavailable
 from tasks.instrumentation import metrics, tracing
 from tasks.jobs import FailureReason
 from tasks.results import delta_codec
-from tasks.results.writer import SegmentWriter
+from tasks.results.writer import SegmentWriter, encode_in_background
 from tasks.worker.job_recorder import JobRecorder, SegmentResult
 from tasks.worker.lease import LeaseExtender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     import numpy as np
     import numpy.typing as npt
@@ -96,16 +97,18 @@ def store(claim: Claim, primes: npt.NDArray[np.uint64]) -> SegmentResult:
     Raises:
         ResultStoreUnavailable: storing failed.
     """
-    deltas = b""
+    first, last = int(primes[0]), int(primes[-1])
     if claim.result_id is None:
         deltas = delta_codec.encode(primes)
         metrics.BYTES_STORED.add(len(deltas))
-    else:
-        metrics.BYTES_STORED.add(store_file(claim.result_id, claim.index, primes))
-    return SegmentResult(int(primes[0]), int(primes[-1]), delta_codec.sha256(primes), deltas)
+        return SegmentResult(first, last, delta_codec.sha256(primes), deltas)
+    encoding = encode_in_background(primes)
+    digest = delta_codec.sha256(primes)
+    metrics.BYTES_STORED.add(store_file(claim.result_id, claim.index, encoding))
+    return SegmentResult(first, last, digest)
 
 
-def store_file(result_id: str, index: int, primes: npt.NDArray[np.uint64]) -> int:
+def store_file(result_id: str, index: int, encoding: Future[bytes]) -> int:
     """Store a segment's file, retrying through short outages of the result store. Returns its size in bytes.
 
     Raises:
@@ -114,7 +117,9 @@ def store_file(result_id: str, index: int, primes: npt.NDArray[np.uint64]) -> in
     for delay in (*_STORE_RETRY_DELAYS, None):
         try:
             with tracing.step_span("store"):
-                return writer().put_segment(result_id, index, primes)
+                file = encoding.result()
+                writer().put_segment(result_id, index, file)
+                return len(file)
         except ResultStoreUnavailable:
             if delay is None:
                 raise

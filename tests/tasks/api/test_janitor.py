@@ -13,6 +13,7 @@ import pytest
 from tasks.api.janitor import ResultJanitor
 from tasks.callers import ANYONE
 from tasks.requests import PrimesRequest
+from tasks.results import parquet
 from tasks.results.segments import SegmentStore
 from tasks.results.writer import SegmentWriter
 from tests.waiting import eventually
@@ -31,7 +32,7 @@ def folder(settings: JobSettings) -> Path:
 
 async def write_result(settings: JobSettings, result_id: str) -> None:
     writer = SegmentWriter.connect(settings.results_url)
-    await asyncio.to_thread(writer.put_segment, result_id, 0, np.arange(20_000, dtype=np.uint64))
+    await asyncio.to_thread(writer.put_segment, result_id, 0, parquet.encode(np.arange(20_000, dtype=np.uint64)))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tasks import engine
 from tasks.errors import SegmentMissing
 from tasks.exports.formats import ExportFormat, export
 from tasks.jobs import SEGMENT_PRIMES
+from tasks.results import parquet
 from tasks.results.segments import SegmentStore
 from tasks.results.source import ArraySource, SegmentSource
 from tasks.results.writer import SegmentWriter
@@ -39,7 +40,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"file://{tmp_path_factory.mktemp('results')}"
     writer = SegmentWriter.connect(url)
     for index in range(2):
-        writer.put_segment(JOB, index, PRIMES[index * SEGMENT_PRIMES : (index + 1) * SEGMENT_PRIMES])
+        segment = PRIMES[index * SEGMENT_PRIMES : (index + 1) * SEGMENT_PRIMES]
+        writer.put_segment(JOB, index, parquet.encode(segment))
     return url
 
 

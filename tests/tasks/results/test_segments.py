@@ -62,11 +62,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 def write(url: str, primes: npt.NDArray[np.uint64], job_id: str = JOB) -> None:
     writer = SegmentWriter.connect(url)
     for index, start in enumerate(range(0, primes.size, SEGMENT_PRIMES)):
-        writer.put_segment(job_id, index, primes[start : start + SEGMENT_PRIMES])
+        writer.put_segment(job_id, index, parquet.encode(primes[start : start + SEGMENT_PRIMES]))
 
 
 async def write_in_thread(url: str, primes: npt.NDArray[np.uint64], job_id: str = JOB) -> None:
-    """As `write`, in a thread: SegmentWriter runs an event loop of its own."""
+    """As `write`, in a thread: SegmentWriter blocks."""
     await asyncio.to_thread(write, url, primes, job_id)
 
 

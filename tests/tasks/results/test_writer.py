@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +18,7 @@ from tasks.jobs import SEGMENT_PRIMES
 from tasks.results import parquet
 from tasks.results.object_store import ObjectStore
 from tasks.results.segments import segment_name
-from tasks.results.writer import SegmentWriter
+from tasks.results.writer import LOOP_THREAD, SegmentWriter, encode_in_background
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
@@ -34,20 +36,36 @@ def writer(tmp_path: Path) -> SegmentWriter:
 
 
 def test_a_segment_is_one_file_of_about_one_byte_per_prime(writer: SegmentWriter, tmp_path: Path) -> None:
-    size = writer.put_segment(JOB, 1, PARTS[1])
+    data = parquet.encode(PARTS[1])
+    writer.put_segment(JOB, 1, data)
     [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert file == tmp_path / segment_name(JOB, 1)
-    data = file.read_bytes()
-    assert (len(data), data) == (size, parquet.encode(PARTS[1]))
-    assert size < SEGMENT_PRIMES
+    assert file.read_bytes() == data
+    assert len(data) < SEGMENT_PRIMES
 
 
 def test_two_attempts_write_identical_files(writer: SegmentWriter, tmp_path: Path) -> None:
     contents = []
     for _ in range(2):
-        writer.put_segment(JOB, 0, PARTS[0].copy())
+        writer.put_segment(JOB, 0, encode_in_background(PARTS[0].copy()).result())
         contents.append((tmp_path / segment_name(JOB, 0)).read_bytes())
     assert contents[0] == contents[1]
+
+
+def test_all_writers_of_a_process_share_one_event_loop(writer: SegmentWriter, tmp_path: Path) -> None:
+    for number in range(3):
+        other = SegmentWriter.connect(f"file://{tmp_path}/{number}")
+        other.put_segment(JOB, 0, parquet.encode(PARTS[2]))
+        writer.put_segment(JOB, number, parquet.encode(PARTS[2]))
+    names = [thread.name for thread in threading.enumerate()]
+    assert names.count(LOOP_THREAD) == 1
+
+
+def test_writers_can_be_used_in_several_threads(writer: SegmentWriter, tmp_path: Path) -> None:
+    """As in Celery's pool of threads."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda index: writer.put_segment(JOB, index, parquet.encode(PARTS[2])), range(16)))
+    assert len(list(tmp_path.rglob("*.parquet"))) == 16
 
 
 def test_segment_names_sort_by_index() -> None:
@@ -58,7 +76,7 @@ def test_segment_names_sort_by_index() -> None:
 def test_a_failed_write_raises_result_store_unavailable(writer: SegmentWriter, tmp_path: Path) -> None:
     (tmp_path / JOB).write_bytes(b"not a folder")
     with pytest.raises(ResultStoreUnavailable):
-        writer.put_segment(JOB, 0, PARTS[0])
+        writer.put_segment(JOB, 0, parquet.encode(PARTS[0]))
 
 
 def test_a_killed_writer_leaves_a_complete_file_or_none(tmp_path: Path) -> None:
@@ -82,7 +100,7 @@ while True:
             process.kill()
         if file.exists():
             assert file.read_bytes() == whole
-    SegmentWriter.connect(f"file://{tmp_path}").put_segment(JOB, 0, PARTS[2])
+    SegmentWriter.connect(f"file://{tmp_path}").put_segment(JOB, 0, parquet.encode(PARTS[2]))
     assert file.read_bytes() == parquet.encode(PARTS[2])
     asyncio.run(ObjectStore.connect(f"file://{tmp_path}").delete_folder(JOB))
     assert list(tmp_path.iterdir()) == []
