@@ -11,6 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 from schema.context import Context
 from schema.errors.convert import add_codes
 from schema.errors.masking import log_unexpected_errors, mask_unexpected_errors
+from schema.execution.executor import executor_class
 from schema.limits.document_cache import DocumentCache
 from schema.limits.extension import LimitsExtension, add_missing_codes
 from schema.limits.settings import OperationLimits
@@ -46,6 +47,7 @@ class JobSchema(strawberry.Schema):
             subscription=Subscription,
             types=[Job],
             config=StrawberryConfig(scalar_map=SCALARS),
+            execution_context_class=executor_class(self.documents.plans),
             extensions=[OperationTelemetry, lambda: LimitsExtension(self.documents, limits), mask_unexpected_errors],
         )
 
@@ -60,11 +62,15 @@ class JobSchema(strawberry.Schema):
 
         The result's errors are as the resolvers raised them: see process_errors and schema.errors.masking.
         """
+        variables = variables or {}
+        result = document.plans.execute(operation_name, variables, context)
+        if result is not None:
+            return result
         return execute(
             self._schema,
             document.node,
             context_value=context,
-            variable_values=dict(variables or {}),
+            variable_values=dict(variables),
             operation_name=operation_name,
             executor_class=self.execution_context_class,
             operation_extensions=None,

@@ -19,6 +19,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from schema.error_codes import INVALID_DOCUMENT, MAX_MESSAGE_LENGTH
+from schema.execution.plan import DocumentPlans
 from schema.limits.cost import OperationCosts
 from schema.limits.document_size import check_document
 from schema.limits.rules import OneSubmission
@@ -39,11 +40,12 @@ _RULES = (*specified_rules, OneSubmission, MaybeNullValidationRule, OneOfInputVa
 
 @dataclass(frozen=True, slots=True)
 class ValidatedDocument:
-    """The result of validation: errors, or the document and the costs of its operations."""
+    """The result of validation: errors, or the document with the costs and the plans of its operations."""
 
     node: DocumentNode
     errors: tuple[GraphQLError, ...]
     costs: OperationCosts
+    plans: DocumentPlans
 
 
 class DocumentCache:
@@ -96,12 +98,17 @@ class DocumentCache:
         """Validate a document that has been parsed."""
         document = self.parsed(text)
         costs = OperationCosts(schema, document, self._limits.max_page_size)
+        plans = DocumentPlans(schema, document)
         try:
             check_document(document, self._limits)
         except GraphQLError as error:
-            return ValidatedDocument(document, (error.with_traceback(None),), costs)
+            return ValidatedDocument(document, (error.with_traceback(None),), costs, plans)
         errors = validate(schema, document, self._rules, _MAX_ERRORS, hide_suggestions=self._production)
-        return ValidatedDocument(document, tuple(self._published(error) for error in errors), costs)
+        return ValidatedDocument(document, tuple(self._published(error) for error in errors), costs, plans)
+
+    def plans(self, schema: GraphQLSchema, text: str) -> DocumentPlans:
+        """The plans of a document that has been validated."""
+        return self.validated(schema, text).plans
 
     def _published(self, error: GraphQLError) -> GraphQLError:
         """A validation error for the client: in production its position only, since its text describes the schema."""

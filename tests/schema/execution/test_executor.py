@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from graphql import ExecutionResult
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema.context import Context
 from schema.limits.settings import OperationLimits
 from schema.schema import JobSchema, build_schema
+from tasks.callers import ANYONE
+from tests.schema.execution.system import FakeSystem
 
 if TYPE_CHECKING:
     from schema.limits.document_cache import ValidatedDocument
@@ -41,3 +44,56 @@ def test_variables_that_do_not_fit_are_reported_without_executing() -> None:
     assert result.data is None
     [error] = result.errors or []
     assert error.message.startswith("Variable '$id' has invalid value")
+
+
+@pytest.fixture
+def _only_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: object, _: object = None) -> None:
+        raise AssertionError(f"{self} would execute the operation")
+
+    monkeypatch.setattr(StrawberryGraphQLCoreExecutionContext, "execute_operation", refuse)
+
+
+@pytest.mark.usefixtures("_only_plans")
+@pytest.mark.parametrize(
+    "text",
+    [
+        'query Q ($id: ID! = "running") { job(id: $id) { version } }',
+        'mutation { cancelJob(id: "running") { ... on CancelJobAccepted { job { version } } } }',
+        'subscription { jobUpdates(id: "running") { ... on JobUpdate { job { version } } } }',
+    ],
+)
+async def test_each_transport_executes_plans(text: str) -> None:
+    system: Any = FakeSystem()
+    results = await build_schema().stream(text, context_value=Context(system, OperationLimits(), ANYONE))
+    result: Any = await anext(results)
+    assert result.errors is None
+    assert "'version': 5" in str(result.data)
+    await results.aclose()
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ("{ __schema { queryType { name } } }", {}),
+        ('{ limits { maxCount } __type(name: "Job") { name } }', {}),
+        ("query ($c: Boolean! = true) { __typename @skip(if: $c) }", {"c": None}),
+        ("query ($c: Boolean!) { __typename @skip(if: $c) }", {"c": 1}),
+        ("query ($f: Int) { jobs(first: $f) { totalCount } }", {"f": "1"}),
+        ("query ($id: ID!) { job(id: $id) { id } }", {}),
+    ],
+)
+def test_graphql_core_executes_what_plans_do_not_have(text: str, variables: dict[str, Any]) -> None:
+    assert validated(build_schema(), text).plans.execute(None, variables, None) is None
+
+
+def test_each_operation_has_a_bounded_number_of_plans() -> None:
+    fields = " ".join(f"{name}: __typename @skip(if: ${name})" for name in "abcd")
+    text = f"query ($a: Boolean!, $b: Boolean!, $c: Boolean!, $d: Boolean!) {{ {fields} }}"
+    plans = validated(build_schema(), text).plans
+    found = [
+        plans.execute(None, {name: bool(number >> bit & 1) for bit, name in enumerate("abcd")}, None)
+        for number in range(16)
+    ]
+    assert sum(result is not None for result in found) == 8
+    assert found[5] == ExecutionResult({"b": "Query", "d": "Query"}, None)
