@@ -16,14 +16,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from opentelemetry import propagate, trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
 from tasks.jobs import JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from opentelemetry.context import Context
 
     from tasks.jobs import Job, LostAttempt
 
@@ -142,7 +141,7 @@ def start_delivery_span(job: Job) -> Span:
 
 def extract_context(traceparent: str | None) -> Context:
     """The context in the traceparent of a job record or message; an empty context for None."""
-    return propagate.extract({"traceparent": traceparent} if traceparent else {})
+    return propagate.extract({"traceparent": traceparent}) if traceparent else Context()
 
 
 def _format_traceparent(span: Span) -> str | None:

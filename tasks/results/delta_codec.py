@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 VERSION = 1
 HEADER = struct.Struct("<BBQQ")
 GAP_TYPES: dict[int, np.dtype[np.unsignedinteger]] = {1: np.dtype("<u1"), 2: np.dtype("<u2")}
+WIDEST_GAPS = {width: int(np.iinfo(gap_type).max) for width, gap_type in GAP_TYPES.items()}
 PRIME_TYPE = np.dtype("<u8")
 
 
@@ -35,7 +36,7 @@ def encode(primes: npt.NDArray[np.uint64]) -> bytes:
     Raises:
         ValueError: the numbers do not ascend, or a gap exceeds 65535.
     """
-    gaps = np.diff(primes)
+    gaps = primes[1:] - primes[:-1]
     width = gap_width(gaps)
     first = int(primes[0]) if primes.size else 0
     return HEADER.pack(VERSION, width, primes.size, first) + gaps.astype(GAP_TYPES[width]).tobytes()
@@ -76,10 +77,10 @@ def gap_width(gaps: npt.NDArray[np.uint64]) -> int:
     """Returns the number of bytes needed for the widest gap, 1 or 2."""
     # Unsigned differences of descending numbers wrap around to huge values, so this detects them too.
     widest = int(gaps.max(initial=0))
-    for width, gap_type in GAP_TYPES.items():
-        if widest <= np.iinfo(gap_type).max:
+    for width, widest_gap in WIDEST_GAPS.items():
+        if widest <= widest_gap:
             return width
-    raise ValueError(f"a gap is {widest}, must be 0 to {np.iinfo(GAP_TYPES[2]).max} in ascending primes")
+    raise ValueError(f"a gap is {widest}, must be 0 to {WIDEST_GAPS[2]} in ascending primes")
 
 
 def parse(data: bytes) -> tuple[int, int, npt.NDArray[np.unsignedinteger]]:

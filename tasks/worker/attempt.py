@@ -85,7 +85,8 @@ def compute(claim: Claim) -> npt.NDArray[np.uint64]:
     """The primes of a claimed segment."""
     with tracing.step_span("compute"):
         started = time.perf_counter()
-        primes = engine.primes_from(engine.segment_start(claim.base, claim.rank_from_base), claim.length)
+        start = engine.segment_start(claim.base, claim.rank_from_base) if claim.rank_from_base else claim.base
+        primes = engine.primes_from(start, claim.length)
         elapsed_ms = (time.perf_counter() - started) * 1000
         metrics.TASK_DURATION.record(elapsed_ms, {"prime.size_class": metrics.size_class(claim.length)})
     return primes
