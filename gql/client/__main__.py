@@ -13,7 +13,7 @@ from rich.console import Console
 from gql.client.arguments import KEY_VARIABLE, parse_arguments
 from gql.client.downloads import download
 from gql.client.errors import ClientError
-from gql.client.jobs import cancel, follow, submit
+from gql.client.jobs import cancel, follow, new_request, submit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +45,13 @@ def main(command_line: Sequence[str] | None = None) -> int:
 
 
 def run(client: httpx.Client, arguments: Arguments, console: Console) -> int:
-    """Submit the job, follow it, download its primes. Ctrl-C cancels the job while it runs."""
-    job_id = submit(client, arguments.count, arguments.start)
+    """Submit the job, follow it, download its primes. Ctrl-C cancels the job until it ends."""
+    request, job_id = new_request(arguments.count, arguments.start), None
     try:
+        job_id = submit(client, request)
         job = follow(client, job_id, arguments.count, console)
     except KeyboardInterrupt:
-        cancel(client, job_id)
+        cancel(client, request, job_id)
         console.print("Interrupted: the job was cancelled.")
         return EXIT_INTERRUPTED
     if job["status"] != "SUCCEEDED":

@@ -42,13 +42,17 @@ subscription Follow($id: ID!, $after: Int) {
 CANCEL = "mutation Cancel($id: ID!) { cancelJob(id: $id) { __typename } }"
 
 
-def submit(client: httpx.Client, count: int, start: int) -> str:
+def new_request(count: int, start: int) -> dict[str, Any]:
+    """The input of a submission. Each submission of it, with its idempotency key, returns the same job."""
+    return {"count": count, "start": start, "idempotencyKey": str(uuid.uuid4())}
+
+
+def submit(client: httpx.Client, request: dict[str, Any]) -> str:
     """Submit a job and return its id."""
     # If the response to a submission is lost, the next attempt with the same key returns the job that exists.
     url = str(client.base_url).rstrip("/")
-    job = {"count": count, "start": start, "idempotencyKey": str(uuid.uuid4())}
     try:
-        return retrying()(_submit_once, client, job)
+        return retrying()(_submit_once, client, request)
     except httpx.UnsupportedProtocol as error:
         raise ClientError(f"--url is {url}, must begin with http:// or https://") from error
     except (httpx.TransportError, ServerUnavailableError) as error:
@@ -58,8 +62,8 @@ def submit(client: httpx.Client, count: int, start: int) -> str:
         ) from error
 
 
-def _submit_once(client: httpx.Client, job: dict[str, Any]) -> str:
-    answer = execute(client, SUBMIT, input=job)["generatePrimes"]
+def _submit_once(client: httpx.Client, request: dict[str, Any]) -> str:
+    answer = execute(client, SUBMIT, input=request)["generatePrimes"]
     if "job" in answer:
         job_id: str = answer["job"]["id"]
         return job_id
@@ -109,6 +113,11 @@ def _updates(client: httpx.Client, job_id: str, after_version: int | None) -> It
     raise ServerUnavailableError("the stream of updates ended")
 
 
-def cancel(client: httpx.Client, job_id: str) -> None:
-    """Cancel the job."""
-    execute(client, CANCEL, id=job_id)
+def cancel(client: httpx.Client, request: dict[str, Any], job_id: str | None) -> None:
+    """Cancel the job. None: the response to its submission has not arrived, and another submission returns its id."""
+    try:
+        execute(client, CANCEL, id=job_id or _submit_once(client, request))
+    except (httpx.HTTPError, ClientError) as error:
+        reason = str(error) or type(error).__name__
+        job = f"The job {job_id}" if job_id else "A submitted job"
+        raise ClientError(f"Interrupted, but not cancelled ({reason}). {job} may still be running.") from error

@@ -7,40 +7,49 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from tests import programs
+from gql.client.__main__ import main
+from tests import commands
+from tests.clients import data
 from tests.loadtest.tampering_proxy import tampering_proxy
 from tests.programs import ROOT
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.authenticated import AuthenticatedSystem
+    from tests.commands import Ended
     from tests.conftest import System
 
+    Run = Callable[..., Ended]
 
-def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(url, *arguments), cwd=ROOT, capture_output=True, text=True, check=False, timeout=90)
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The client in this process. Tests of Ctrl-C start it as a program."""
+    return lambda url, *arguments: commands.run(main, ["--url", url, *arguments], capsys)
 
 
 def command(url: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "gql.client", "--url", url, *arguments]
 
 
-def test_result_is_printed(system: System) -> None:
+def test_result_is_printed(run: Run, system: System) -> None:
     done = run(system.url, "10")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("10 primes from 2 to 29, sha256 ")
 
 
 def test_api_key_is_read_from_the_environment(
-    authenticated: AuthenticatedSystem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Run, authenticated: AuthenticatedSystem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     refused = run(authenticated.system.url, "10")
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -52,7 +61,7 @@ def test_api_key_is_read_from_the_environment(
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "ndjson"])
-def test_primes_are_saved_in_the_format_of_the_file_name(system: System, tmp_path: Path, form: str) -> None:
+def test_primes_are_saved_in_the_format_of_the_file_name(run: Run, system: System, tmp_path: Path, form: str) -> None:
     file = tmp_path / f"primes.{form}"
     done = run(system.url, "20000", "--start", "100", "--output", str(file))
     assert done.returncode == 0, done.stderr
@@ -75,14 +84,14 @@ def test_primes_are_saved_in_the_format_of_the_file_name(system: System, tmp_pat
         (["10", "--url", "localhost:8000"], "must begin with http:// or https://"),
     ],
 )
-def test_invalid_arguments_are_one_line(system: System, arguments: list[str], message: str) -> None:
+def test_invalid_arguments_are_one_line(run: Run, system: System, arguments: list[str], message: str) -> None:
     done = run(system.url, *arguments)
     assert done.returncode != 0
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
 
 
-def test_response_of_another_kind_of_server_is_an_error(tmp_path: Path) -> None:
+def test_response_of_another_kind_of_server_is_an_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("It works!")
     with subprocess.Popen(
         [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", tmp_path],
@@ -98,7 +107,7 @@ def test_response_of_another_kind_of_server_is_an_error(tmp_path: Path) -> None:
     assert (done.returncode, "Check --url." in done.stderr) == (1, True), done.stderr
 
 
-def test_existing_file_is_overwritten_only_with_force(system: System, tmp_path: Path) -> None:
+def test_existing_file_is_overwritten_only_with_force(run: Run, system: System, tmp_path: Path) -> None:
     file = tmp_path / "primes.csv"
     file.write_text("existing content")
     refused = run(system.url, "10", "--output", str(file))
@@ -108,7 +117,7 @@ def test_existing_file_is_overwritten_only_with_force(system: System, tmp_path: 
     assert file.read_text().startswith("prime\n2\n")
 
 
-def test_broken_download_is_resumed(system: System, tmp_path: Path) -> None:
+def test_broken_download_is_resumed(run: Run, system: System, tmp_path: Path) -> None:
     """The connection breaks four times during a file of 1.5 MB."""
     file, passed, cuts = tmp_path / "primes.csv", 0, 0
 
@@ -150,41 +159,73 @@ def test_interrupted_download_prints_how_to_resume(system: System, tmp_path: Pat
 
 
 def test_ctrl_c_cancels_the_job(system: System) -> None:
-    """A job that would run for minutes."""
-    client = subprocess.Popen(
-        command(system.url, "90000000", "--start", str(10**15)), cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
-    jobs: list[dict[str, Any]] = []
-
-    def running() -> bool:
-        query = "{ jobs(first: 1, filter: {statuses: [RUNNING]}) { edges { node { id count } } } }"
-        jobs[:] = httpx.post(system.graphql, json={"query": query}).json()["data"]["jobs"]["edges"]
-        return [job["node"]["count"] for job in jobs] == [90_000_000]
-
-    wait_until(running, 20)
-    client.send_signal(signal.SIGINT)
-    _, stderr = client.communicate(timeout=20)
+    with started(system.url) as client:
+        job_id = running_job(system)
+        client.send_signal(signal.SIGINT)
+        _, stderr = client.communicate(timeout=20)
     assert (client.returncode, "Interrupted: the job was cancelled." in stderr) == (130, True)
-    assert httpx.get(f"{system.url}/status/{jobs[0]['node']['id']}").json()["status"] == "cancelled"
+    assert httpx.get(f"{system.url}/status/{job_id}").json()["status"] == "cancelled"
 
 
-def test_server_restart_is_survived(tmp_path: Path) -> None:
-    with (
-        programs.valkey(tmp_path) as valkey,
-        programs.worker(tmp_path, valkey.url, "client:", 1),
-        programs.api(tmp_path, valkey.url, "client:") as (url, api),
-    ):
-        port = int(url.rpartition(":")[2])
-        client = subprocess.Popen(
-            command(url, str(20 * 2**20), "--start", str(10**14)),
-            cwd=ROOT,
-            env=os.environ | {"TERM": "dumb"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        wait_until(lambda: "POST /graphql" in api.output(), 20)
-        api.kill()
-        with programs.api(tmp_path, valkey.url, "client:", port=port):
-            stdout, _ = client.communicate(timeout=80)
-    assert client.returncode == 0
-    assert stdout.startswith("20971520 primes from ")
+def test_ctrl_c_before_the_response_to_the_submission_cancels_the_job(system: System) -> None:
+    released, held = threading.Event(), threading.Event()
+
+    def hold_first(data: bytes) -> bytes:
+        if not held.is_set():
+            held.set()
+            released.wait(60)
+        return data
+
+    with tampering_proxy(system.url, hold_first) as url, started(url) as client:
+        job_id = running_job(system)
+        assert held.wait(20)
+        client.send_signal(signal.SIGINT)
+        _, stderr = client.communicate(timeout=20)
+        released.set()
+    assert (client.returncode, "Interrupted: the job was cancelled." in stderr) == (130, True)
+    assert httpx.get(f"{system.url}/status/{job_id}").json()["status"] == "cancelled"
+
+
+def test_ctrl_c_without_a_response_reports_that_the_job_may_still_be_running(system: System) -> None:
+    blocked = threading.Event()
+
+    def disconnect(data: bytes) -> bytes:
+        if blocked.is_set():
+            raise ConnectionResetError
+        return data
+
+    with tampering_proxy(system.url, disconnect) as url, started(url) as client:
+        job_id = running_job(system)
+        blocked.set()
+        client.send_signal(signal.SIGINT)
+        _, stderr = client.communicate(timeout=20)
+    data(system, "mutation ($id: ID!) { cancelJob(id: $id) { __typename } }", id=job_id)
+    assert client.returncode == 1
+    assert "Interrupted, but not cancelled" in stderr
+    assert "may still be running." in " ".join(stderr.split())
+
+
+@contextmanager
+def started(url: str) -> Iterator[subprocess.Popen[str]]:
+    """The client as a program, with a job that would run for minutes."""
+    with subprocess.Popen(
+        command(url, "90000000", "--start", str(10**15)), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as client:
+        try:
+            yield client
+        finally:
+            client.kill()
+
+
+def running_job(system: System) -> str:
+    """The id of the job of the started client, once it runs."""
+    found: list[dict[str, Any]] = []
+
+    def is_running() -> bool:
+        query = "{ jobs(first: 1, filter: {statuses: [RUNNING]}) { edges { node { id count } } } }"
+        found[:] = data(system, query)["jobs"]["edges"]
+        return [job["node"]["count"] for job in found] == [90_000_000]
+
+    wait_until(is_running, 30)
+    job_id: str = found[0]["node"]["id"]
+    return job_id
