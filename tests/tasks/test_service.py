@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ async def submit_job(service: JobService) -> Job:
 
 
 async def start_waiting(system: JobSystem, job: Job, after_version: int | None = None) -> asyncio.Task[Job | None]:
-    """Start waiting for an update. Returns once the wait is subscribed."""
+    """Start waiting for an update. Returns once the wait is subscribed and has read the job."""
     before = system.subscribers
     task = asyncio.create_task(system.for_caller(ANYONE).get_job(job.id, LONG, after_version))
 
@@ -59,6 +60,9 @@ async def start_waiting(system: JobSystem, job: Job, after_version: int | None =
         return system.subscribers > before
 
     await eventually(subscribed)
+    # Subscribers share their reads: when this one has the job, the wait has it too.
+    async with aclosing(system.for_caller(ANYONE).watch_job(job.id)) as updates:
+        await anext(updates)
     return task
 
 
