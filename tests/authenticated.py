@@ -37,6 +37,12 @@ class AuthenticatedSystem:
         return httpx.Client(base_url=self.system.url, headers=headers, timeout=20)
 
 
+def with_keys(system: System) -> AuthenticatedSystem:
+    """A system that requires keys, with two of them."""
+    settings = JobSettings(redis_url=system.valkey.url, key_prefix=system.prefix)
+    return AuthenticatedSystem(system, create_key(settings, "alice"), create_key(settings, "bob"))
+
+
 def bearer_header(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 

@@ -5,10 +5,11 @@ After each test that got a prefix, every key under it must have a time to live, 
 
 from __future__ import annotations
 
+import gc
 import ssl
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ import pytest
 import redis
 
 from tasks.settings import JobSettings
-from tests import programs
-from tests.authenticated import AuthenticatedSystem, create_key
+from tests import in_process, programs
+from tests.authenticated import AuthenticatedSystem, with_keys
 from tests.otlp import receiver
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from tests.otlp import Receiver
     from tests.programs import Program, Valkey
+
+# Collection creates millions of objects and frees few of them. This saves a tenth of its time.
+gc.set_threshold(100_000, 50, 100)
 
 # Celery's own list of queues, bounded by their number; and API keys, which hold until they are revoked.
 PERMANENT_KEYS = ("_kombu.binding", "@keys")
@@ -86,7 +90,7 @@ class System:
     url: str
     valkey: Valkey
     prefix: str
-    api: Program
+    results_url: str
     worker: Program
 
     @property
@@ -114,12 +118,13 @@ class TracedSystem:
 def running_system(valkey: Valkey, folder: Path, **environment: Any) -> Iterator[System]:
     """A new system. Its results have their own folder: APIs of other systems delete results that they do not know."""
     prefix = f"{folder.name}-{uuid.uuid4().hex}:"
-    environment = {"RESULTS_URL": (folder / "results").as_uri()} | environment
+    results_url = (folder / "results").as_uri()
+    environment = {"RESULTS_URL": results_url} | environment
     with (
         programs.worker(folder, valkey.url, prefix, **environment) as worker,
-        programs.api(folder, valkey.url, prefix, **environment) as (url, api),
+        programs.api(folder, valkey.url, prefix, **environment) as (url, _),
     ):
-        yield System(url, valkey, prefix, api, worker)
+        yield System(url, valkey, prefix, results_url, worker)
 
 
 @pytest.fixture(scope="session")
@@ -135,14 +140,19 @@ def traced(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def system(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """One per run. A test that kills a process or needs other settings starts its own."""
-    with running_system(valkey, tmp_path_factory.mktemp("system")) as system:
-        yield system
+    """One per run, with the API in the process of the tests. A test that needs other settings starts its own."""
+    folder = tmp_path_factory.mktemp("system")
+    prefix, results_url = f"system-{uuid.uuid4().hex}:", (folder / "results").as_uri()
+    with (
+        programs.worker(folder, valkey.url, prefix, RESULTS_URL=results_url) as worker,
+        in_process.api(valkey.url, prefix, RESULTS_URL=results_url) as url,
+    ):
+        yield System(url, valkey, prefix, results_url, worker)
 
 
 @pytest.fixture(scope="session")
-def authenticated(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AuthenticatedSystem]:
-    """One per run, with two API keys."""
-    with running_system(valkey, tmp_path_factory.mktemp("authenticated"), AUTHENTICATION="keys") as system:
-        settings = JobSettings(redis_url=valkey.url, key_prefix=system.prefix)
-        yield AuthenticatedSystem(system, create_key(settings, "alice"), create_key(settings, "bob"))
+def authenticated(system: System) -> Iterator[AuthenticatedSystem]:
+    """One per run: a second API of the same system, with two API keys."""
+    options = {"AUTHENTICATION": "keys", "RESULTS_URL": system.results_url}
+    with in_process.api(system.valkey.url, system.prefix, **options) as url:
+        yield with_keys(replace(system, url=url))

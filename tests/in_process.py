@@ -30,18 +30,19 @@ def api(redis_url: str, prefix: str, **environment: str) -> Iterator[str]:
     from gql.app import create_app  # noqa: PLC0415
 
     options: dict[str, Any] = {name.lower(): value for name, value in environment.items()}
-    unknown = options.keys() - ApiSettings.model_fields.keys() - JobSettings.model_fields.keys()
+    classes = (ApiSettings, JobSettings, ServerSettings)
+    unknown = options.keys() - {name for settings in classes for name in settings.model_fields}
     assert not unknown, f"not a setting of the API: {unknown}"
     settings = ApiSettings(**options)
     app = create_app(settings, JobSettings(**options, redis_url=redis_url, key_prefix=prefix))
     # Not the server of `python -m gql`, which handles signals.
-    server = uvicorn.Server(configuration(ServerSettings(), app, log_config=None))
+    server = uvicorn.Server(configuration(ServerSettings(**options), app, log_config=None))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
-            wait_until(lambda: server.started or not thread.is_alive())
+            wait_until(lambda: server.started or not thread.is_alive(), 60)
             assert server.started, "the API did not start, see the log"
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 # A program that exits fails at once. 30 s were seen to pass on a machine that is busy with other work.
-_READY_SECONDS = 60
+_READY_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gql import keys
 from gql.auth.api_keys import PresentedKey
-from tests.programs import ROOT, free_port
+from tests import commands
+from tests.programs import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.commands import Ended
     from tests.programs import Valkey
 
 
 @pytest.fixture
-def run(valkey: Valkey, prefix: str, monkeypatch: pytest.MonkeyPatch) -> KeysCommand:
+def run(
+    valkey: Valkey, prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """The command in this process. The tests of the documentation run it as a program."""
     monkeypatch.setenv("REDIS_URL", valkey.url)
     monkeypatch.setenv("KEY_PREFIX", prefix)
-    return KeysCommand()
+    return lambda *arguments: commands.run(keys.main, arguments, capsys)
 
 
-class KeysCommand:
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "gql.keys", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-
-
-def test_key_is_created_listed_and_revoked(run: KeysCommand) -> None:
+def test_key_is_created_listed_and_revoked(run: Callable[..., Ended]) -> None:
     created = run("create", "alice", "--days", "30")
     key = PresentedKey.parse(created.stdout.strip())
     assert key is not None
@@ -41,7 +41,7 @@ def test_key_is_created_listed_and_revoked(run: KeysCommand) -> None:
     assert (again.returncode, again.stderr) == (1, f"error: no API key has the id {key.id}\n")
 
 
-def test_errors_are_one_line(run: KeysCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_one_line(run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
     refused = run("create", "a b")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert refused.stderr.startswith("error: name is 'a b', must be 1 to 64 letters")

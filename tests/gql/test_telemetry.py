@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -13,7 +12,7 @@ from websockets import Subprotocol
 from websockets.sync.client import ClientConnection, connect
 
 from observability.buckets import SECONDS
-from tests import in_process, programs
+from tests import in_process
 from tests.clients import data, finished_job
 from tests.conftest import FREQUENT_EXPORT
 from tests.otlp import receiver
@@ -21,10 +20,9 @@ from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.conftest import TracedSystem
-    from tests.programs import Program, Valkey
+    from tests.programs import Valkey
 
 HTTP = "http.server.request.duration"
 
@@ -229,45 +227,9 @@ def test_nothing_is_exported_when_telemetry_is_disabled(
     assert (received.spans, received.series, received.logs) == ([], {}, [])
 
 
-def test_counts_are_exact_over_several_processes_and_a_hot_restart(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
-    """Each uvicorn process exports its own metrics until it exits, and its replacement starts from zero."""
-    requests, operation = 20, {"graphql_root_field": "generatePrimes"}
-    with receiver() as received:
-        options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
-        with programs.api(tmp_path, valkey.url, prefix, WEB_WORKERS="2", **options) as (url, api):
-            wait_until(lambda: started(api) == 2, 30)
-            for _ in range(requests):
-                assert httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).is_success
-            api.send(signal.SIGHUP)
-            wait_until(lambda: started(api) == 4, 30)
-            for _ in range(requests):
-                assert httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).is_success
-            api.stop()
-    assert received.total(HTTP, http_route="/graphql") == 2 * requests
-    assert received.total("graphql.server.operation.duration", **operation) == 2 * requests
-    assert len([span for span in received.spans if span.name == "mutation generatePrimes"]) == 2 * requests
-    assert len(received.instances("primes-api")) == 4
-
-
-def started(api: Program) -> int:
-    """The number of server processes started so far."""
-    return api.output().count("Application startup complete")
-
-
 def test_request_continues_the_trace_of_its_caller(traced: TracedSystem) -> None:
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     answer = httpx.post(
         traced.system.graphql, json={"query": SUBMIT}, headers={"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
     ).json()
     assert answer["data"]["generatePrimes"]["job"]["traceId"] == trace_id
-
-
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_unreachable_collector_delays_neither_requests_nor_shutdown(
-    valkey: Valkey, prefix: str, tmp_path: Path, protocol: str
-) -> None:
-    nowhere = f"http://127.0.0.1:{programs.free_port()}"
-    options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": nowhere, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
-    with programs.api(tmp_path, valkey.url, prefix, **options) as (url, api):
-        assert httpx.post(f"{url}/graphql", json={"query": "{ limits { maxCount } }"}, timeout=2).is_success
-        api.stop(timeout_seconds=10)

@@ -64,7 +64,9 @@ async def test_revoking_a_key_closes_only_its_own_websockets(authenticated: Auth
         assert json.loads(await asyncio.wait_for(unaffected.recv(), SECONDS))["type"] == "pong"
 
 
-def test_revoking_a_key_aborts_its_downloads(authenticated: AuthenticatedSystem) -> None:
+def test_revoking_a_key_aborts_its_downloads(
+    authenticated: AuthenticatedSystem, caplog: pytest.LogCaptureFixture
+) -> None:
     key = create_key(authenticated.job_settings, "carol")
     with authenticated.client(key) as client:
         # 27 MB as text: more than the connection buffers.
@@ -77,11 +79,7 @@ def test_revoking_a_key_aborts_its_downloads(authenticated: AuthenticatedSystem)
             assert next(chunks).startswith(b"prime")
             revoke_key(authenticated.job_settings, key)
             line = f"API key {key.split('_')[1]} was revoked: ending its open requests, streams and WebSockets"
-            wait_until(
-                lambda: line in authenticated.system.api.output(),
-                SECONDS,
-                lambda: authenticated.system.api.output()[-3000:],
-            )
+            wait_until(lambda: line in caplog.text, SECONDS, lambda: caplog.text[-3000:])
             with pytest.raises(httpx.RemoteProtocolError):
                 for _ in chunks:
                     pass

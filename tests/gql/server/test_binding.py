@@ -13,14 +13,12 @@ import pytest
 from gql.app import create_app
 from gql.server.binding import is_loopback
 from gql.settings import ApiSettings
-from tests import programs
 from tests.programs import ROOT, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.settings import JobSettings
-    from tests.programs import Valkey
 
 ANYWHERE = "0.0.0.0"  # noqa: S104 - refused in these tests
 
@@ -67,13 +65,3 @@ async def test_application_in_another_server_refuses_requests_on_other_addresses
         answer = await client.get("/livez")
     assert answer.status_code == status
     assert ("would be reachable on 192.0.2.1 without authentication" in answer.text) == (status == 403)
-
-
-@pytest.mark.parametrize("authentication", ["none", "keys"])
-def test_configured_authentication_allows_any_address(
-    valkey: Valkey, prefix: str, tmp_path: Path, authentication: str
-) -> None:
-    environment = {"HOST": ANYWHERE, "AUTHENTICATION": authentication}
-    with programs.api(tmp_path, valkey.url, prefix, None, **environment) as (url, _):
-        answer = httpx.post(f"{url}/generate?n=1")
-    assert answer.status_code == (200 if authentication == "none" else 401)

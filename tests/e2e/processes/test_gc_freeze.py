@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests import programs
-from tests.tasks.worker.gc_cost import FOLDER_VARIABLE
+from tests.e2e.processes.gc_cost import FOLDER_VARIABLE
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def test_garbage_collection_copies_no_inherited_memory(valkey: Valkey, tmp_path:
     def measurements() -> list[Path]:
         return sorted(tmp_path.glob("*.cost"))
 
-    arguments = ["--include", "tests.tasks.worker.gc_cost"]
+    arguments = ["--include", "tests.e2e.processes.gc_cost"]
     environment = {FOLDER_VARIABLE: str(tmp_path)}
     with programs.worker(tmp_path, valkey.url, "forking:", PROCESSES, arguments, **environment):
         wait_until(lambda: len(measurements()) == PROCESSES, 15, lambda: str(measurements()))
