@@ -52,9 +52,6 @@ if TYPE_CHECKING:
     from schema.execution.run import Execute, Path, Run
     from schema.execution.variables import Values
 
-# Fields in a plan. Each takes about a kilobyte, and an abstract type has a copy for each of its types.
-_MAX_FIELDS = 1_000
-
 
 class _Code(NamedTuple):
     """A closure, and whether it can return a coroutine."""
@@ -89,6 +86,7 @@ class Compiler:
         fragments: dict[str, FragmentDefinitionNode],
         operation: OperationDefinitionNode,
         conditions: Values,
+        max_fields: int,
     ) -> None:
         # It executes nothing: it collects fields, and has the errors of values that do not have their types.
         self._executor: Executor[Any] = Executor(
@@ -103,13 +101,14 @@ class Compiler:
             default_type_resolver,
             default_field_resolver,
         )
-        self._fields = 0
+        self._max_fields = max_fields
+        self.fields = 0
 
     def compile(self) -> Execute:
         """The closure of the operation, from the root value to the data.
 
         Raises:
-            NotCompilableError: the operation has something that plans do not have.
+            NotCompilableError: the operation has something that plans do not have, or too many fields.
             GraphQLError: a condition is null.
         """
         executor, operation = self._executor, self._executor.operation
@@ -157,11 +156,13 @@ class Compiler:
         return _awaited(results, waiting, form) if waiting else form(results)
 
     def _field(self, parent: GraphQLObjectType, key: str, details: FieldDetailsList) -> _Code:
-        self._fields += 1
         name = details[0].node.name.value
+        self.fields += 1
+        if self.fields > self._max_fields:
+            raise NotCompilableError("too many fields")
         if name == "__typename":
             return _Code(lambda *_: parent.name, waits=False)
-        if name not in parent.fields or self._fields > _MAX_FIELDS:
+        if name not in parent.fields:
             raise NotCompilableError(name)
         field = parent.fields[name]
         nodes = [detail.node for detail in details]

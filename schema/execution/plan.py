@@ -6,7 +6,7 @@ What plans do not have, such as introspection and variables that do not fit thei
 from __future__ import annotations
 
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from graphql import ExecutionResult, FragmentDefinitionNode, GraphQLError, get_operation_ast
 
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 # None: there is no plan.
 Result: TypeAlias = "AwaitableOrValue[ExecutionResult] | None"
 
-# Plans of one operation, for different values of the variables in @skip and @include.
-_MAX_PLANS = 8
+# Fields in all plans of a document, where an abstract type has its fields once for each of its types. Each takes about
+# 2.5 kilobytes.
+_MAX_FIELDS = 250
 
 
 class DocumentPlans:
@@ -38,52 +39,59 @@ class DocumentPlans:
         self._schema = schema
         self._document = document
         self._operations: dict[str | None, _Operation] = {}
+        self._fields_left = _MAX_FIELDS
 
     def execute(self, operation_name: str | None, given: Values, context: object) -> Result:
         """Execute an operation with the variables as a client sent them. None if there is no plan for it."""
         operation = self._operation(operation_name)
         values = None if operation is None else operation.variables.coerce(given)
-        return None if operation is None or values is None else operation.execute(Run(context, values), None)
+        if operation is None or values is None:
+            return None
+        return self._execute(operation, Run(context, values), None)
 
     def execute_coerced(
         self, operation_name: str | None, values: Values, context: object, root_value: object
     ) -> Result:
         """Execute an operation with variables that graphql-core has coerced. None if there is no plan for it."""
         operation = self._operation(operation_name)
-        return None if operation is None else operation.execute(Run(context, values), root_value)
+        return None if operation is None else self._execute(operation, Run(context, values), root_value)
 
     def _operation(self, name: str | None) -> _Operation | None:
         operation = self._operations.get(name)
         if operation is None and (node := get_operation_ast(self._document, name)) is not None:
-            operation = self._operations[name] = _Operation(self._schema, self._document, node)
+            variables = OperationVariables(self._schema, self._document, node)
+            operation = self._operations[name] = _Operation(node, variables, {})
         return operation
 
-
-class _Operation:
-    def __init__(self, schema: GraphQLSchema, document: DocumentNode, node: OperationDefinitionNode) -> None:
-        self._schema = schema
-        self._node = node
-        self._fragments = {
-            definition.name.value: definition
-            for definition in document.definitions
-            if isinstance(definition, FragmentDefinitionNode)
-        }
-        self.variables = OperationVariables(schema, document, node)
-        self._plans: dict[tuple[object, ...], Execute | None] = {}
-
-    def execute(self, run: Run, root_value: object) -> Result:
-        conditions = self.variables.conditions(run.variables)
+    def _execute(self, operation: _Operation, run: Run, root_value: object) -> Result:
+        conditions = operation.variables.conditions(run.variables)
         key = tuple(conditions.values())
-        if key not in self._plans and len(self._plans) < _MAX_PLANS:
-            self._plans[key] = self._compiled(conditions)
-        plan = self._plans.get(key)
+        if key not in operation.plans and self._fields_left > 0:
+            operation.plans[key] = self._compiled(operation.node, conditions)
+        plan = operation.plans.get(key)
         return None if plan is None else _executed(plan, run, root_value)
 
-    def _compiled(self, conditions: Values) -> Execute | None:
+    def _compiled(self, node: OperationDefinitionNode, conditions: Values) -> Execute | None:
+        fragments = {
+            definition.name.value: definition
+            for definition in self._document.definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
+        compiler = Compiler(self._schema, fragments, node, conditions, self._fields_left)
         try:
-            return Compiler(self._schema, self._fragments, self._node, conditions).compile()
+            return compiler.compile()
         except (NotCompilableError, GraphQLError):
             return None
+        finally:
+            self._fields_left -= compiler.fields + 1
+
+
+class _Operation(NamedTuple):
+    """An operation, and its plans by the values of the variables in its conditions."""
+
+    node: OperationDefinitionNode
+    variables: OperationVariables
+    plans: dict[tuple[object, ...], Execute | None]
 
 
 def _executed(plan: Execute, run: Run, root_value: object) -> AwaitableOrValue[ExecutionResult]:

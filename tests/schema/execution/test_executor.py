@@ -87,13 +87,12 @@ def test_graphql_core_executes_what_plans_do_not_have(text: str, variables: dict
     assert validated(build_schema(), text).plans.execute(None, variables, None) is None
 
 
-def test_each_operation_has_a_bounded_number_of_plans() -> None:
-    fields = " ".join(f"{name}: __typename @skip(if: ${name})" for name in "abcd")
-    text = f"query ($a: Boolean!, $b: Boolean!, $c: Boolean!, $d: Boolean!) {{ {fields} }}"
+def test_plans_of_a_document_have_a_bounded_number_of_fields() -> None:
+    many = " ".join(f"a{number}: __typename" for number in range(100))
+    text = f"query ($b: Boolean!, $c: Boolean!) {{ {many} b: __typename @skip(if: $b) c: __typename @skip(if: $c) }}"
     plans = validated(build_schema(), text).plans
-    found = [
-        plans.execute(None, {name: bool(number >> bit & 1) for bit, name in enumerate("abcd")}, None)
-        for number in range(16)
+    planned = [
+        plans.execute(None, {"b": b, "c": c}, None) is not None
+        for b, c in ((True, True), (False, False), (False, True), (True, True))
     ]
-    assert sum(result is not None for result in found) == 8
-    assert found[5] == ExecutionResult({"b": "Query", "d": "Query"}, None)
+    assert planned == [True, True, False, True]
