@@ -15,6 +15,8 @@ from gql.auth.api_keys import KeyStore
 from gql.auth.authenticator import Authenticator
 from gql.auth.tokens import TokenVerifier
 from gql.graphql import router
+from gql.graphql.fast_path import GraphQLFastPath
+from gql.graphql.persisted_documents import PersistedDocuments
 from gql.http import problem_details
 from gql.middleware.authentication import AuthenticationMiddleware
 from gql.middleware.body_limit import BodyLimitMiddleware
@@ -69,6 +71,10 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
                 shutdown.STATE: partial(system.complete_streams, settings.drain_seconds),
             }
 
+    schema = build_schema(settings, production=settings.production)
+    documents = PersistedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
+    new_context = router.contexts(system, settings, authenticator)
+
     app = FastAPI(
         title="Async Prime Generator",
         version=VERSION,
@@ -81,15 +87,17 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
             Middleware(ServerErrorMiddleware),
             *_access_control(settings, authenticator),
             Middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
+            Middleware(GraphQLFastPath, schema=schema, settings=settings, documents=documents, new_context=new_context),
         ],
         docs_url=None,
         redoc_url=None,
         telemetry=FASTAPI_OFF,
     )
     telemetry.instrument(app)
-    schema = build_schema(settings, production=settings.production)
     app.include_router(
-        router.create_router(schema, system, settings, authenticator), prefix="/graphql", include_in_schema=False
+        router.create_router(schema, settings, documents, new_context, authenticator),
+        prefix="/graphql",
+        include_in_schema=False,
     )
     # Documents the credentials in OpenAPI. AuthenticationMiddleware is what checks them.
     bearer = Depends(HTTPBearer(auto_error=False, description="API key or token"))

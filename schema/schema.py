@@ -5,28 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import strawberry
-from graphql import execute
+from graphql import ExecutionResult, GraphQLError, execute
 from strawberry.schema.config import StrawberryConfig
 
 from schema.context import Context
 from schema.errors.convert import add_codes
-from schema.errors.masking import log_unexpected_errors, mask_unexpected_errors
+from schema.errors.masking import MaskUnexpectedErrors, log_unexpected_errors, masked
 from schema.execution.executor import executor_class
 from schema.limits.document_cache import DocumentCache
-from schema.limits.extension import LimitsExtension, add_missing_codes
+from schema.limits.extension import LimitsExtension, add_missing_codes, execution_timeout
 from schema.limits.settings import OperationLimits
 from schema.operations.mutation import Mutation
 from schema.operations.query import Query
 from schema.operations.stream_end import while_accessible
 from schema.operations.subscription import Subscription
-from schema.telemetry import OperationTelemetry, record_errors
+from schema.telemetry import OperationTelemetry, measured, record_errors
 from schema.types.job import Job
 from schema.types.scalars import SCALARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from graphql import ExecutionResult, GraphQLError
     from graphql.pyutils import AwaitableOrValue
     from strawberry.schema.schema import StreamResult
     from strawberry.types import ExecutionContext
@@ -40,6 +39,7 @@ class JobSchema(strawberry.Schema):
 
     def __init__(self, limits: OperationLimits, *, production: bool) -> None:
         self.documents = DocumentCache(limits, production=production)
+        self._limits = limits
         self._production = production
         super().__init__(
             query=Query,
@@ -48,8 +48,38 @@ class JobSchema(strawberry.Schema):
             types=[Job],
             config=StrawberryConfig(scalar_map=SCALARS),
             execution_context_class=executor_class(self.documents.plans),
-            extensions=[OperationTelemetry, lambda: LimitsExtension(self.documents, limits), mask_unexpected_errors],
+            extensions=[OperationTelemetry, lambda: LimitsExtension(self.documents, limits), MaskUnexpectedErrors],
         )
+
+    def validated(self, text: str) -> ValidatedDocument:
+        """A document, parsed and validated.
+
+        Raises:
+            GraphQLError: it is too long or has a syntax error.
+        """
+        return self.documents.validated(self._schema, text)
+
+    async def execute_operation(
+        self,
+        document: ValidatedDocument,
+        context: Context,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+    ) -> ExecutionResult:
+        """Execute a query or mutation that is valid and within the limits, as `execute` does with its extensions."""
+        operation = document.operations[operation_name]
+        with measured(operation):
+            result = self.execute_validated(document, context, variables, operation_name)
+            if not isinstance(result, ExecutionResult):
+                try:
+                    async with execution_timeout(self._limits.execution_timeout):
+                        result = await result
+                except GraphQLError as timeout:
+                    result = ExecutionResult(None, [timeout])
+            if result.errors:
+                self._process_operation_errors(result.errors, operation.name.value if operation.name else None)
+                result.errors = [masked(error) for error in result.errors]
+            return result
 
     def execute_validated(
         self,
@@ -100,8 +130,12 @@ class JobSchema(strawberry.Schema):
         return results if access is None else while_accessible(access, results)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Process the errors of an operation that Strawberry executed."""
+        self._process_operation_errors(errors, None if execution_context is None else execution_context.operation_name)
+
+    def _process_operation_errors(self, errors: list[GraphQLError], operation_name: str | None) -> None:
         """Log unexpected errors, record the outcome, and add missing codes."""
-        log_unexpected_errors(errors, execution_context)
+        log_unexpected_errors(errors, operation_name)
         record_errors(errors)
         add_codes(errors)
         add_missing_codes(errors, production=self._production)

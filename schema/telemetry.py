@@ -6,6 +6,7 @@ Attributes come from the schema, never from the client, whose operation names ha
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -70,43 +71,64 @@ def record_errors(errors: list[GraphQLError]) -> None:
             span.set_status(Status(StatusCode.ERROR))
 
 
+@contextmanager
+def measured(operation: OperationDefinitionNode) -> Iterator[None]:
+    """Measure the execution of a query or mutation in this block."""
+    measurement = _Measurement()
+    measurement.start_execution(operation)
+    try:
+        yield
+    finally:
+        measurement.end()
+
+
 class OperationTelemetry(SchemaExtension):
     """Measures one operation. The schema gets the class and creates an instance for each operation."""
 
     def on_operation(self) -> Iterator[None]:
         """Measure parsing, validation and execution; for a subscription, until it completes."""
-        started = time.perf_counter()
-        # Not reset afterwards: a stream can end in another context than it started in.
-        outcome = _Outcome()
-        _outcome.set(outcome)
-        self._operation: OperationDefinitionNode | None = None
+        self._measurement = _Measurement()
         try:
             yield
         finally:
-            self._end(time.perf_counter() - started, outcome)
+            self._measurement.end()
 
     def on_execute(self) -> Iterator[None]:
         """Runs for valid documents only. For a subscription, it covers the start only."""
         context = self.execution_context
         document = context.graphql_document
-        self._operation = get_operation_ast(document, context.operation_name) if document is not None else None
-        if self._operation is not None:
-            self._name_span(self._operation, context.operation_name)
-            if self._operation.operation is OperationType.SUBSCRIPTION:
-                _ACTIVE_SUBSCRIPTIONS.add(1, {"graphql.root_field": _root_field(self._operation)})
+        operation = get_operation_ast(document, context.operation_name) if document is not None else None
+        if operation is not None:
+            self._measurement.start_execution(operation)
         yield
 
-    def _name_span(self, operation: OperationDefinitionNode, client_name: str | None) -> None:
+
+class _Measurement:
+    """The measurement of one operation, started at construction."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._operation: OperationDefinitionNode | None = None
+        # Not reset afterwards: a stream can end in another context than it started in.
+        self._outcome = _Outcome()
+        _outcome.set(self._outcome)
+
+    def start_execution(self, operation: OperationDefinitionNode) -> None:
+        """Note the operation, which is valid."""
+        self._operation = operation
+        if operation.operation is OperationType.SUBSCRIPTION:
+            _ACTIVE_SUBSCRIPTIONS.add(1, {"graphql.root_field": _root_field(operation)})
         span = trace.get_current_span()
         if not span.is_recording():
             return
         span.set_attribute("graphql.operation.type", operation.operation.value)
-        if client_name is not None:
-            span.set_attribute("graphql.operation.name", client_name)
+        if operation.name is not None:
+            span.set_attribute("graphql.operation.name", operation.name.value)
         span.update_name(f"{operation.operation.value} {_root_field(operation)}")
 
-    def _end(self, seconds: float, outcome: _Outcome) -> None:
-        operation = self._operation
+    def end(self) -> None:
+        """Record the duration and the outcome."""
+        seconds, operation, outcome = time.perf_counter() - self._started, self._operation, self._outcome
         attributes = {"graphql.root_field": _NO_FIELD if operation is None else _root_field(operation)}
         if operation is not None and operation.operation is OperationType.SUBSCRIPTION:
             _ACTIVE_SUBSCRIPTIONS.add(-1, attributes)

@@ -7,7 +7,7 @@ code generators write. It is read once, when the process starts.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -52,7 +52,7 @@ class PersistedDocuments:
                 raise ValueError(f"{path} has identifier {identifier!r}, must be {identifier_of(text)!r}")
         return cls(documents, only=only)
 
-    def resolve(self, request: Mapping[str, object]) -> dict[str, object]:
+    def resolve(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The request with its document instead of the documentId.
 
         Raises:

@@ -26,8 +26,9 @@ from strawberry.types.unset import UNSET
 
 from gql import explorer
 from gql.graphql import streaming
-from gql.graphql.persisted_documents import PersistedDocumentError, PersistedDocuments
+from gql.graphql.persisted_documents import PersistedDocumentError
 from gql.graphql.requests import RequestRefused, check_content_type, check_parameters, response_protocol
+from gql.graphql.responses import encode, is_request_error, response_body, status_of
 from gql.graphql.websocket import handler_class
 from gql.http import negotiation
 from gql.middleware.authentication import session_of
@@ -35,13 +36,14 @@ from schema.context import Context
 from tasks.callers import ANYONE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.requests import Request
     from strawberry.http import GraphQLHTTPResponse
     from strawberry.types import ExecutionResult
 
     from gql.auth.authenticator import Authenticator
+    from gql.graphql.persisted_documents import PersistedDocuments
     from gql.settings import ApiSettings
     from schema.schema import JobSchema
     from tasks.service import JobSystem
@@ -50,18 +52,33 @@ _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 
 
 def create_router(
-    schema: JobSchema, system: JobSystem, settings: ApiSettings, authenticator: Authenticator | None = None
+    schema: JobSchema,
+    settings: ApiSettings,
+    documents: PersistedDocuments,
+    new_context: Callable[[HTTPConnection], Context],
+    authenticator: Authenticator | None = None,
 ) -> GraphQLOverHTTPRouter:
     """The router with a context for each request, its trusted documents and its stream transports."""
 
-    def context(connection: HTTPConnection) -> Context:
+    # FastAPI runs a dependency that is not a coroutine function in a thread, which takes longer than the function.
+    async def context(connection: HTTPConnection) -> Context:
+        return new_context(connection)
+
+    return GraphQLOverHTTPRouter(schema, context, settings, documents, authenticator)
+
+
+def contexts(
+    system: JobSystem, settings: ApiSettings, authenticator: Authenticator | None
+) -> Callable[[HTTPConnection], Context]:
+    """A function that returns the context of a request or WebSocket."""
+
+    def new_context(connection: HTTPConnection) -> Context:
         context = Context(system, settings, ANYONE if authenticator is None else None)
         if (session := session_of(connection)) is not None:
             context.authenticate(session)
         return context
 
-    documents = PersistedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
-    return GraphQLOverHTTPRouter(schema, context, settings, documents, authenticator)
+    return new_context
 
 
 class GraphQLResponse(Response):
@@ -82,7 +99,7 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
     def __init__(
         self,
         schema: JobSchema,
-        context_getter: Callable[[HTTPConnection], Context],
+        context_getter: Callable[[HTTPConnection], Awaitable[Context]],
         settings: ApiSettings,
         documents: PersistedDocuments,
         authenticator: Authenticator | None,
@@ -118,12 +135,8 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
             media_type = negotiation.json_type(request.headers.get("accept", ""))
             response.headers["content-type"] = media_type
             response.headers["vary"] = "Accept"
-            if (
-                media_type == negotiation.GRAPHQL_JSON
-                and response.is_request_error
-                and response.status_code == HTTPStatus.OK
-            ):
-                response.status_code = HTTPStatus.BAD_REQUEST
+            if response.status_code == HTTPStatus.OK:
+                response.status_code = status_of(media_type, request_error=response.is_request_error)
         return response
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData:  # noqa: ANN401 - as Strawberry has it
@@ -188,18 +201,16 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         return orjson.dumps(data).decode()
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
-        """The response body. Leaves `data` out if nothing was executed, as the specification requires."""
-        response = await super().process_result(request, result)
-        if response.get("data") is None and not any(error.path for error in result.errors or ()):
-            response.pop("data", None)
-        return response
+        """The response body."""
+        del request
+        return response_body(result)
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """A single response. `run` sets its media type."""
         status = sub_response.status_code or HTTPStatus.OK
-        return GraphQLResponse(orjson.dumps(response_data), status, is_request_error="data" not in response_data)
+        return GraphQLResponse(encode(response_data), status, is_request_error=is_request_error(response_data))
 
     async def create_streaming_response(
         self,

@@ -11,17 +11,18 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from gql.http.problem_details import problem
 from gql.middleware.authentication import caller_of
 from gql.rest import openapi
+from gql.rest.direct_route import DirectRoute
 from tasks.errors import FieldIssue, InvalidRequest, JobNotFound
 from tasks.exports.formats import ExportFormat
-from tasks.jobs import JobStatus, ResultState
+from tasks.jobs import SMALL_JOB_PRIMES, JobStatus, ResultState
 from tasks.requests import PrimesRequest
 
 if TYPE_CHECKING:
@@ -55,26 +56,23 @@ _REST_STATUSES = {
 
 def create_router(system: JobSystem, settings: ApiSettings) -> APIRouter:
     """The routes of both endpoints."""
-    router = APIRouter(tags=["primes"])
+    router = APIRouter(tags=["primes"], route_class=DirectRoute)
 
     @router.post(
         "/generate",
         summary="Submit a request for the first n primes",
         responses=openapi.generate_responses(),
+        dependencies=[Depends(openapi.generate_parameters)],
         openapi_extra=openapi.generate_request(system.settings.max_count),
     )
-    async def generate(
-        request: Request,
-        idempotency_key: Annotated[
-            str | None, Header(description="1-128 visible ASCII characters; the same key returns the same request")
-        ] = None,
-    ) -> Response:
+    async def generate(request: Request) -> Response:
+        idempotency_key = request.headers.get("idempotency-key")
         primes_request = PrimesRequest(count=await _read_n(request), idempotency_key=idempotency_key)
         try:
             submission = await system.for_caller(caller_of(request)).submit_job(primes_request)
         except InvalidRequest as error:
             raise _with_rest_names(error) from None
-        location = request.url_for("status", request_id=submission.job.id).path
+        location = f"{request.scope.get('root_path', '').rstrip('/')}/status/{submission.job.id}"
         return Response(
             orjson.dumps({"request_id": submission.job.id}),
             headers={"Location": location},
@@ -82,23 +80,15 @@ def create_router(system: JobSystem, settings: ApiSettings) -> APIRouter:
         )
 
     @router.get(
-        "/status/{request_id}",
+        "/status/{request_id}",  # noqa: FAST003 - a DirectRoute passes the request alone
         summary="Get the status of a request and, when it is complete, its primes",
         responses=openapi.status_responses(MAX_LISTED_PRIMES),
+        dependencies=[Depends(openapi.status_parameters)],
     )
-    async def status(
-        request: Request,
-        request_id: str,
-        prefer: Annotated[
-            str | None,
-            Header(
-                description="`wait=n`: wait up to n seconds for the final status or, with If-None-Match, for any change"
-            ),
-        ] = None,
-        if_none_match: Annotated[str | None, Header(description="ETag of an earlier response")] = None,
-    ) -> Response:
+    async def status(request: Request) -> Response:
+        request_id, if_none_match = request.path_params["request_id"], request.headers.get("if-none-match")
         known_versions = _versions(if_none_match)
-        wait = _preferred_wait(prefer, settings)
+        wait = _preferred_wait(request.headers.get("prefer"), settings)
         service = system.for_caller(caller_of(request))
         job = await service.get_job(request_id, wait or timedelta(0), max(known_versions, default=None))
         if job is None:
@@ -129,6 +119,8 @@ async def _status_body(service: JobService, job: Job) -> bytes:
     elif job.status is JobStatus.SUCCEEDED:
         body["result"] = await service.read_primes(job, 0, job.count)
         service.record_primes_served(len(body["result"]), "rest")
+    if job.count <= SMALL_JOB_PRIMES:
+        return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
     # In a thread: serialising a million numbers takes milliseconds and would block the event loop.
     return await asyncio.to_thread(orjson.dumps, body, option=orjson.OPT_SERIALIZE_NUMPY)
 

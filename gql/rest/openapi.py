@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Header
 
 from gql.http import problem_details
 from tasks.exports.formats import ExportFormat
@@ -27,6 +29,27 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
 }
 
 _UUID = "01945b7e-1c2d-7abc-8def-0123456789ab"
+
+
+def generate_parameters(
+    idempotency_key: Annotated[
+        str | None, Header(description="1-128 visible ASCII characters; the same key returns the same request")
+    ] = None,
+) -> None:
+    """Headers of POST /generate."""
+
+
+def status_parameters(
+    request_id: str,
+    prefer: Annotated[
+        str | None,
+        Header(
+            description="`wait=n`: wait up to n seconds for the final status or, with If-None-Match, for any change"
+        ),
+    ] = None,
+    if_none_match: Annotated[str | None, Header(description="ETag of an earlier response")] = None,
+) -> None:
+    """Path and headers of GET /status/{request_id}."""
 
 
 def generate_request(max_count: int) -> dict[str, Any]:

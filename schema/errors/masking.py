@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import TYPE_CHECKING
 
+from graphql import GraphQLError
 from opentelemetry import trace
 from strawberry.extensions import MaskErrors
 
 from schema.error_codes import is_unexpected
-
-if TYPE_CHECKING:
-    from graphql import GraphQLError
-    from strawberry.types import ExecutionContext
 
 log = logging.getLogger(__name__)
 
@@ -29,25 +25,33 @@ def trace_id() -> str:
     return trace.format_trace_id(span.trace_id if span.is_valid else secrets.randbits(128))
 
 
-class _MaskUnexpectedErrors(MaskErrors):
+def masked(error: GraphQLError) -> GraphQLError:
+    """An error as the client gets it: an unexpected one without its text."""
+    if not is_unexpected(error):
+        return error
+    extensions = {"code": UNEXPECTED_ERROR_CODE, _TRACE_ID: _ensure_trace_id(error)}
+    return GraphQLError(
+        UNEXPECTED_ERROR_MESSAGE, error.nodes, error.source, error.positions, error.path, extensions=extensions
+    )
+
+
+class MaskUnexpectedErrors(MaskErrors):
+    """The extension that masks unexpected errors. The schema gets the class, since each operation needs a new one."""
+
+    def __init__(self) -> None:
+        super().__init__(should_mask_error=is_unexpected)
+
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        masked = super().anonymise_error(error)
-        masked.extensions = {"code": UNEXPECTED_ERROR_CODE, _TRACE_ID: _ensure_trace_id(error)}
-        return masked
+        """What Strawberry puts in place of an unexpected error."""
+        return masked(error)
 
 
-def mask_unexpected_errors() -> MaskErrors:
-    """The extension that masks unexpected errors. Each operation needs a new one."""
-    return _MaskUnexpectedErrors(should_mask_error=is_unexpected, error_message=UNEXPECTED_ERROR_MESSAGE)
-
-
-def log_unexpected_errors(errors: list[GraphQLError], context: ExecutionContext | None) -> None:
+def log_unexpected_errors(errors: list[GraphQLError], operation_name: str | None) -> None:
     """Log unexpected errors with their tracebacks. Expected ones are not logged."""
     for error in filter(is_unexpected, errors):
-        operation = context.operation_name if context else None
         log.error(
             "Unexpected error in operation %r at %s, trace %s",
-            operation,
+            operation_name,
             error.path,
             _ensure_trace_id(error),
             exc_info=error.original_error,

@@ -25,6 +25,8 @@ from schema.limits.document_size import check_document
 from schema.limits.rules import OneSubmission
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from graphql import DocumentNode, GraphQLSchema, OperationType
 
     from schema.limits.settings import OperationLimits
@@ -40,12 +42,16 @@ _RULES = (*specified_rules, OneSubmission, MaybeNullValidationRule, OneOfInputVa
 
 @dataclass(frozen=True, slots=True)
 class ValidatedDocument:
-    """The result of validation: errors, or the document with the costs and the plans of its operations."""
+    """The result of validation: errors, or the document with the costs and the plans of its operations.
+
+    `operations` has them by their names, and the one that is executed without a name by None.
+    """
 
     node: DocumentNode
     errors: tuple[GraphQLError, ...]
     costs: OperationCosts
     plans: DocumentPlans
+    operations: Mapping[str | None, OperationDefinitionNode]
 
 
 class DocumentCache:
@@ -102,9 +108,10 @@ class DocumentCache:
         try:
             check_document(document, self._limits)
         except GraphQLError as error:
-            return ValidatedDocument(document, (error.with_traceback(None),), costs, plans)
+            return ValidatedDocument(document, (error.with_traceback(None),), costs, plans, {})
         errors = validate(schema, document, self._rules, _MAX_ERRORS, hide_suggestions=self._production)
-        return ValidatedDocument(document, tuple(self._published(error) for error in errors), costs, plans)
+        published = tuple(self._published(error) for error in errors)
+        return ValidatedDocument(document, published, costs, plans, _operations(document))
 
     def plans(self, schema: GraphQLSchema, text: str) -> DocumentPlans:
         """The plans of a document that has been validated."""
@@ -115,3 +122,9 @@ class DocumentCache:
         message = "The document does not fit the schema." if self._production else error.message
         message = message[:MAX_MESSAGE_LENGTH]
         return GraphQLError(message, error.nodes, error.source, error.positions, extensions={"code": INVALID_DOCUMENT})
+
+
+def _operations(document: DocumentNode) -> dict[str | None, OperationDefinitionNode]:
+    found = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    operations = {None if node.name is None else node.name.value: node for node in found}
+    return operations | {None: found[0]} if len(found) == 1 else operations

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
@@ -24,7 +24,7 @@ from schema.limits.variables import check_variables
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from schema.limits.document_cache import DocumentCache
+    from schema.limits.document_cache import DocumentCache, ValidatedDocument
     from schema.limits.settings import OperationLimits
 
 # The parser's messages about length, tokens and nesting end so; those about syntax do not.
@@ -66,13 +66,8 @@ class LimitsExtension(SchemaExtension):
         if context.operation_type is OperationType.SUBSCRIPTION:
             yield
             return
-        timeout = self._limits.execution_timeout
-        try:
-            async with asyncio.timeout(timeout):
-                yield
-        except TimeoutError as error:
-            message = f"The operation exceeded its timeout of {timeout:g} s."
-            raise GraphQLError(message, extensions={"code": TIMEOUT}) from error
+        async with execution_timeout(self._limits.execution_timeout):
+            yield
 
     def _errors(self) -> list[GraphQLError]:
         context = self.execution_context
@@ -80,16 +75,38 @@ class LimitsExtension(SchemaExtension):
         document = self._documents.validated(schema, context.query or "")
         if document.errors:
             return list(document.errors)
-        # The rest depends on variables and is not cached.
-        try:
-            check_variables(context.variables, self._limits)
-            cost = document.costs.of(context.operation_name, context.variables)
-            if cost > self._limits.max_cost:
-                raise LimitExceededError("cost", f"about {cost} values", self._limits.max_cost)
-        except GraphQLError as error:
-            # The traceback refers to the variables in a cycle, which only the garbage collector would end.
-            return [error.with_traceback(None)]
-        return []
+        exceeded = exceeded_limit(document, context.operation_name, context.variables, self._limits)
+        return [] if exceeded is None else [exceeded]
+
+
+@asynccontextmanager
+async def execution_timeout(seconds: float) -> AsyncIterator[None]:
+    """Ends the block after this time.
+
+    Raises:
+        GraphQLError: the time is over. Its code is TIMEOUT.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        message = f"The operation exceeded its timeout of {seconds:g} s."
+        raise GraphQLError(message, extensions={"code": TIMEOUT}) from error
+
+
+def exceeded_limit(
+    document: ValidatedDocument, operation_name: str | None, variables: dict[str, Any] | None, limits: OperationLimits
+) -> GraphQLError | None:
+    """The limit that an operation exceeds with these variables, so that it can't be cached with its document."""
+    try:
+        check_variables(variables, limits)
+        cost = document.costs.of(operation_name, variables)
+        if cost > limits.max_cost:
+            raise LimitExceededError("cost", f"about {cost} values", limits.max_cost)
+    except GraphQLError as error:
+        # The traceback refers to the variables in a cycle, which only the garbage collector would end.
+        return error.with_traceback(None)
+    return None
 
 
 def add_missing_codes(errors: Iterable[GraphQLError], *, production: bool) -> None:

@@ -73,4 +73,5 @@ def test_middleware_is_outermost_first(
         "ServerErrorMiddleware",
         *access,
         "BodyLimitMiddleware",
+        "GraphQLFastPath",
     ]
