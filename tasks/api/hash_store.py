@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-import redis.asyncio
-
-from tasks.storage.redis import connection_pool, translate_errors
+from tasks.storage.redis import async_client, translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from tasks.settings import JobSettings
+    import redis.asyncio
 
-_CONNECTIONS = 4
+    from tasks.settings import JobSettings
 
 
 class HashStore:
@@ -25,9 +23,8 @@ class HashStore:
 
     @classmethod
     def connect(cls, settings: JobSettings, name: str) -> Self:
-        """The hash of this name under the key prefix, with its own connection pool."""
-        client = redis.asyncio.Redis.from_pool(connection_pool(settings, _CONNECTIONS))
-        return cls(client, f"{settings.key_prefix}{name}")
+        """The hash of this name under the key prefix, with its own connection."""
+        return cls(async_client(settings), f"{settings.key_prefix}{name}")
 
     async def close(self) -> None:
         """Close all connections."""
@@ -53,5 +50,5 @@ class HashStore:
 
 
 async def _reply(command: Awaitable[Any] | Any) -> Any:  # noqa: ANN401 - the client's types serve its sync half too
-    async with translate_errors():
+    with translate_errors():
         return await command

@@ -6,12 +6,12 @@ the time limits of tasks.storage.redis. Changes made by workers belong to tasks.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import redis.asyncio
 from redis.exceptions import NoPermissionError
 
 from tasks.errors import (
@@ -37,13 +37,14 @@ from tasks.storage.api_scripts import (
 )
 from tasks.storage.messages import queue_for
 from tasks.storage.records import moment
-from tasks.storage.redis import RESPONSE_TIMEOUT, connection_pool, translate_errors
+from tasks.storage.redis import RESPONSE_TIMEOUT, async_client, translate_errors
 from tasks.storage.server_info import ServerInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    import redis.asyncio
     from redis.asyncio.client import PubSub
 
     from tasks.callers import Caller
@@ -79,8 +80,8 @@ class JobStore:
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
-        """A store with its own connection pool. Connections are opened on first use."""
-        return cls(redis.asyncio.Redis.from_pool(connection_pool(settings)), settings)
+        """A store with its own connection, opened on first use."""
+        return cls(async_client(settings), settings)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -190,7 +191,7 @@ class JobStore:
 
     async def get_encoded_result(self, job_id: str) -> bytes | None:
         """The delta-coded primes of a small job; None before they are stored and after they have expired."""
-        async with translate_errors():
+        with translate_errors():
             encoded: bytes | None = await self._client.get(keys.result_key(self._settings.key_prefix, job_id))  # type: ignore[assignment] # replies are not decoded
             return encoded
 
@@ -200,7 +201,7 @@ class JobStore:
 
     async def get_server_info(self) -> ServerInfo | None:
         """The server's persistence and memory state; None without permission for INFO."""
-        async with translate_errors():
+        with translate_errors():
             try:
                 return ServerInfo.parse(await self._client.info())
             except NoPermissionError:
@@ -210,9 +211,10 @@ class JobStore:
         """A dedicated connection subscribed to the events of all jobs. Returns once the server has confirmed it."""
         subscription = self._client.pubsub()
         try:
-            async with translate_errors():
-                await subscription.subscribe(keys.events_channel(self._settings.key_prefix))
-                confirmation = await subscription.get_message(timeout=RESPONSE_TIMEOUT.total_seconds())
+            with translate_errors():
+                async with asyncio.timeout(RESPONSE_TIMEOUT.total_seconds()):
+                    await subscription.subscribe(keys.events_channel(self._settings.key_prefix))
+                    confirmation = await subscription.get_message(timeout=RESPONSE_TIMEOUT.total_seconds())
             if confirmation is None:
                 raise BackendUnavailable  # noqa: TRY301 - closed below like after any other failure
         except BaseException:
@@ -221,7 +223,7 @@ class JobStore:
         return subscription
 
     async def _run(self, script: Script[R]) -> R:
-        async with translate_errors():
+        with translate_errors():
             reply = await self._scripts[type(script)](
                 keys=[self._settings.key_prefix], args=script.encode(self._settings)
             )

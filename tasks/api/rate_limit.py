@@ -15,39 +15,45 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from tasks.errors import RateLimited
-from tasks.storage.redis import connection_pool, translate_errors
+from tasks.storage.redis import async_client, translate_errors
 
 if TYPE_CHECKING:
+    import redis.asyncio
+
     from tasks.callers import Caller
     from tasks.settings import JobSettings
-    from tasks.storage.redis import FifoConnectionPool
 
-_CONNECTIONS = 4
 _WINDOW = timedelta(minutes=1)
 _MIN_RETRY_AFTER = timedelta(seconds=1)
+
+
+class _Storage(RedisStorage):
+    """The library's storage, with a client of ours in place of one that it creates."""
+
+    def __init__(self, client: redis.asyncio.Redis, key_prefix: str) -> None:
+        self._client = client
+        super().__init__("async+redis://", implementation="redispy", key_prefix=key_prefix)
+
+    def configure_bridge(self) -> None:
+        """Called by the library."""
+        self.bridge.connection_getter = lambda _: self._client  # type: ignore[attr-defined] # of this implementation
 
 
 class SubmissionRateLimiter:
     """Counts submissions per caller."""
 
-    def __init__(self, connections: FifoConnectionPool, settings: JobSettings) -> None:
-        self._connections = connections
-        storage = RedisStorage(
-            f"async+{settings.redis_url}",
-            implementation="redispy",
-            key_prefix=f"{settings.key_prefix}@rates",
-            connection_pool=connections,  # type: ignore[arg-type] # passed through to the client
-        )
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
+    def __init__(self, client: redis.asyncio.Redis, settings: JobSettings) -> None:
+        self._client = client
+        self._limiter = SlidingWindowCounterRateLimiter(_Storage(client, f"{settings.key_prefix}@rates"))
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
-        """A limiter with its own connection pool. Connections are opened on first use."""
-        return cls(connection_pool(settings, _CONNECTIONS), settings)
+        """A limiter with its own connection, opened on first use."""
+        return cls(async_client(settings), settings)
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self._connections.aclose()
+        """Close the connection."""
+        await self._client.aclose()
 
     async def count_submission(self, caller: Caller) -> None:
         """Count one submission of the caller. Callers without limits are not counted.
@@ -59,7 +65,7 @@ class SubmissionRateLimiter:
         if caller.limits is None:
             return
         limit = RateLimitItemPerMinute(caller.limits.submissions_per_minute)
-        async with translate_errors():
+        with translate_errors():
             if await self._limiter.hit(limit, caller.owner):
                 return
             reset_at, _ = await self._limiter.get_window_stats(limit, caller.owner)

@@ -15,7 +15,6 @@ from tasks.callers import ANYONE
 from tasks.errors import BackendUnavailable
 from tasks.requests import JobPageRequest, PrimesRequest
 from tasks.settings import JobSettings
-from tasks.storage.redis import MAX_CONNECTIONS
 from tests import programs
 from tests.programs import free_port
 from tests.waiting import eventually, wait_until
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 # The time limit of tasks.storage.redis, and half a second for a busy machine.
 MAX_RESPONSE_SECONDS = 2.5 + 0.5
+MANY = 80
 UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
 
 
@@ -76,17 +76,15 @@ async def test_every_method_raises_in_time_while_the_server_is_frozen(
     await eventually(lambda: submits(isolated_store))
 
 
-async def test_more_callers_than_connections_are_served_in_time(
-    isolated_server: Valkey, isolated_store: JobStore
-) -> None:
+async def test_many_callers_are_served_in_time(isolated_server: Valkey, isolated_store: JobStore) -> None:
     assert await submits(isolated_store)
     isolated_server.freeze()
     began = time.monotonic()
-    answers = await asyncio.gather(*(submits(isolated_store) for _ in range(5 * MAX_CONNECTIONS)))
+    answers = await asyncio.gather(*(submits(isolated_store) for _ in range(MANY)))
     assert time.monotonic() - began < MAX_RESPONSE_SECONDS
     assert not any(answers)
     isolated_server.thaw()
-    assert all(await asyncio.gather(*(submits(isolated_store) for _ in range(5 * MAX_CONNECTIONS))))
+    assert all(await asyncio.gather(*(submits(isolated_store) for _ in range(MANY))))
 
 
 async def test_cancelled_calls_do_not_mix_up_responses(store: JobStore) -> None:
