@@ -18,7 +18,7 @@ from tasks.jobs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 # Written by submit_job.lua, required by claim_segment.lua. Raise it when an older version of this program could misread
 # a record.
@@ -33,6 +33,20 @@ def parse_fields(reply: Sequence[Any]) -> dict[str, Any]:
     return {reply[i].decode(): reply[i + 1] for i in range(0, len(reply), 2)}
 
 
+class StoredJob(Job):
+    """A job whose fields are parsed from its record each time they are read: most callers read few of them."""
+
+    __slots__ = ("now_ms", "position", "record")
+
+    now_ms: int
+    position: int | None
+    record: Mapping[bytes, bytes]
+
+    def __init__(self, record: Mapping[bytes, bytes], now_ms: int, position: int | None) -> None:
+        for name, value in (("record", record), ("now_ms", now_ms), ("position", position)):
+            object.__setattr__(self, name, value)
+
+
 def parse_job(snapshot: Sequence[Any]) -> Job:
     """A job from a snapshot: server time, position in the queue if any, record as a flat list.
 
@@ -40,40 +54,12 @@ def parse_job(snapshot: Sequence[Any]) -> Job:
         BackendUnavailable: the record has a format that this version does not read.
     """
     found = parse_fields(snapshot)
-    record = {name: value.decode() for name, value in parse_fields(found["record"]).items()}
-    if record["format"] != RECORD_FORMAT:
+    record = dict(zip(found["record"][::2], found["record"][1::2], strict=True))
+    if (record_format := record[b"format"].decode()) != RECORD_FORMAT:
         # Usually during a rolling upgrade: an API process of the newer version can read it, so a retry may succeed.
         known = f"this server's version reads {RECORD_FORMAT}"
-        raise BackendUnavailable(f"job {record['id']} has record format {record['format']}, {known}")
-    number = {name: int(value) for name, value in record.items() if value.isdecimal()}
-    count = number["count"]
-    available = min(count, number["prefix"] * SEGMENT_PRIMES)
-    return Job(
-        id=record["id"],
-        status=JobStatus(record["status"]),
-        version=number["version"],
-        count=count,
-        start=number["start"],
-        done=number["done"],
-        available=available,
-        created_at=moment(number["created_at"]),
-        read_at=moment(found["now"]),
-        started_at=_moment_or_none(number.get("started_at")),
-        finished_at=_moment_or_none(number.get("finished_at")),
-        attempt=number["attempt"],
-        max_attempts=number["max_attempts"],
-        idempotency_key=record.get("idempotency_key"),
-        queue_position=found.get("position"),
-        failure=_parse_failure(record),
-        retry_of=record.get("retry_of"),
-        traceparent=record.get("traceparent"),
-        first=number.get("first"),
-        last=number.get("last"),
-        digests=record.get("digests"),
-        # The stored field keeps its older name.
-        result_id=record.get("folder"),
-        result_expires_at=_moment_or_none(number.get("result_expires_at")),
-    )
+        raise BackendUnavailable(f"job {record[b'id'].decode()} has record format {record_format}, {known}")
+    return StoredJob(record, found["now"], found.get("position"))
 
 
 def parse_queue(statistics: Sequence[Any]) -> QueueStats:
@@ -129,11 +115,67 @@ def moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
 
 
-def _moment_or_none(milliseconds: int | None) -> datetime | None:
-    return None if milliseconds is None else moment(milliseconds)
+def _field(name: str, parse: Callable[[bytes], object]) -> Callable[[StoredJob], object]:
+    stored_name = name.encode()
+
+    def read(job: StoredJob) -> object:
+        value = job.record.get(stored_name)
+        return None if value is None else parse(value)
+
+    return read
 
 
-def _parse_failure(record: Mapping[str, str]) -> Failure | None:
-    if "failure_reason" not in record:
+def _text(name: str) -> Callable[[StoredJob], object]:
+    return _field(name, bytes.decode)
+
+
+def _number(name: str) -> Callable[[StoredJob], object]:
+    return _field(name, int)
+
+
+def _moment(name: str) -> Callable[[StoredJob], object]:
+    return _field(name, lambda value: moment(int(value)))
+
+
+def _available(job: StoredJob) -> int:
+    return min(job.count, int(job.record[b"prefix"]) * SEGMENT_PRIMES)
+
+
+def _failure(job: StoredJob) -> Failure | None:
+    reason = job.record.get(b"failure_reason")
+    if reason is None:
         return None
-    return Failure(FailureReason(record["failure_reason"]), record["failure_message"])
+    return Failure(FailureReason(reason.decode()), job.record[b"failure_message"].decode())
+
+
+_STATUSES = {status.value.encode(): status for status in JobStatus}
+
+# How StoredJob reads each field of Job. Those that the record always has are never None.
+_READERS: dict[str, Callable[[StoredJob], object]] = {
+    "id": _text("id"),
+    "status": lambda job: _STATUSES[job.record[b"status"]],
+    "version": _number("version"),
+    "count": _number("count"),
+    "start": _number("start"),
+    "done": _number("done"),
+    "created_at": _moment("created_at"),
+    "read_at": lambda job: moment(job.now_ms),
+    "attempt": _number("attempt"),
+    "max_attempts": _number("max_attempts"),
+    "idempotency_key": _text("idempotency_key"),
+    "started_at": _moment("started_at"),
+    "finished_at": _moment("finished_at"),
+    "queue_position": lambda job: job.position,
+    "failure": _failure,
+    "retry_of": _text("retry_of"),
+    "traceparent": _text("traceparent"),
+    "available": _available,
+    "first": _number("first"),
+    "last": _number("last"),
+    "digests": _text("digests"),
+    "result_expires_at": _moment("result_expires_at"),
+    # The stored field keeps its older name.
+    "result_id": _text("folder"),
+}
+for _name, _reader in _READERS.items():
+    setattr(StoredJob, _name, property(_reader))
