@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -76,7 +76,7 @@ class JobStore:
     def __init__(self, client: redis.asyncio.Redis, settings: JobSettings) -> None:
         self._client = client
         self._settings = settings
-        self._scripts = {script: client.register_script(scripts.load_script(script.name)) for script in _SCRIPTS}
+        self._scripts = {script: client.register_script(scripts.load_script(script, settings)) for script in _SCRIPTS}
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
@@ -95,16 +95,20 @@ class JobStore:
             QueueFull: the number of open jobs has reached QUEUE_CAPACITY.
             RateLimited: the caller has reached its limit of open jobs or primes.
         """
+        limits = caller.limits
         return await self._submit(
-            replace(
-                self._submission(caller, traceparent),
+            SubmitJob(
+                owner=caller.owner,
                 count=str(request.count),
                 start=str(request.start),
                 segments=segment_count(request.count),
                 queue=queue_for(request.count),
                 idempotency_key=request.idempotency_key,
-                idempotency_ttl_ms=self._settings.idempotency_ttl_seconds * 1000,
-            )
+                traceparent=traceparent,
+                open_jobs=limits.open_jobs if limits else None,
+                open_count=limits.open_count if limits else None,
+            ),
+            caller,
         )
 
     async def retry_job(self, job_id: str, caller: Caller, traceparent: str | None = None) -> Submission:
@@ -117,32 +121,35 @@ class JobStore:
             RateLimited: the caller has reached its limit of open jobs or primes.
         """
         _require_job_id(job_id)
-        return await self._submit(replace(self._submission(caller, traceparent), retry_of=job_id))
-
-    def _submission(self, caller: Caller, traceparent: str | None) -> SubmitJob:
-        return SubmitJob(
-            owner=caller.owner,
-            capacity=self._settings.queue_capacity,
-            max_attempts=self._settings.max_attempts,
-            open_jobs=None if caller.limits is None else caller.limits.open_jobs,
-            open_count=None if caller.limits is None else caller.limits.open_count,
-            traceparent=traceparent,
+        limits = caller.limits
+        return await self._submit(
+            SubmitJob(
+                owner=caller.owner,
+                retry_of=job_id,
+                traceparent=traceparent,
+                open_jobs=limits.open_jobs if limits else None,
+                open_count=limits.open_count if limits else None,
+            ),
+            caller,
         )
 
-    async def _submit(self, script: SubmitJob) -> Submission:
-        match await self._run(script):
-            case SubmitReply("created" | "replayed" as outcome, job=Job() as job):
-                return Submission(job, replayed=outcome == "replayed")
-            case SubmitReply("conflict", job=Job() as job):
-                raise IdempotencyConflict(job)
-            case SubmitReply("refused", job=Job() as job):
-                raise JobNotRetryable(job)
+    async def _submit(self, script: SubmitJob, caller: Caller) -> Submission:
+        match reply := await self._run(script):
             case SubmitReply("limited", exceeded=exceeded):
                 raise RateLimited(f"caller limit reached: {exceeded} are open", _DEFAULT_RETRY_AFTER)
             case SubmitReply("full", queue=QueueStats() as queue):
                 raise QueueFull(queue, _retry_after(queue))
-            case _:
-                raise JobNotFound(str(script.retry_of))
+            case SubmitReply("created", job=Job() as new):
+                return Submission(new, replayed=False)
+        [job] = await self.get_jobs([str(reply.job_id)], caller)
+        match reply.outcome:
+            case "conflict" if job is not None:
+                raise IdempotencyConflict(job)
+            case "refused" if job is not None:
+                raise JobNotRetryable(job)
+            case "created" | "replayed" if job is not None:
+                return Submission(job, replayed=reply.outcome == "replayed")
+        raise JobNotFound(str(script.retry_of or reply.job_id))
 
     async def cancel_job(self, job_id: str, caller: Caller) -> Job:
         """Cancel a job immediately and remove its messages from the queue.
@@ -197,7 +204,7 @@ class JobStore:
 
     async def get_system_state(self) -> SystemState:
         """The state of the queue, and the workers with a recent heartbeat."""
-        return await self._run(GetSystemState(capacity=self._settings.queue_capacity))
+        return await self._run(GetSystemState())
 
     async def get_server_info(self) -> ServerInfo | None:
         """The server's persistence and memory state; None without permission for INFO."""
@@ -224,9 +231,7 @@ class JobStore:
 
     async def _run(self, script: Script[R]) -> R:
         with translate_errors():
-            reply = await self._scripts[type(script)](
-                keys=[self._settings.key_prefix], args=script.encode(self._settings)
-            )
+            reply = await self._scripts[type(script)](keys=[self._settings.key_prefix], args=script.encode())
         return script.parse(reply)
 
 

@@ -44,7 +44,7 @@ class StoreMetrics:
     def __init__(self, client: redis.Redis, settings: JobSettings) -> None:
         self._client = client
         self._settings = settings
-        self._script = client.register_script(load_script(CollectMetrics.name))
+        self._script = client.register_script(load_script(CollectMetrics, settings))
         self._lock = threading.Lock()
         self._read_at = -_SNAPSHOT_TTL_SECONDS
         self._snapshot: StoreSnapshot | None = None
@@ -64,8 +64,8 @@ class StoreMetrics:
         Raises:
             redis.RedisError: the store did not respond.
         """
-        script = CollectMetrics(capacity=self._settings.queue_capacity)
-        return script.parse(self._script(keys=[self._settings.key_prefix], args=script.encode(self._settings)))
+        script = CollectMetrics()
+        return script.parse(self._script(keys=[self._settings.key_prefix], args=script.encode()))
 
     def create_instruments(self) -> None:
         """Create the instruments. While the store is unavailable, they report nothing."""

@@ -18,7 +18,8 @@
     {queue}              list: Celery messages
     @rates:...           submissions per owner in the current and the previous minute (tasks.api.rate_limit)
     @keys                hash, never expires: API keys (gql.auth.api_keys)
-    events               pub/sub channel: "{id} {version} {server time in ms}" after each visible change of a job
+    events               pub/sub channel: "{id} {version} {server time in ms}" after each visible change of a job after
+                         its submission
 
 Workers have no access to keys that begin with @ (tasks.acl).
 

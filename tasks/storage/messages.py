@@ -16,9 +16,9 @@ SEGMENT_TASK = "generate_segment"
 # Segments of one job that are queued at a time: enough for a few workers, few enough for jobs to take turns.
 SENDING_WINDOW = 4
 
-# The message as Celery encodes it for a Redis broker. Scripts replace the placeholders @job@, @index@, @queue@ and so
-# on, and find a cancelled job's messages in the queue by comparing texts: a version that changes this text cannot
-# withdraw what another version has sent. `origin` therefore keeps the name of a module that no longer exists.
+# The message as Celery encodes it for a Redis broker, with the placeholders @job@, @index@, @sends@, @queue@ and
+# @traceparent@. Scripts find a cancelled job's messages in the queue by comparing texts: a version that changes this
+# text cannot withdraw what another version has sent. `origin` therefore names a module that no longer exists.
 MESSAGE_TEMPLATE = json.dumps(
     {
         "body": '[["@job@", @index@], {}, {"callbacks": null, "errbacks": null, "chain": null, "chord": null}]',
@@ -51,7 +51,7 @@ MESSAGE_TEMPLATE = json.dumps(
             "reply_to": "",
             "delivery_info": {"exchange": "", "routing_key": "@queue@"},
             "priority": 0,
-            "delivery_tag": "@tag@",
+            "delivery_tag": "@job@:@index@:@sends@",
             "delivery_mode": 2,
         },
     }

@@ -85,7 +85,7 @@ class JobRecorder:
 
     def __init__(self, client: redis.Redis, settings: JobSettings) -> None:
         self._settings = settings
-        self._scripts = {script: client.register_script(scripts.load_script(script.name)) for script in _SCRIPTS}
+        self._scripts = {script: client.register_script(scripts.load_script(script, settings)) for script in _SCRIPTS}
 
     @classmethod
     def connect(cls, settings: JobSettings, retries: int = RESTART_RETRIES) -> Self:
@@ -168,7 +168,7 @@ class JobRecorder:
 
     def _run(self, script: Script[R]) -> R:
         with tracing.script_span(script.name):
-            reply = self._scripts[type(script)](keys=[self._settings.key_prefix], args=script.encode(self._settings))
+            reply = self._scripts[type(script)](keys=[self._settings.key_prefix], args=script.encode())
         return script.parse(reply)
 
 

@@ -2,4 +2,4 @@
 
 allow_out_of_memory()
 local claim = claim_segment(ARGS.job, ARGS.index)
-return { 'claim', claim, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ended_snapshots() }
+return { 'claim', claim, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }

@@ -12,42 +12,64 @@ local function nearest_completed_segment(id, index)
   return 0, false
 end
 
+local function read_claimed_job(id)
+  return read_fields(id, 'status', 'format', 'version', 'queue', 'owner', 'count', 'start', 'folder', 'leased',
+    'created_at', 'started_at', 'traceparent')
+end
+
+-- A claim renews the time-to-live of older records only: that of a younger one is still almost the whole.
+local YOUNG_MS = JOB_TTL_MS / 100
+
 -- Claims a segment for ARGS.worker. Returns the claim for `Claim.from_reply`; false: refused. A repeated call has the
 -- same ARGS.nonce and gets the same claim.
 local function claim_segment(id, index)
-  local status = get_field(id, 'status')
-  if not status or FINAL[status] then return false end
+  local job = read_claimed_job(id)
+  if not job.status or FINAL[job.status] then return false end
   -- A record of a newer version is left to that version's workers: the message is sent again until one of them takes it.
-  if get_field(id, 'format') ~= RECORD_FORMAT then return false end
+  if job.format ~= RECORD_FORMAT then return false end
 
-  local segment = load_segment(id, index)
+  local segment, member = load_segment(id, index), segment_member(id, index)
   if segment.state == 'done' then return false end
-  local expires = redis.call('ZSCORE', PREFIX .. 'leases', segment_member(id, index))
+  local expires = redis.call('ZSCORE', PREFIX .. 'leases', member)
   local waited = false
   local is_repeated_call = expires and segment.claim == ARGS.nonce
 
   if not is_repeated_call then
-    if expires and tonumber(expires) > NOW then return false end
-    -- The lease has expired, and this message came before the reconciler noticed.
-    if expires and not lose_attempt(id, index, segment) then return false end
+    if expires then
+      if tonumber(expires) > NOW then return false end
+      -- The lease has expired, and this message came before the reconciler noticed.
+      if not lose_attempt(id, index, segment) then return false end
+      job = read_claimed_job(id)
+    end
 
     segment.state, segment.claim, segment.token = 'leased', ARGS.nonce, segment.token + 1
     segment.claimed_at, segment.worker = NOW, ARGS.worker
     save_segment(id, index, segment)
-    redis.call('ZREM', PREFIX .. 'sent:' .. get_field(id, 'queue'), segment_member(id, index))
-    redis.call('ZADD', PREFIX .. 'leases', NOW + ARGS.lease_ms, segment_member(id, index))
+    redis.call('ZREM', PREFIX .. 'sent:' .. job.queue, member)
+    redis.call('ZADD', PREFIX .. 'leases', NOW + ARGS.lease_ms, member)
     renew_ttl(PREFIX .. 'leases')
-    redis.call('HINCRBY', job_key(id), 'leased', 1)
-    local is_started = transition(id, 'RUNNING')
-    increment_counter('claims', get_field(id, 'queue'))
-    if is_started and not get_field(id, 'started_at') then
-      set_fields(id, 'started_at', NOW)
+    increment_counter('claims', job.queue)
+    local changes = { 'leased', job.leased + 1 }
+    local function change(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
+    local is_started = job.status == 'QUEUED'
+    if is_started then
+      move_in_indexes(id, job.owner or '', 'QUEUED', 'RUNNING')
+      change('status', 'RUNNING')
+    end
+    if is_started and not job.started_at then
+      change('started_at', NOW)
       redis.call('ZADD', PREFIX .. 'deadlines', NOW + ARGS.time_limit_ms, id)
       renew_ttl(PREFIX .. 'deadlines')
-      waited = NOW - tonumber(get_field(id, 'created_at'))
+      waited = NOW - job.created_at
     end
     -- A lost lease has raised the attempt, which is visible too.
-    if is_started or expires then publish_change(id) end
+    local is_visible = is_started or expires
+    if is_visible then change('version', job.version + 1) end
+    set_fields(id, unpack(changes))
+    if is_visible then
+      if NOW - job.created_at > YOUNG_MS then keep_record(id, job.owner or '') end
+      publish_event(id, job.version + 1)
+    end
   end
   local segments_before, last_before = nearest_completed_segment(id, index)
   return {
@@ -55,12 +77,41 @@ local function claim_segment(id, index)
     'index', index,
     'token', segment.token,
     'attempt', segment.lost + 1,
-    'count', get_field(id, 'count'),
-    'start', get_field(id, 'start'),
-    'result_id', get_field(id, 'folder'),
+    'count', job.count,
+    'start', job.start,
+    'result_id', job.folder,
     'waited_ms', waited,
-    'traceparent', get_field(id, 'traceparent'),
+    'traceparent', job.traceparent,
     'segments_before', segments_before,
     'last_before', last_before,
   }
+end
+
+-- Messages whose segments cannot be claimed (repeated ones, for example) that one call discards.
+local MAX_STALE_MESSAGES = 8
+
+-- Claims another segment in the call that completes one. Returns the claim of the first message in the queue of small
+-- jobs whose segment can be claimed; false: none. A repeated call, whose reply was lost, gets the first call's claim.
+local function claim_another(is_repeated)
+  if is_repeated then
+    for _, member in ipairs(redis.call('ZRANGE', PREFIX .. 'leases', 0, -1)) do
+      local id, index = split_segment_member(member)
+      if load_segment(id, index).claim == ARGS.nonce then return claim_segment(id, index) end
+    end
+    return false
+  end
+  for _ = 1, MAX_STALE_MESSAGES do
+    local message = redis.call('RPOP', PREFIX .. SMALL_QUEUE)
+    if not message then return false end
+    local member = string.match(message, '"id":%s*"([%x-]+:%d+)"')
+    if not member then
+      -- Not a message of ours: left to Celery.
+      redis.call('RPUSH', PREFIX .. SMALL_QUEUE, message)
+      renew_ttl(PREFIX .. SMALL_QUEUE)
+      return false
+    end
+    local claim = claim_segment(split_segment_member(member))
+    if claim then return claim end
+  end
+  return false
 end

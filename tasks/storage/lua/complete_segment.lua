@@ -1,36 +1,6 @@
 -- Completes a segment whose primes are stored. The last segment to be completed ends the job in the same step. With
 -- ARGS.nonce, also takes the next message from the queue of small jobs, and claims its segment for the same worker.
--- Arguments and reply: CompleteSegment. ARGV[2]: the delta-coded primes of a small job; empty for jobs with files.
-
--- Messages whose segments cannot be claimed (repeated ones, for example) that one call discards.
-local MAX_STALE_MESSAGES = 8
-
--- Returns the claim of the first message in the queue whose segment can be claimed; false: none.
-local function claim_next()
-  for _ = 1, MAX_STALE_MESSAGES do
-    local message = redis.call('RPOP', PREFIX .. SMALL_QUEUE)
-    if not message then return false end
-    local member = string.match(message, '"id":%s*"([%x-]+:%d+)"')
-    if not member then
-      -- Not a message of ours: left to Celery.
-      redis.call('RPUSH', PREFIX .. SMALL_QUEUE, message)
-      renew_ttl(PREFIX .. SMALL_QUEUE)
-      return false
-    end
-    local claim = claim_segment(split_segment_member(member))
-    if claim then return claim end
-  end
-  return false
-end
-
--- The first call completed the segment and claimed another one, and its reply was lost: returns that claim again.
-local function claim_of_first_call()
-  for _, member in ipairs(redis.call('ZRANGE', PREFIX .. 'leases', 0, -1)) do
-    local id, index = split_segment_member(member)
-    if load_segment(id, index).claim == ARGS.nonce then return claim_segment(id, index) end
-  end
-  return false
-end
+-- Arguments and reply: CompleteSegment.
 
 -- The digests of all segments, in order. Returns nil if one is missing: a worker of an older version completed it.
 local function joined_digests(segments)
@@ -46,37 +16,58 @@ end
 allow_out_of_memory()
 local segment = require_lease()
 if not segment then
-  local repeated = ARGS.nonce and claim_of_first_call() or false
-  return { 'fenced', true, 'next', repeated, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ended_snapshots() }
+  local repeated = ARGS.nonce and claim_another(true)
+  return { 'fenced', true, 'next', repeated or false, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }
 end
 
-local segments = tonumber(get_field(ARGS.job, 'segments'))
+local job = read_fields(ARGS.job, 'owner', 'queue', 'version', 'segments', 'segments_done', 'done', 'prefix', 'leased',
+  'created_at', 'started_at', 'count', 'attempt', 'traceparent', 'folder', 'retried')
+local segments, owner = tonumber(job.segments), job.owner or ''
 segment.state, segment.claim, segment.last, segment.digest = 'done', nil, ARGS.last, ARGS.digest
 save_segment(ARGS.job, ARGS.index, segment)
 redis.call('ZREM', PREFIX .. 'leases', segment_member(ARGS.job, ARGS.index))
-redis.call('HINCRBY', job_key(ARGS.job), 'leased', -1)
-redis.call('HINCRBY', job_key(ARGS.job), 'done', ARGS.length)
 
-local prefix = tonumber(get_field(ARGS.job, 'prefix'))
-while prefix < segments and load_segment(ARGS.job, prefix).state == 'done' do prefix = prefix + 1 end
-set_fields(ARGS.job, 'prefix', prefix)
+local function is_done(index) return index == ARGS.index or load_segment(ARGS.job, index).state == 'done' end
+local prefix = tonumber(job.prefix)
+while prefix < segments and is_done(prefix) do prefix = prefix + 1 end
 
-local is_last = redis.call('HINCRBY', job_key(ARGS.job), 'segments_done', 1) == segments
-if ARGS.index == 0 then set_fields(ARGS.job, 'first', ARGS.first) end
-if ARGS.index == segments - 1 then set_fields(ARGS.job, 'last', ARGS.last) end
-if is_last then
-  if ARGV[2] ~= '' then redis.call('SET', job_key(ARGS.job) .. ':result', ARGV[2], 'PX', ARGS.result_ttl_ms) end
+local changes = {
+  'leased', job.leased - 1, 'done', job.done + ARGS.length, 'prefix', prefix, 'segments_done', job.segments_done + 1,
+  'version', job.version + 1,
+}
+local function change(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
+if ARGS.index == 0 then change('first', ARGS.first) end
+if ARGS.index == segments - 1 then change('last', ARGS.last) end
+if job.segments_done + 1 == segments then
+  if ARGS.deltas ~= '' then redis.call('SET', job_key(ARGS.job) .. ':result', ARGS.deltas, 'PX', RESULT_TTL_MS) end
   local digests = joined_digests(segments)
-  if digests then set_fields(ARGS.job, 'digests', digests) end
-  finish_job(ARGS.job, 'SUCCEEDED')
+  if digests then change('digests', digests) end
+  -- As finish_job, but nothing is left to withdraw: all segments are done.
+  move_in_indexes(ARGS.job, owner, 'RUNNING', 'SUCCEEDED')
+  redis.call('ZREM', PREFIX .. 'deadlines', ARGS.job)
+  change('status', 'SUCCEEDED')
+  change('finished_at', NOW)
+  change('result_expires_at', NOW + RESULT_TTL_MS)
+  if job.folder then keep_files(job.folder, job.folder ~= ARGS.job or job.retried, RESULT_TTL_MS) end
+  increment_counter('finished', job.queue, 'SUCCEEDED')
+  -- The fields that telemetry reads: the whole record would cost more than the rest of this script.
+  local record = {
+    'format', RECORD_FORMAT, 'id', ARGS.job, 'status', 'SUCCEEDED', 'version', tostring(job.version + 1),
+    'count', job.count, 'attempt', job.attempt, 'created_at', job.created_at, 'started_at', job.started_at,
+    'finished_at', tostring(NOW),
+  }
+  if job.traceparent then record[#record + 1], record[#record + 2] = 'traceparent', job.traceparent end
+  ENDED_JOBS[1] = { 'now', NOW, 'record', record }
   -- Moving average of run times over about the last 20 jobs, for the estimated wait.
-  local run_time = NOW - tonumber(get_field(ARGS.job, 'started_at'))
+  local run_time = NOW - job.started_at
   local pace = tonumber(redis.call('GET', PREFIX .. 'pace') or run_time)
   local average = string.format('%.3f', pace + (run_time - pace) / 20)
-  redis.call('SET', PREFIX .. 'pace', average, 'PX', ARGS.job_ttl_ms)
+  redis.call('SET', PREFIX .. 'pace', average, 'PX', JOB_TTL_MS)
 else
   send_next_segments(ARGS.job, 1)
 end
-publish_change(ARGS.job)
-local following = ARGS.nonce and claim_next() or false
-return { 'next', following, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ended_snapshots() }
+set_fields(ARGS.job, unpack(changes))
+keep_record(ARGS.job, owner)
+publish_event(ARGS.job, job.version + 1)
+local following = ARGS.nonce and claim_another(false)
+return { 'next', following or false, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }

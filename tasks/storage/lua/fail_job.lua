@@ -4,4 +4,4 @@
 allow_out_of_memory()
 if not require_lease() then return { 'fenced', true } end
 fail_job(ARGS.job, ARGS.reason, ARGS.text)
-return { 'ended_jobs', ended_snapshots() }
+return { 'ended_jobs', ENDED_JOBS }

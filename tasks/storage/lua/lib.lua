@@ -1,11 +1,10 @@
--- Shared by all scripts, and put in front of each when it is loaded, after the constants that tasks/storage/scripts.py
--- writes. Keys and record fields: see tasks/storage/keys.py.
--- KEYS[1] is the key prefix, ARGV[1] a JSON object of arguments, ARGV[2] bytes for scripts that document it.
+-- Shared by all scripts. tasks/storage/scripts.py puts the definitions that a script uses in front of it, after the
+-- constants and arguments: a definition begins with `local` at the start of a line. Keys: see tasks/storage/keys.py.
+-- KEYS[1] is the key prefix, ARGS has the arguments of the call; those that are missing are nil.
 -- Replies are named fields as flat lists, names and values in turn; false stands for a value that is missing.
 -- Integers above 2^43 (starts, primes) are passed as strings: Lua prints numbers with 14 digits.
 
 local PREFIX = KEYS[1]
-local ARGS = cjson.decode(ARGV[1])
 local time = redis.call('TIME')
 local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -14,17 +13,18 @@ local TRANSITIONS = {
   RUNNING = { QUEUED = true, SUCCEEDED = true, FAILED = true, CANCELLED = true },
 }
 
--- For the caller's telemetry: ids of jobs that this script ended, and attempts that it found lost.
+-- For the caller's telemetry: snapshots of jobs that this script ended, and attempts that it found lost.
 local ENDED_JOBS, LOST_ATTEMPTS = {}, {}
 
 -- No key outlives the last job that it could refer to.
-local function renew_ttl(key) redis.call('PEXPIRE', key, ARGS.job_ttl_ms) end
+local function renew_ttl(key) redis.call('PEXPIRE', key, JOB_TTL_MS) end
 
 -- Totals for metrics, counted in the step that acts, so they stay exact when a process is killed.
 -- tasks/api/store_metrics.py lists the names.
+-- The time-to-live of all is renewed with every 16th increment of one, and by the reconciler.
 local function increment_counter(...)
-  redis.call('HINCRBY', PREFIX .. 'counters', table.concat({ ... }, ' '), 1)
-  renew_ttl(PREFIX .. 'counters')
+  local total = redis.call('HINCRBY', PREFIX .. 'counters', table.concat({ ... }, ' '), 1)
+  if total % 16 == 1 then renew_ttl(PREFIX .. 'counters') end
 end
 
 -- Records.
@@ -33,6 +33,13 @@ local function job_key(id) return PREFIX .. 'job:' .. id end
 local function segments_key(id) return PREFIX .. 'job:' .. id .. ':segments' end
 local function get_field(id, field) return redis.call('HGET', job_key(id), field) end
 local function set_fields(id, ...) redis.call('HSET', job_key(id), ...) end
+
+-- Several fields of a record by name; false: not set. One command, where get_field needs one for each.
+local function read_fields(id, ...)
+  local names, values, found = { ... }, redis.call('HMGET', job_key(id), ...), {}
+  for i, name in ipairs(names) do found[name] = values[i] end
+  return found
+end
 
 -- Owners. '' stands for no owner: jobs submitted without authentication have no such field.
 
@@ -91,24 +98,37 @@ end
 
 -- Transitions and events.
 
--- Returns false if the job's status does not allow the transition.
-local function transition(id, to)
-  local from, owner = get_field(id, 'status'), owner_of(id)
-  if not TRANSITIONS[from] or not TRANSITIONS[from][to] then return false end
+local function move_in_indexes(id, owner, from, to)
   remove_from_indexes(id, from, owner)
   add_to_indexes(id, to, owner)
+end
+
+-- Returns false if the job's status does not allow the transition.
+local function transition(id, to)
+  local from = get_field(id, 'status')
+  if not TRANSITIONS[from] or not TRANSITIONS[from][to] then return false end
+  move_in_indexes(id, owner_of(id), from, to)
   set_fields(id, 'status', to)
   return true
 end
 
--- Raises the version and publishes the event. Every script that changed something visible calls this once, at its end.
-local function publish_change(id)
-  local version = redis.call('HINCRBY', job_key(id), 'version', 1)
+-- Keeps a job's record for its time-to-live from now.
+local function keep_record(id, owner)
   renew_ttl(job_key(id))
   renew_ttl(segments_key(id))
-  redis.call('ZADD', PREFIX .. 'expiry', NOW + ARGS.job_ttl_ms, expiry_member(id, owner_of(id)))
+  redis.call('ZADD', PREFIX .. 'expiry', NOW + JOB_TTL_MS, expiry_member(id, owner))
   renew_ttl(PREFIX .. 'expiry')
+end
+
+local function publish_event(id, version)
   redis.call('PUBLISH', PREFIX .. 'events', id .. ' ' .. version .. ' ' .. NOW)
+end
+
+-- Raises the version and publishes the event. Every script that changed something visible does so once, at its end.
+local function publish_change(id)
+  local version = redis.call('HINCRBY', job_key(id), 'version', 1)
+  keep_record(id, owner_of(id))
+  publish_event(id, version)
 end
 
 -- Segments and messages.
@@ -140,24 +160,21 @@ local function require_lease()
   return nil
 end
 
--- Always the same text for the same segment and number of sends: a message is removed from its queue by its text.
-local function build_message(id, index, sends)
-  local values = {
-    job = id, index = tostring(index), tag = segment_member(id, index) .. ':' .. sends,
-    queue = get_field(id, 'queue'), traceparent = get_field(id, 'traceparent') or '',
-  }
-  return (string.gsub(MESSAGE_TEMPLATE, '@(%l+)@', values))
+-- Puts the message of a segment into its queue. The queue's time-to-live is renewed by the reconciler: a queue that
+-- expires because no worker runs is like one that lost its messages.
+local function push_message(id, index, sends, queue, traceparent)
+  local message = message_text(id, index, sends, queue, traceparent)
+  if redis.call('LPUSH', PREFIX .. queue, message) == 1 then renew_ttl(PREFIX .. queue) end
+  redis.call('ZADD', PREFIX .. 'sent:' .. queue, NOW, segment_member(id, index))
+  renew_ttl(PREFIX .. 'sent:' .. queue)
 end
 
 local function send_segment(id, index, segment)
-  local queue = get_field(id, 'queue')
   segment.state = 'queued'
   segment.sends = segment.sends + 1
   save_segment(id, index, segment)
-  redis.call('LPUSH', PREFIX .. queue, build_message(id, index, segment.sends))
-  redis.call('ZADD', PREFIX .. 'sent:' .. queue, NOW, segment_member(id, index))
-  renew_ttl(PREFIX .. queue)
-  renew_ttl(PREFIX .. 'sent:' .. queue)
+  local queue, traceparent = unpack(redis.call('HMGET', job_key(id), 'queue', 'traceparent'))
+  push_message(id, index, segment.sends, queue, traceparent)
 end
 
 -- Sends the next segments that are not done, at most `limit`.
@@ -176,13 +193,14 @@ end
 
 -- Removes a job's leases and queued messages.
 local function withdraw_segments(id)
-  local queue = get_field(id, 'queue')
+  local queue, traceparent = unpack(redis.call('HMGET', job_key(id), 'queue', 'traceparent'))
   local all = redis.call('HGETALL', segments_key(id))
   for i = 1, #all, 2 do
     local index = all[i]
     redis.call('ZREM', PREFIX .. 'leases', segment_member(id, index))
     if redis.call('ZREM', PREFIX .. 'sent:' .. queue, segment_member(id, index)) == 1 then
-      redis.call('LREM', PREFIX .. queue, 1, build_message(id, index, cjson.decode(all[i + 1]).sends))
+      local message = message_text(id, index, cjson.decode(all[i + 1]).sends, queue, traceparent)
+      redis.call('LREM', PREFIX .. queue, 1, message)
     end
   end
   set_fields(id, 'leased', 0)
@@ -190,11 +208,8 @@ end
 
 -- The end of a job.
 
--- Keeps a job's files for some time from now. Files shared with a retry are kept until the latest time of any job.
-local function keep_files(id, for_ms)
-  local result_id = get_field(id, 'folder')
-  if not result_id then return end
-  local is_shared = result_id ~= id or get_field(id, 'retried')
+-- Keeps files for some time from now. Files shared with a retry are kept until the latest time of any job.
+local function keep_files(result_id, is_shared, for_ms)
   if is_shared then
     redis.call('ZADD', PREFIX .. 'folders', 'GT', NOW + for_ms, result_id)
   else
@@ -212,21 +227,24 @@ local function finish_job(id, status, reason)
   withdraw_segments(id)
   redis.call('ZREM', PREFIX .. 'deadlines', id)
   set_fields(id, 'finished_at', NOW)
-  if tonumber(get_field(id, 'segments_done')) > 0 then
-    set_fields(id, 'result_expires_at', NOW + ARGS.result_ttl_ms)
-    keep_files(id, ARGS.result_ttl_ms)
-  else
-    keep_files(id, UNREADABLE_FILES_MS)
-  end
+  local is_readable = tonumber(get_field(id, 'segments_done')) > 0
+  if is_readable then set_fields(id, 'result_expires_at', NOW + RESULT_TTL_MS) end
+  local result_id, retried = unpack(redis.call('HMGET', job_key(id), 'folder', 'retried'))
+  if result_id then keep_files(result_id, result_id ~= id or retried, is_readable and RESULT_TTL_MS or UNREADABLE_FILES_MS) end
   increment_counter('finished', get_field(id, 'queue'), status, reason)
-  table.insert(ENDED_JOBS, id)
   return true
+end
+
+-- To be called once the record is complete.
+local function report_end(id)
+  table.insert(ENDED_JOBS, { 'now', NOW, 'record', redis.call('HGETALL', job_key(id)) })
 end
 
 local function fail_job(id, reason, text)
   if finish_job(id, 'FAILED', reason) then
     set_fields(id, 'failure_reason', reason, 'failure_message', text)
     publish_change(id)
+    report_end(id)
   end
 end
 
@@ -277,13 +295,6 @@ local function snapshot(id)
   return { 'now', NOW, 'position', queue_position(id), 'record', record }
 end
 
--- Snapshots of the jobs that this script ended.
-local function ended_snapshots()
-  local found = {}
-  for i, id in ipairs(ENDED_JOBS) do found[i] = snapshot(id) end
-  return found
-end
-
 local function count_with_status(status)
   return redis.call('ZCARD', status_key(status, '')) + redis.call('ZCARD', all_owners_key(status))
 end
@@ -296,7 +307,7 @@ local function queue_stats()
   return {
     'queued', count_with_status('QUEUED'),
     'running', count_with_status('RUNNING'),
-    'capacity', ARGS.capacity,
+    'capacity', CAPACITY,
     'oldest_ms', oldest and math.max(0, NOW - creation_time(oldest)) or false,
     'pace_ms', tonumber(redis.call('GET', PREFIX .. 'pace')) or false,
   }

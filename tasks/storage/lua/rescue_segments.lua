@@ -2,6 +2,7 @@
 -- any number of workers. Arguments and reply: RescueSegments.
 
 allow_out_of_memory()
+renew_ttl(PREFIX .. 'counters')
 
 -- Expired leases.
 local expired, resent = 0, 0
@@ -62,5 +63,5 @@ return {
   'expired_leases', expired,
   'resent_segments', resent,
   'lost_attempts', LOST_ATTEMPTS,
-  'ended_jobs', ended_snapshots(),
+  'ended_jobs', ENDED_JOBS,
 }

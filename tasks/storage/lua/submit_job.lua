@@ -1,45 +1,26 @@
--- Accepts a job: checks the idempotency key and admission, then writes record, indexes, first messages and event.
+-- Accepts a job: checks the idempotency key and admission, then writes first messages, record and indexes.
 -- Arguments and reply: SubmitJob.
-
--- A retried job continues with the completed segments of the one before, if their files are kept for at least a second.
-local INHERITED_FIELDS = { 'done', 'segments_done', 'prefix', 'first', 'last' }
-local function inherit_result(id, from)
-  local result_id = get_field(from, 'folder')
-  local kept_until = result_id and redis.call('ZSCORE', PREFIX .. 'folders', result_id)
-  if not kept_until or tonumber(kept_until) < NOW + 1000 then return end
-  set_fields(id, 'folder', result_id)
-  set_fields(from, 'retried', 1)
-  for _, field in ipairs(INHERITED_FIELDS) do
-    local value = get_field(from, field)
-    if value then set_fields(id, field, value) end
-  end
-  local segments = redis.call('HGETALL', segments_key(from))
-  for i = 1, #segments, 2 do
-    if cjson.decode(segments[i + 1]).state == 'done' then
-      redis.call('HSET', segments_key(id), segments[i], segments[i + 1])
-    end
-  end
-end
 
 -- Idempotency. Each owner has separate keys.
 local idempotency = ARGS.idempotency_key and 'idempotency:' .. ARGS.idempotency_key
 if idempotency then idempotency = CALLER == '' and PREFIX .. idempotency or owner_key(CALLER, idempotency) end
 local known = idempotency and redis.call('GET', idempotency)
-if known and redis.call('EXISTS', job_key(known)) == 1 then
-  local is_same = get_field(known, 'count') == ARGS.count and get_field(known, 'start') == ARGS.start
-  local outcome = is_same and 'replayed' or 'conflict'
-  increment_counter('submissions', get_field(known, 'queue'), outcome)
-  return { 'outcome', outcome, 'job', snapshot(known) }
+if known then
+  local count, start, queue = unpack(redis.call('HMGET', job_key(known), 'count', 'start', 'queue'))
+  if count then
+    local outcome = count == ARGS.count and start == ARGS.start and 'replayed' or 'conflict'
+    increment_counter('submissions', queue, outcome)
+    return { 'outcome', outcome, 'id', known }
+  end
 end
 
+-- A retry has the arguments of the job before.
 if ARGS.retry_of then
-  local status = get_field(ARGS.retry_of, 'status')
-  if not status or not is_owned_by_caller(ARGS.retry_of) then return { 'outcome', 'unknown' } end
-  if status ~= 'FAILED' and status ~= 'CANCELLED' then
-    return { 'outcome', 'refused', 'job', snapshot(ARGS.retry_of) }
-  end
-  ARGS.count, ARGS.start = get_field(ARGS.retry_of, 'count'), get_field(ARGS.retry_of, 'start')
-  ARGS.segments, ARGS.queue = tonumber(get_field(ARGS.retry_of, 'segments')), get_field(ARGS.retry_of, 'queue')
+  local before = redis.call('HMGET', job_key(ARGS.retry_of), 'status', 'owner', 'count', 'start', 'segments', 'queue')
+  local status = before[1]
+  if not status or (before[2] or '') ~= CALLER then return { 'outcome', 'unknown' } end
+  if status ~= 'FAILED' and status ~= 'CANCELLED' then return { 'outcome', 'refused', 'id', ARGS.retry_of } end
+  ARGS.count, ARGS.start, ARGS.segments, ARGS.queue = before[3], before[4], tonumber(before[5]), before[6]
 end
 
 remove_expired_jobs()
@@ -49,7 +30,7 @@ if ARGS.open_jobs then
   local open, primes = 0, 0
   for _, status in ipairs({ 'QUEUED', 'RUNNING' }) do
     for _, open_id in ipairs(redis.call('ZRANGE', status_key(status, CALLER), 0, -1)) do
-      open, primes = open + 1, primes + tonumber(get_field(open_id, 'count') or 0)
+      open, primes = open + 1, primes + tonumber(redis.call('HGET', job_key(open_id), 'count') or 0)
     end
   end
   local exceeded = open >= ARGS.open_jobs and open .. ' jobs'
@@ -62,29 +43,71 @@ if ARGS.open_jobs then
   end
 end
 
-if count_with_status('QUEUED') + count_with_status('RUNNING') >= ARGS.capacity then
+local queued = count_with_status('QUEUED')
+if queued + count_with_status('RUNNING') >= CAPACITY then
   increment_counter('submissions', ARGS.queue, 'full')
   return { 'outcome', 'full', 'queue', queue_stats() }
 end
 
 local id = time_prefix(NOW) .. '-' .. ARGS.uuid_tail
 
-set_fields(id, 'format', RECORD_FORMAT, 'id', id, 'status', 'QUEUED', 'version', 0, 'count', ARGS.count,
-  'start', ARGS.start, 'segments', ARGS.segments, 'segments_done', 0, 'done', 0, 'prefix', 0, 'leased', 0, 'next', 0,
-  'queue', ARGS.queue, 'created_at', NOW, 'attempt', 1, 'max_attempts', ARGS.max_attempts)
-if ARGS.idempotency_key then set_fields(id, 'idempotency_key', ARGS.idempotency_key) end
-if ARGS.traceparent then set_fields(id, 'traceparent', ARGS.traceparent) end
-if ARGS.retry_of then set_fields(id, 'retry_of', ARGS.retry_of) end
-if CALLER ~= '' then set_fields(id, 'owner', CALLER) end
-add_to_indexes(id, 'QUEUED', CALLER)
-if idempotency then redis.call('SET', idempotency, id, 'PX', ARGS.idempotency_ttl_ms) end
+-- A retry continues with the result of the job before, if its files are kept for at least a second.
+local inherited, done = {}, {}
+if ARGS.retry_of then
+  local before = job_key(ARGS.retry_of)
+  local result_id = redis.call('HGET', before, 'folder')
+  local kept_until = result_id and redis.call('ZSCORE', PREFIX .. 'folders', result_id)
+  if kept_until and tonumber(kept_until) >= NOW + 1000 then
+    for _, field in ipairs({ 'folder', 'done', 'segments_done', 'prefix', 'first', 'last' }) do
+      inherited[field] = redis.call('HGET', before, field)
+    end
+    redis.call('HSET', before, 'retried', 1)
+    local segments = redis.call('HGETALL', segments_key(ARGS.retry_of))
+    for i = 1, #segments, 2 do
+      if cjson.decode(segments[i + 1]).state == 'done' then
+        redis.call('HSET', segments_key(id), segments[i], segments[i + 1])
+        done[tonumber(segments[i])] = true
+      end
+    end
+  end
+end
 
 -- Only large jobs have files.
-if ARGS.queue ~= SMALL_QUEUE then set_fields(id, 'folder', id) end
-if ARGS.retry_of then inherit_result(id, ARGS.retry_of) end
-keep_files(id, ARGS.job_ttl_ms)
+local result_id = ARGS.queue ~= SMALL_QUEUE and (inherited.folder or id)
+if result_id then keep_files(result_id, result_id ~= id, JOB_TTL_MS) end
+
 -- Large jobs send a few segments first, and another with each one completed, so that jobs take turns in the queue.
-send_next_segments(id, SENDING_WINDOW)
+local index, sent = 0, 0
+while sent < SENDING_WINDOW and index < ARGS.segments do
+  if not done[index] then
+    redis.call('HSET', segments_key(id), index, '{"state":"queued","token":0,"lost":0,"sends":1}')
+    push_message(id, index, 1, ARGS.queue, ARGS.traceparent)
+    sent = sent + 1
+  end
+  index = index + 1
+end
+
+local record = {
+  'format', RECORD_FORMAT, 'id', id, 'status', 'QUEUED', 'version', '1', 'count', ARGS.count, 'start', ARGS.start,
+  'segments', ARGS.segments, 'segments_done', inherited.segments_done or '0', 'done', inherited.done or '0',
+  'prefix', inherited.prefix or '0', 'leased', '0', 'next', index, 'queue', ARGS.queue, 'created_at', NOW,
+  'attempt', '1', 'max_attempts', MAX_ATTEMPTS,
+}
+local function add(field, value)
+  if value then record[#record + 1], record[#record + 2] = field, value end
+end
+add('idempotency_key', ARGS.idempotency_key)
+add('traceparent', ARGS.traceparent)
+add('retry_of', ARGS.retry_of)
+add('owner', CALLER ~= '' and CALLER)
+add('folder', result_id)
+add('first', inherited.first)
+add('last', inherited.last)
+set_fields(id, unpack(record))
+add_to_indexes(id, 'QUEUED', CALLER)
+keep_record(id, CALLER)
+if idempotency then redis.call('SET', idempotency, id, 'PX', IDEMPOTENCY_TTL_MS) end
 increment_counter('submissions', ARGS.queue, 'created')
-publish_change(id)
-return { 'outcome', 'created', 'job', snapshot(id) }
+-- No event: nothing can have subscribed to an id that did not exist.
+-- The caller knows the rest of a new record. Its position: all queued jobs are older.
+return { 'outcome', 'created', 'id', id, 'now', NOW, 'position', queued, 'max_attempts', MAX_ATTEMPTS }

@@ -140,7 +140,7 @@ async def test_completion_repeated_after_a_lost_reply_gets_the_same_claim(
 ) -> None:
     """The client repeats a command when the connection breaks before the reply."""
     claim, second, third = taken(recorder, keys, await submitted(store)), await submitted(store), await submitted(store)
-    script = keys.client.register_script(load_script(CompleteSegment.name))
+    script = keys.client.register_script(load_script(CompleteSegment, settings))
     result, nonce = fake_result(), uuid.uuid4().hex
 
     def complete() -> CompletionReply:
@@ -158,7 +158,7 @@ async def test_completion_repeated_after_a_lost_reply_gets_the_same_claim(
             lease_ms=5000,
             time_limit_ms=60_000,
         )
-        return call.parse(script(keys=[settings.key_prefix], args=call.encode(settings)))
+        return call.parse(script(keys=[settings.key_prefix], args=call.encode()))
 
     first, again = complete(), complete()
     assert (first.is_fenced, again.is_fenced) == (False, True)
