@@ -148,12 +148,10 @@ def _failure(job: StoredJob) -> Failure | None:
     return Failure(FailureReason(reason.decode()), job.record[b"failure_message"].decode())
 
 
-_STATUSES = {status.value.encode(): status for status in JobStatus}
-
 # How StoredJob reads each field of Job. Those that the record always has are never None.
 _READERS: dict[str, Callable[[StoredJob], object]] = {
     "id": _text("id"),
-    "status": lambda job: _STATUSES[job.record[b"status"]],
+    "status": lambda job: JobStatus(job.record[b"status"].decode()),
     "version": _number("version"),
     "count": _number("count"),
     "start": _number("start"),
