@@ -47,6 +47,8 @@ def used_system(traced: TracedSystem) -> TracedSystem:
         return traced.received.total("job.event.lag") > 0
 
     wait_until(has_event_lag)
+    # The API reads the counters in the store at most once per second, so an export can be older than the jobs.
+    wait_until(lambda: traced.received.total("job.finished") > 0)
     traced.received.catch_up()
     return traced
 
