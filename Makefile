@@ -24,9 +24,9 @@ test: $(VENV)/.dev ## Run the tests, in as many processes as there are cores, at
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 .PHONY: e2e
-e2e: $(VENV)/.dev ## Run the slow tests: whole systems, browsers, other clients, injected faults
+e2e: $(VENV)/.dev ## Run the slow tests in parallel: whole systems, browsers, other clients, injected faults
 	@$(BIN)/python -m gql.explorer.build --optional
-	@$(BIN)/python -m pytest tests/e2e
+	@$(BIN)/python -m pytest tests/e2e -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure performance beside its floor and a naive system (BENCH_OPTIONS=--help); exit with 1 if a target is missed
