@@ -26,6 +26,7 @@ test: $(VENV)/.dev ## Run the tests, in as many processes as there are cores, at
 .PHONY: e2e
 e2e: $(VENV)/.dev ## Run the slow tests in parallel: whole systems, browsers, other clients, injected faults
 	@$(BIN)/python -m gql.explorer.build --optional
+	@$(BIN)/python -m tests.e2e.telemetry.binaries
 	@$(BIN)/python -m pytest tests/e2e -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: bench

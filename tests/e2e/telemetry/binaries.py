@@ -12,10 +12,10 @@ import hashlib
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import pytest
 
@@ -118,3 +118,10 @@ def _go(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=_BUILD_SECONDS
     )
+
+
+if __name__ == "__main__":
+    # Before the tests run, since a build takes all cores and some of them have deadlines. They report an unsuitable Go.
+    with suppress(pytest.skip.Exception):
+        for name in get_args(ProgramName):
+            program(name)
