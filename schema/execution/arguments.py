@@ -100,7 +100,7 @@ def _converter(type_: GraphQLInputType) -> Callable[[Any], Any]:
     nullable = get_nullable_type(type_)
     definition = nullable.extensions[DEFINITION] if isinstance(nullable, GraphQLInputObjectType) else None
     if definition is None or definition.from_input is not None or definition.is_one_of:
-        raise NotCompilableError(f"{type_} needs a conversion of its own")
+        raise NotCompilableError(f"{type_} needs its own conversion")
     fields = [
         (name, _Parameter(field.python_name, _converter(declared.type)))
         for field, (name, declared) in zip(definition.fields, nullable.fields.items(), strict=True)  # type: ignore[union-attr]

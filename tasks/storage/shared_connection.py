@@ -1,6 +1,6 @@
 """An asyncio client that sends the commands of all its callers over one connection.
 
-The client's own pool gives each command a connection and several timers of its own, which costs a process more than the
+The client's own pool gives each command its own connection and several timers, which costs a process more than the
 command. Here the commands issued in one iteration of the event loop go out in one write, and replies, which arrive in
 the order of the commands, go to the callers that wait. Connecting, authentication and parsing are left to redis-py.
 

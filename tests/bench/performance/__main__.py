@@ -45,7 +45,7 @@ class Measurement:
 
     name: str
     measure: Callable[[Systems], Sequence[Row]]
-    # Whether the web process has a core of its own.
+    # Whether the web process has its own core.
     is_pinned: bool = True
     workers: bool = False
 

@@ -122,7 +122,7 @@ def submit_with_telemetry(systems: Systems) -> list[Row]:
 
 
 def submit_to_two_processes(systems: Systems) -> list[Row]:
-    """Two server processes with all cores, relative to one with a core of its own."""
+    """Two server processes with all cores, relative to one with its own core."""
     with systems.api(WEB_WORKERS="2") as two:
         everything = (os.getpid(), *two.store_pids, *two.pids)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CORES = sorted(os.sched_getaffinity(0))
 
-# One server process has a core of its own. The load generator, and Valkey if there are only two cores, take others.
+# One server process has its own core. The load generator, and Valkey if there are only two cores, take others.
 SERVER_CORES = {CORES[0]}
 GENERATOR_CORES = {CORES[-1]}
 STORE_CORES = {CORES[len(CORES) // 2]}

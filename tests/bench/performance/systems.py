@@ -69,7 +69,7 @@ class Systems:
         return self.ours.valkey
 
     def pin(self) -> None:
-        """Give the servers a core of their own: the same one, since only one is used at a time."""
+        """Give the servers one core: the same for all, since only one is used at a time."""
         pin(self._server_pids, SERVER_CORES)
         pin(self.server.store_pids, STORE_CORES)
         pin((os.getpid(), *self.collector.pids), GENERATOR_CORES)

@@ -112,7 +112,7 @@ async def test_pool_without_forks_counts_too(valkey: Valkey, settings: JobSettin
 
 
 async def test_each_job_of_a_task_has_its_own_trace(valkey: Valkey, settings: JobSettings, tmp_path: Path) -> None:
-    """Only the first one of a task is claimed by a call of its own."""
+    """Only the first one of a task is claimed by a separate call."""
     trace_ids = [f"{number:032x}" for number in range(1, JOBS + 1)]
     store = JobStore.connect(settings)
     jobs = [

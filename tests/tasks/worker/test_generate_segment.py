@@ -1,4 +1,4 @@
-"""One task computes several small segments: up to its bounds, in order, each as an attempt of its own."""
+"""One task computes several small segments: up to its bounds, in order, each as a separate attempt."""
 
 from __future__ import annotations
 
