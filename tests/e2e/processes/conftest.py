@@ -1,4 +1,4 @@
-"""Fixtures of tests that start no process."""
+"""Fixtures that these tests share with the tests of other folders."""
 
 from tests.gql.test_explorer import closed_port, copy
 from tests.tasks.conftest import keys, recorder
