@@ -123,7 +123,10 @@ async def stall_worker(harness: Harness, drain_seconds: float, **environment: st
     async with User(harness.urls, expected_jobs, random.Random(1)) as user:
         await user.follow(await user.submit(JobRequest(1_000)))
         os.kill(worker.pid, signal.SIGUSR2)
-        # The worker still receives the message that its pending pop returns.
+        # A pending pop would return a message, whose task would then complete further small jobs.
+        await asyncio.to_thread(
+            wait_until, lambda: "Stopped consuming." in worker.output() and harness.blocked_clients() == 0, 30
+        )
         for _ in range(10):
             await user.submit(JobRequest(1_000))
         return await check_invariants(harness, expected_jobs, drain_seconds)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 from celery.__main__ import main
@@ -24,7 +25,12 @@ def _start_and_listen_for_signal(self: HeartbeatStep, consumer: Consumer) -> Non
     _start(self, consumer)
     # Cancels the consumer of the current connection: the next connection consumes again.
     tasks = consumer.task_consumer  # type: ignore[attr-defined] # not in the stubs
-    signal.signal(signal.SIGUSR2, lambda *_: consumer.timer.call_after(0, tasks.cancel))
+
+    def stop_consuming() -> None:
+        tasks.cancel()
+        sys.stderr.write("Stopped consuming.\n")
+
+    signal.signal(signal.SIGUSR2, lambda *_: consumer.timer.call_after(0, stop_consuming))
 
 
 def _detect_nothing(self: StallDetector, queued: int, consumed: int, running: int) -> bool:
