@@ -154,9 +154,10 @@ def api(
     redis_url: str,
     prefix: str,
     port: int | None = None,
+    launcher: str = "gql",
     **environment: str,
 ) -> Iterator[tuple[str, Program]]:
-    """The API, ready when it responds. Yields its URL without a trailing slash."""
+    """The API, ready when it responds. Yields its URL without a trailing slash. The launcher is a module to run."""
     port = port or free_port()
     address = f"http://127.0.0.1:{port}"
 
@@ -167,7 +168,7 @@ def api(
             return False
 
     environment |= {"PORT": str(port), "REDIS_URL": redis_url, "KEY_PREFIX": prefix}
-    with running([sys.executable, "-m", "gql"], folder, responds, **environment) as program:
+    with running([sys.executable, "-m", launcher], folder, responds, **environment) as program:
         yield address, program
 
 

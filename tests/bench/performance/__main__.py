@@ -52,7 +52,8 @@ class Measurement:
 
 MEASUREMENTS = (
     Measurement("submit", http_rows.submit_with_variables),
-    Measurement("document", http_rows.submit_new_document),
+    Measurement("document without a plan", http_rows.submit_without_plan),
+    Measurement("document, new", http_rows.submit_new_document),
     Measurement("rest", http_rows.submit_by_rest),
     Measurement("telemetry", http_rows.submit_with_telemetry),
     Measurement("web workers", http_rows.submit_to_two_processes),

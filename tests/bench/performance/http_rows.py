@@ -98,9 +98,16 @@ def submit_with_variables(systems: Systems) -> list[Row]:
     ]
 
 
+def submit_without_plan(systems: Systems) -> list[Row]:
+    """A document that is cached, and executed by graphql-core."""
+    with systems.api("tests.bench.performance.without_plans") as server:
+        cells = _cells(systems, requests.submit(), requests.submit(naive=True), ours_server=server)
+    return [cells.rates("Submit, GraphQL, without a plan", 0.12)]
+
+
 def submit_new_document(systems: Systems) -> list[Row]:
     cells = _cells(systems, requests.submit_new_document(), requests.submit_new_document(naive=True))
-    return [cells.rates("Submit, GraphQL, a new document each time", 0.12)]
+    return [cells.rates("Submit, GraphQL, a new document each time", None)]
 
 
 def submit_by_rest(systems: Systems) -> list[Row]:
@@ -186,11 +193,13 @@ def reads(systems: Systems) -> list[Row]:
     ]
 
 
-def _cells(systems: Systems, ours: Request, naive: Request, floor: Server | None = None) -> Cells:
+def _cells(
+    systems: Systems, ours: Request, naive: Request, floor: Server | None = None, ours_server: Server | None = None
+) -> Cells:
     found = alternate(
         TURNS,
         {
-            "ours": partial(load.run, systems.server, ours),
+            "ours": partial(load.run, ours_server or systems.server, ours),
             "floor": partial(load.run, floor or systems.starlette_post, requests.floor()),
             "naive": partial(load.run, systems.naive.server, naive),
         },

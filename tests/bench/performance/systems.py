@@ -79,13 +79,15 @@ class Systems:
         pin((os.getpid(), *self._server_pids, *self.server.store_pids, *self.collector.pids))
 
     @contextmanager
-    def api(self, **environment: str) -> Iterator[Server]:
-        """A further API process on the same store, with other settings and the same core."""
+    def api(self, launcher: str = "gql", **environment: str) -> Iterator[Server]:
+        """A further API process on the same store and the same core, with other settings or another launcher."""
         processes = int(environment.get("WEB_WORKERS", "1"))
         with ExitStack() as stack:
             with prioritising(self.nice):
                 url, program = stack.enter_context(
-                    programs.api(self.folder, self.valkey.url, result_system.PREFIX, None, **CAPACITY, **environment)
+                    programs.api(
+                        self.folder, self.valkey.url, result_system.PREFIX, None, launcher, **CAPACITY, **environment
+                    )
                 )
                 # The first of several server processes responds while others still start.
                 wait_until(lambda: program.output().count("Application startup complete") >= processes, 60)
