@@ -31,6 +31,11 @@ _WEBSOCKET_MESSAGE_BYTES = 65_536
 _UNRESPONSIVE_SECONDS = 60
 
 
+# uvicorn's own formatter of the access log copies each record to add colors, in a sixteenth of a small request's time.
+_ACCESS_FORMATTER = {"format": "%(levelname)s:     %(message)s"}
+_LOGGING = LOGGING_CONFIG | {"formatters": LOGGING_CONFIG["formatters"] | {"access": _ACCESS_FORMATTER}}
+
+
 def main() -> None:
     """Run the API until SIGINT or SIGTERM."""
     try:
@@ -48,7 +53,7 @@ def main() -> None:
 def configuration(
     settings: ServerSettings,
     app: FastAPI | str = "gql.app:app",
-    log_config: dict[str, Any] | None = LOGGING_CONFIG,
+    log_config: dict[str, Any] | None = _LOGGING,
 ) -> Config:
     """How uvicorn runs the application. Each server process imports it, so that its telemetry starts there."""
     return Config(
