@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import strawberry
@@ -13,7 +14,7 @@ from schema.errors.convert import add_codes
 from schema.errors.masking import MaskUnexpectedErrors, log_unexpected_errors, masked
 from schema.execution.executor import executor_class
 from schema.limits.document_cache import DocumentCache
-from schema.limits.extension import LimitsExtension, add_missing_codes, execution_timeout
+from schema.limits.extension import LimitsExtension, add_missing_codes, timeout_error
 from schema.limits.settings import OperationLimits
 from schema.operations.mutation import Mutation
 from schema.operations.query import Query
@@ -71,11 +72,12 @@ class JobSchema(strawberry.Schema):
         with measured(operation):
             result = self.execute_validated(document, context, variables, operation_name)
             if not isinstance(result, ExecutionResult):
+                seconds = self._limits.execution_timeout
                 try:
-                    async with execution_timeout(self._limits.execution_timeout):
+                    async with asyncio.timeout(seconds):
                         result = await result
-                except GraphQLError as timeout:
-                    result = ExecutionResult(None, [timeout])
+                except TimeoutError:
+                    result = ExecutionResult(None, [timeout_error(seconds)])
             if result.errors:
                 self._process_operation_errors(result.errors, operation.name.value if operation.name else None)
                 result.errors = [masked(error) for error in result.errors]

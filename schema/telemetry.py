@@ -6,9 +6,8 @@ Attributes come from the schema, never from the client, whose operation names ha
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from graphql import FieldNode, OperationType, get_operation_ast
 from opentelemetry import metrics, trace
@@ -20,6 +19,7 @@ from schema.error_codes import is_unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from graphql import GraphQLError, OperationDefinitionNode
 
@@ -71,15 +71,11 @@ def record_errors(errors: list[GraphQLError]) -> None:
             span.set_status(Status(StatusCode.ERROR))
 
 
-@contextmanager
-def measured(operation: OperationDefinitionNode) -> Iterator[None]:
-    """Measure the execution of a query or mutation in this block."""
+def measured(operation: OperationDefinitionNode) -> AbstractContextManager[object]:
+    """Measure the execution of a query or mutation in a block."""
     measurement = _Measurement()
     measurement.start_execution(operation)
-    try:
-        yield
-    finally:
-        measurement.end()
+    return measurement
 
 
 class OperationTelemetry(SchemaExtension):
@@ -87,11 +83,8 @@ class OperationTelemetry(SchemaExtension):
 
     def on_operation(self) -> Iterator[None]:
         """Measure parsing, validation and execution; for a subscription, until it completes."""
-        self._measurement = _Measurement()
-        try:
+        with _Measurement() as self._measurement:
             yield
-        finally:
-            self._measurement.end()
 
     def on_execute(self) -> Iterator[None]:
         """Runs for valid documents only. For a subscription, it covers the start only."""
@@ -104,7 +97,7 @@ class OperationTelemetry(SchemaExtension):
 
 
 class _Measurement:
-    """The measurement of one operation, started at construction."""
+    """The measurement of one operation, started at construction and recorded at the end of its block."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -112,6 +105,9 @@ class _Measurement:
         # Not reset afterwards: a stream can end in another context than it started in.
         self._outcome = _Outcome()
         _outcome.set(self._outcome)
+
+    def __enter__(self) -> Self:
+        return self
 
     def start_execution(self, operation: OperationDefinitionNode) -> None:
         """Note the operation, which is valid."""
@@ -126,7 +122,7 @@ class _Measurement:
             span.set_attribute("graphql.operation.name", operation.name.value)
         span.update_name(f"{operation.operation.value} {_root_field(operation)}")
 
-    def end(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Record the duration and the outcome."""
         seconds, operation, outcome = time.perf_counter() - self._started, self._operation, self._outcome
         attributes = {"graphql.root_field": _NO_FIELD if operation is None else _root_field(operation)}

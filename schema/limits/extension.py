@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError, GraphQLSyntaxError
@@ -66,8 +66,12 @@ class LimitsExtension(SchemaExtension):
         if context.operation_type is OperationType.SUBSCRIPTION:
             yield
             return
-        async with execution_timeout(self._limits.execution_timeout):
-            yield
+        seconds = self._limits.execution_timeout
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            raise timeout_error(seconds) from error
 
     def _errors(self) -> list[GraphQLError]:
         context = self.execution_context
@@ -79,19 +83,10 @@ class LimitsExtension(SchemaExtension):
         return [] if exceeded is None else [exceeded]
 
 
-@asynccontextmanager
-async def execution_timeout(seconds: float) -> AsyncIterator[None]:
-    """Ends the block after this time.
-
-    Raises:
-        GraphQLError: the time is over. Its code is TIMEOUT.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        message = f"The operation exceeded its timeout of {seconds:g} s."
-        raise GraphQLError(message, extensions={"code": TIMEOUT}) from error
+def timeout_error(seconds: float) -> GraphQLError:
+    """The error of an operation that took longer than this."""
+    message = f"The operation exceeded its timeout of {seconds:g} s."
+    return GraphQLError(message, extensions={"code": TIMEOUT})
 
 
 def exceeded_limit(
