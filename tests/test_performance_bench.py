@@ -52,6 +52,13 @@ def test_target_is_met_on_the_right_side_of_its_bound(figure: float, is_minimum:
     assert Row("", "", figure, target=Target(figure, 1.5, is_minimum=is_minimum)).verdict == verdict
 
 
+def test_bound_of_time_grows_with_the_slowness_of_the_machine() -> None:
+    target = Target(29, 20, "ms", is_minimum=False, slowness=1.5)
+    assert target.is_met
+    assert str(target) == "<= 20 ms x 1.5"
+    assert not Target(31, 20, "ms", is_minimum=False, slowness=1.5).is_met
+
+
 def test_refused_row_is_neither_met_nor_missed() -> None:
     refused = Row("", "", 2, target=Target(2, 1), is_refused=True)
     assert refused.verdict == "refused (met)"

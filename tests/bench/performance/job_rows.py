@@ -20,7 +20,7 @@ import websockets
 from tests import programs
 from tests.bench.performance import load, requests
 from tests.bench.performance.machine import cpu_seconds, tree
-from tests.bench.performance.rows import Row, Target, alternate
+from tests.bench.performance.rows import REFERENCE_STARLETTE, Row, Target, alternate
 from tests.bench.performance.systems import WORKER_PROCESSES
 from tests.bench.result_system import PREFIX
 from tests.bench.results import LARGE, measure_primesieve, segment_starts
@@ -66,14 +66,17 @@ def latency(systems: Systems) -> list[Row]:
         (f"{USERS} users", USERS, {95: 7.0}),
     ):
         shares: list[float] = []
+        rates: list[float] = []
         found = alternate(
             TURNS,
             {
                 "ours": partial(_latencies, systems.server, users, shares, naive=False),
                 "naive": partial(_latencies, systems.naive.server, users, shares, naive=True),
                 "floor": partial(_store_round_trips, systems.valkey.port),
+                "speed": partial(_speed, systems.starlette_post, rates),
             },
         )
+        slowness = REFERENCE_STARLETTE / median(rates)
         for percent, bound in targets.items():
             ours, naive, floor = (
                 [load.percentile_ms(turn, percent) for turn in found[cell]] for cell in ("ours", "naive", "floor")
@@ -88,11 +91,17 @@ def latency(systems: Systems) -> list[Row]:
                     median(mine / theirs for mine, theirs in zip(ours, floor, strict=True)),
                     median(naive),
                     median(mine / theirs for mine, theirs in zip(ours, naive, strict=True)),
-                    Target(value, bound, "ms", is_minimum=False),
+                    Target(value, bound, "ms", is_minimum=False, slowness=slowness),
                     max(shares),
                 )
             )
     return rows
+
+
+def _speed(starlette_post: Server, rates: list[float]) -> list[float]:
+    """Measure the speed of this machine meanwhile, as a rate of requests, which is appended."""
+    rates.append(load.run(starlette_post, requests.floor()).rate)
+    return []
 
 
 def _latencies(server: Server, users: int, shares: list[float], *, naive: bool) -> list[float]:
