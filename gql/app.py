@@ -24,9 +24,11 @@ from gql.middleware.loopback_only import LoopbackOnlyMiddleware
 from gql.middleware.same_origin import SameOriginMiddleware
 from gql.middleware.security_headers import SecurityHeadersMiddleware
 from gql.middleware.server_errors import ServerErrorMiddleware
+from gql.middleware.trusted_host import TrustedHostMiddleware
 from gql.pages import api_docs, front_page
 from gql.rest import downloads, health, jobs, openapi
 from gql.server import shutdown, slow_requests
+from gql.server.settings import Address
 from gql.server.slow_requests import PendingRequests
 from gql.settings import ApiSettings
 from gql.telemetry import FASTAPI_OFF, ApiTelemetry
@@ -52,8 +54,8 @@ class Resource(Protocol):
         """Stop background loops and close connections."""
 
 
-def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
-    """The application with the given settings."""
+def create_app(settings: ApiSettings, job_settings: JobSettings, host: str = "localhost") -> FastAPI:
+    """The application with the given settings, listening on the host."""
     system = JobSystem.connect(job_settings)
     telemetry = ApiTelemetry(job_settings)
     authenticator = _connect_authenticator(settings, job_settings)
@@ -83,9 +85,16 @@ def create_app(settings: ApiSettings, job_settings: JobSettings) -> FastAPI:
         # Outermost first.
         middleware=[
             Middleware(SecurityHeadersMiddleware),
+            *([] if settings.authentication else [Middleware(LoopbackOnlyMiddleware)]),
+            Middleware(
+                TrustedHostMiddleware,
+                allowed_hosts={*settings.hosts, host},
+                # Health checks and containers use addresses. Without the setting, the API is open to this machine only.
+                any_address=settings.authentication != "",
+            ),
             Middleware(SameOriginMiddleware, allowed_origins=settings.origins),
             Middleware(ServerErrorMiddleware),
-            *_access_control(settings, authenticator),
+            *([] if authenticator is None else [Middleware(AuthenticationMiddleware, authenticator=authenticator)]),
             Middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
             Middleware(GraphQLFastPath, schema=schema, settings=settings, documents=documents, new_context=new_context),
         ],
@@ -122,11 +131,5 @@ def _connect_authenticator(settings: ApiSettings, job_settings: JobSettings) -> 
     return Authenticator(keys, tokens, settings.max_subscriptions_per_caller, settings.caller_limits)
 
 
-def _access_control(settings: ApiSettings, authenticator: Authenticator | None) -> list[Middleware]:
-    if authenticator is not None:
-        return [Middleware(AuthenticationMiddleware, authenticator=authenticator)]
-    return [] if settings.authentication == "none" else [Middleware(LoopbackOnlyMiddleware)]
-
-
 logs.configure(logs.LogSettings())
-app = create_app(ApiSettings(), JobSettings())
+app = create_app(ApiSettings(), JobSettings(), Address().host)

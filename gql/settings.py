@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from starlette._utils import parse_host_header
 from strawberry.http.websocket_origin import normalize_allowed_origins
 
 from gql.auth.tokens import ASYMMETRIC_ALGORITHMS, TokenSettings
@@ -75,6 +76,11 @@ class ApiSettings(OperationLimits, BaseSettings):
         description="List of other origins whose pages may send requests and open WebSockets, e.g. "
         "`https://a.example,https://b.example`",
     )
+    allowed_hosts: str = Field(
+        "",
+        description="List of host names in the address of the API, e.g. `primes.example,*.internal.example`; `*`: any. "
+        "Required without authentication, for names other than localhost. Empty with authentication: any",
+    )
     trusted_documents: Path | None = Field(
         None, description="Path of a JSON file with the documents that clients can execute by `documentId`"
     )
@@ -95,6 +101,15 @@ class ApiSettings(OperationLimits, BaseSettings):
     @classmethod
     def _validate_origins(cls, value: str) -> str:
         normalize_allowed_origins(_split(value))
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _validate_hosts(cls, value: str) -> str:
+        for host in _split(value):
+            parsed = parse_host_header(host.removeprefix("*."))
+            if host != "*" and (parsed is None or parsed.port is not None or "*" in parsed.host):
+                raise ValueError(f"{host!r} is not a host: must be a name without a port, *.name, an address or *")
         return value
 
     @field_validator("jwt_algorithms")
@@ -138,6 +153,11 @@ class ApiSettings(OperationLimits, BaseSettings):
     def origins(self) -> frozenset[str]:
         """Allowed origins, as browsers send them."""
         return normalize_allowed_origins(_split(self.allowed_origins))
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Allowed hosts other than loopback."""
+        return frozenset(_split(self.allowed_hosts) or ["*"] * bool(self.credential_kinds))
 
 
 def _split(text: str) -> list[str]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gql.server import request_target
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -123,6 +125,13 @@ class RequestTimeoutProtocol(HttpToolsProtocol):
         """Keep a header. Trailers, which follow the body, are dropped: nothing reads them."""
         if self.cycle is None or self.cycle.scope is not self.scope:
             super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the application with the target as a path."""
+        if request_target.is_absolute(self.url):
+            # In place: the scope has the same list.
+            self.url, self.headers[:] = request_target.origin_form(self.url, self.headers)
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes of the body."""

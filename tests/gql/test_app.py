@@ -60,18 +60,20 @@ async def test_resource_that_fails_to_stop_keeps_no_other_from_stopping(
 
 
 @pytest.mark.parametrize(
-    ("authentication", "access"),
-    [("keys", ["AuthenticationMiddleware"]), ("none", []), ("", ["LoopbackOnlyMiddleware"])],
+    ("authentication", "loopback", "authenticated"),
+    [("keys", [], ["AuthenticationMiddleware"]), ("none", [], []), ("", ["LoopbackOnlyMiddleware"], [])],
 )
 def test_middleware_is_outermost_first(
-    settings: JobSettings, authentication: Literal["", "none", "keys"], access: list[str]
+    settings: JobSettings, authentication: Literal["", "none", "keys"], loopback: list[str], authenticated: list[str]
 ) -> None:
     app = create_app(ApiSettings(authentication=authentication), settings)
     assert [middleware.cls.__name__ for middleware in app.user_middleware] == [  # type: ignore[attr-defined]
         "SecurityHeadersMiddleware",
+        *loopback,
+        "TrustedHostMiddleware",
         "SameOriginMiddleware",
         "ServerErrorMiddleware",
-        *access,
+        *authenticated,
         "BodyLimitMiddleware",
         "GraphQLFastPath",
     ]

@@ -20,6 +20,8 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Every name below example is this machine.
+    "--host-resolver-rules=MAP *.example 127.0.0.1",
 )
 
 

@@ -136,7 +136,7 @@ class Post(NamedTuple):
 async def respond(app: FastAPI, request: Post) -> list[Message]:
     """The ASGI messages of the response."""
     length = str(len(request.body))
-    given = {"content-type": request.content_type, "accept": request.accept, "content-length": length, "host": "test"}
+    given = {"content-type": request.content_type, "accept": request.accept, "content-length": length, "host": "localhost"}
     headers = [(name.encode(), value.encode("latin-1")) for name, value in given.items() if value is not None]
     path, _, query = request.path.partition("?")
     scope = {
@@ -299,8 +299,8 @@ async def test_client_that_disconnects_gets_no_response_and_no_error(app: FastAP
             sent.append(message)
 
         scope = {
-            "type": "http", "method": "POST", "path": "/graphql", "headers": [(b"content-type", JSON.encode())],
-            "query_string": b"", "server": ("127.0.0.1", 80),
+            "type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "server": ("127.0.0.1", 80),
+            "headers": [(b"host", b"localhost"), (b"content-type", JSON.encode())],
         }  # fmt: skip
         await app(scope, receive, send)
     assert sent == []
