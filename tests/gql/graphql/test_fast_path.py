@@ -136,7 +136,12 @@ class Post(NamedTuple):
 async def respond(app: FastAPI, request: Post) -> list[Message]:
     """The ASGI messages of the response."""
     length = str(len(request.body))
-    given = {"content-type": request.content_type, "accept": request.accept, "content-length": length, "host": "localhost"}
+    given = {
+        "content-type": request.content_type,
+        "accept": request.accept,
+        "content-length": length,
+        "host": "localhost",
+    }
     headers = [(name.encode(), value.encode("latin-1")) for name, value in given.items() if value is not None]
     path, _, query = request.path.partition("?")
     scope = {
