@@ -14,9 +14,9 @@ from uvicorn import Config
 from uvicorn.config import LOGGING_CONFIG
 
 from gql.server import binding
+from gql.server.protocols import HttpProtocol
 from gql.server.settings import ServerSettings
 from gql.server.shutdown import serve
-from gql.server.slow_requests import RequestTimeoutProtocol
 from gql.settings import ApiSettings
 from observability import logs
 
@@ -62,7 +62,7 @@ def configuration(
         host=settings.host,
         port=settings.port,
         workers=settings.web_workers,
-        http=RequestTimeoutProtocol,
+        http=HttpProtocol,
         ws_max_size=_WEBSOCKET_MESSAGE_BYTES,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.request_drain_seconds,

@@ -40,7 +40,7 @@ class PendingRequests:
     def __init__(self, max_pending: int, timeout_seconds: float) -> None:
         self._max_pending = max_pending
         self._timeout_seconds = timeout_seconds
-        self._started_at: dict[RequestTimeoutProtocol, float] = {}
+        self._started_at: dict[asyncio.Transport, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -48,20 +48,23 @@ class PendingRequests:
         """With the configured limits."""
         return cls(settings.max_arriving_requests, settings.arrival_seconds)
 
-    def add(self, connection: RequestTimeoutProtocol) -> None:
+    def __len__(self) -> int:
+        return len(self._started_at)
+
+    def add(self, connection: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         """Start the timeout of a connection's next request, unless it runs already."""
         if connection in self._started_at:
             return
-        self._started_at[connection] = connection.loop.time()
+        self._started_at[connection] = loop.time()
         if len(self._started_at) > self._max_pending:
             oldest = islice(self._started_at, _MAX_CHECKED)
-            idle = next((connection for connection in oldest if not connection.has_unread_data()), None)
+            idle = next((connection for connection in oldest if not _has_unread_data(connection)), None)
             if idle is not None:
                 self._abort(idle)
         if self._timer is None:
-            self._timer = connection.loop.call_later(self._timeout_seconds, self._abort_timed_out, connection.loop)
+            self._timer = loop.call_later(self._timeout_seconds, self._abort_timed_out, loop)
 
-    def remove(self, connection: RequestTimeoutProtocol) -> None:
+    def remove(self, connection: asyncio.Transport) -> None:
         """Stop the timeout: the request is complete, or the connection is closed."""
         self._started_at.pop(connection, None)
 
@@ -74,10 +77,17 @@ class PendingRequests:
             deadline = next(iter(self._started_at.values())) + self._timeout_seconds
             self._timer = loop.call_at(deadline, self._abort_timed_out, loop)
 
-    def _abort(self, connection: RequestTimeoutProtocol) -> None:
+    def _abort(self, connection: asyncio.Transport) -> None:
         del self._started_at[connection]
         # close() would wait until the client has read a response that was sent before the request was complete.
-        connection.transport.abort()
+        connection.abort()
+
+
+def _has_unread_data(connection: asyncio.Transport) -> bool:
+    """Whether the kernel has data for this connection, or its end."""
+    poll = select.poll()
+    poll.register(connection.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class RequestTimeoutProtocol(HttpToolsProtocol):
@@ -93,33 +103,22 @@ class RequestTimeoutProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn's class
         """Start the timeout of the first request."""
         super().connection_made(transport)
-        self._pending.add(self)
+        self._pending.add(self.transport, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timeout."""
-        self._pending.remove(self)
+        self._pending.remove(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Keep the timeout running unless the data completes the request, and limit the bytes outside the body."""
         if not self._is_responding():
-            self._pending.add(self)
+            self._pending.add(self.transport, self.loop)
         self._body_bytes, self._is_complete = 0, False
         super().data_received(data)
         self._non_body_bytes = 0 if self._is_complete else self._non_body_bytes + len(data) - self._body_bytes
         if self._non_body_bytes > _MAX_NON_BODY_BYTES and not self.transport.is_closing():
             self._reject()
-
-    def has_unread_data(self) -> bool:
-        """Whether the kernel has data for this connection, or its end."""
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-
-    def handle_websocket_upgrade(self) -> None:
-        """Stop the timeout: the WebSocket protocol that takes over has its own."""
-        self._pending.remove(self)
-        super().handle_websocket_upgrade()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header. Trailers, which follow the body, are dropped: nothing reads them."""
@@ -141,7 +140,7 @@ class RequestTimeoutProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Stop the timeout: the request is complete."""
         self._is_complete = True
-        self._pending.remove(self)
+        self._pending.remove(self.transport)
         super().on_message_complete()
         if self.cycle is not None and self.cycle.response_complete and self.timeout_keep_alive_task is None:
             # The response was sent before the request was complete: its rest cancelled the keep-alive timeout.

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from gql.__main__ import configuration, main
+from gql.server.protocols import HttpProtocol
 from gql.server.settings import ServerSettings
-from gql.server.slow_requests import RequestTimeoutProtocol
 from tests import in_process
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_settings_configure_uvicorn(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_defaults_protect_the_api() -> None:
     config = configuration(ServerSettings(), log_config=None)
     assert config.host == "127.0.0.1"
-    assert config.http is RequestTimeoutProtocol
+    assert config.http is HttpProtocol
     assert config.ws_max_size == 65_536
     assert config.timeout_keep_alive > 60
     assert config.timeout_graceful_shutdown == 3
