@@ -17,6 +17,7 @@ from gql.auth.tokens import TokenVerifier
 from gql.graphql import router
 from gql.graphql.fast_path import GraphQLFastPath
 from gql.graphql.persisted_documents import PersistedDocuments
+from gql.graphql.request_reader import RequestReader
 from gql.http import problem_details
 from gql.middleware.authentication import AuthenticationMiddleware
 from gql.middleware.body_limit import BodyLimitMiddleware
@@ -75,6 +76,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings, host: str = "lo
 
     schema = build_schema(settings, production=settings.production)
     documents = PersistedDocuments.load(settings.trusted_documents, only=settings.trusted_documents_only)
+    reader = RequestReader(schema, documents)
     new_context = router.contexts(system, settings, authenticator)
 
     app = FastAPI(
@@ -96,7 +98,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings, host: str = "lo
             Middleware(ServerErrorMiddleware),
             *([] if authenticator is None else [Middleware(AuthenticationMiddleware, authenticator=authenticator)]),
             Middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
-            Middleware(GraphQLFastPath, schema=schema, settings=settings, documents=documents, new_context=new_context),
+            Middleware(GraphQLFastPath, schema=schema, settings=settings, reader=reader, new_context=new_context),
         ],
         docs_url=None,
         redoc_url=None,
@@ -104,7 +106,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings, host: str = "lo
     )
     telemetry.instrument(app)
     app.include_router(
-        router.create_router(schema, settings, documents, new_context, authenticator),
+        router.create_router(schema, settings, reader, new_context, authenticator),
         prefix="/graphql",
         include_in_schema=False,
     )

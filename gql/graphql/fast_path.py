@@ -12,12 +12,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from graphql import GraphQLError, OperationType
+from graphql import OperationType
 from starlette._utils import get_route_path
 from starlette.requests import ClientDisconnect, HTTPConnection
 
-from gql.graphql.persisted_documents import PersistedDocumentError
-from gql.graphql.requests import RequestRefused, check_content_type, check_parameters, response_protocol
+from gql.graphql.requests import RequestRefused, check_content_type, response_protocol
 from gql.graphql.responses import encode, is_request_error, response_body, status_of
 from gql.http import negotiation
 from gql.middleware.authentication import GRAPHQL
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from gql.graphql.persisted_documents import PersistedDocuments
+    from gql.graphql.request_reader import RequestReader
     from gql.settings import ApiSettings
     from schema.context import Context
     from schema.limits.document_cache import ValidatedDocument
@@ -52,13 +51,13 @@ class GraphQLFastPath:
         app: ASGIApp,
         schema: JobSchema,
         settings: ApiSettings,
-        documents: PersistedDocuments,
+        reader: RequestReader,
         new_context: Callable[[HTTPConnection], Context],
     ) -> None:
         self._app = app
         self._schema = schema
         self._settings = settings
-        self._documents = documents
+        self._reader = reader
         self._new_context = new_context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,14 +84,11 @@ class GraphQLFastPath:
             parameters = orjson.loads(body)
             if not isinstance(parameters, dict):
                 return None
-            parameters = self._documents.resolve(parameters)
-            check_parameters(parameters)
-            document = self._schema.validated(parameters["query"])
-        except (orjson.JSONDecodeError, PersistedDocumentError, RequestRefused, GraphQLError):
+            request = self._reader.read(parameters)
+        except (orjson.JSONDecodeError, RequestRefused):
             return None
-        name, variables = parameters.get("operationName"), parameters.get("variables")
-        operation = document.operations.get(name)
-        if document.errors or operation is None or operation.operation is OperationType.SUBSCRIPTION:
+        document, name, variables = request.document, request.operation_name, request.variables
+        if document is None or document.errors or request.kind is OperationType.SUBSCRIPTION:
             return None
         if exceeded_limit(document, name, variables, self._settings) is not None:
             return None

@@ -7,9 +7,12 @@ code generators write. It is read once, when the process starts.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import orjson
+
+from gql.graphql.requests import RequestRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,15 +20,6 @@ if TYPE_CHECKING:
 
 NOT_FOUND = "PERSISTED_DOCUMENT_NOT_FOUND"
 REQUIRED = "TRUSTED_DOCUMENT_REQUIRED"
-BAD_REQUEST = "BAD_REQUEST"
-
-
-class PersistedDocumentError(Exception):
-    """The document of a request is unknown or not allowed. The code is one of this module's constants."""
-
-    def __init__(self, message: str, code: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class PersistedDocuments:
@@ -52,25 +46,22 @@ class PersistedDocuments:
                 raise ValueError(f"{path} has identifier {identifier!r}, must be {identifier_of(text)!r}")
         return cls(documents, only=only)
 
-    def resolve(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The request with its document instead of the documentId.
+    def resolve(self, query: str | None, identifier: str | None) -> str | None:
+        """The document of a request with this query or documentId. An empty text is the same as none.
 
         Raises:
-            PersistedDocumentError: the documentId is unknown, or the request has a query that is not allowed.
+            RequestRefused: the documentId is unknown, or the query is not allowed.
         """
-        resolved = dict(request)
-        identifier = resolved.pop("documentId", None)
-        if identifier is None:
-            if self.only and resolved.get("query") is not None:
-                raise PersistedDocumentError("only trusted documents are allowed: send documentId, not query", REQUIRED)
-            return resolved
-        if resolved.get("query") is not None:
-            raise PersistedDocumentError("query and documentId are both set: send one of them", BAD_REQUEST)
-        if not isinstance(identifier, str):
-            raise PersistedDocumentError("documentId must be a string", BAD_REQUEST)
+        if not identifier:
+            if self.only and query:
+                message = "only trusted documents are allowed: send documentId, not query"
+                raise RequestRefused(HTTPStatus.BAD_REQUEST, message, REQUIRED)
+            return query
+        if query:
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "query and documentId are both set: send one of them")
         if identifier not in self._documents:
-            raise PersistedDocumentError("unknown documentId", NOT_FOUND)
-        return resolved | {"query": self._documents[identifier]}
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "unknown documentId", NOT_FOUND)
+        return self._documents[identifier]
 
 
 def identifier_of(text: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from graphql import OperationType
+from graphql import GraphQLError, OperationType
 from strawberry.http.streaming import MULTIPART_SUBSCRIPTION_BOUNDARY
 
 from gql.http.negotiation import EVENT_STREAM, LEGACY_JSON, MULTIPART, header_elements, prefers_stream, quality
+from schema.error_codes import MAX_MESSAGE_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,21 +20,30 @@ if TYPE_CHECKING:
 # RFC 8259: JSON is UTF-8. ASCII is a subset of it.
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
+_STRING = (str, NoneType)
+_OBJECT = (dict, NoneType)
 _PARAMETER_TYPES = {
-    "query": (str, "The GraphQL operation's `query` must be a string or null, if provided."),
-    "variables": (dict, "The GraphQL operation's `variables` must be an object or null, if provided."),
-    "extensions": (dict, "The GraphQL operation's `extensions` must be an object or null, if provided."),
-    "operationName": (str, "operationName must be a string or null"),
+    "query": (_STRING, "The GraphQL operation's `query` must be a string or null, if provided."),
+    "variables": (_OBJECT, "The GraphQL operation's `variables` must be an object or null, if provided."),
+    "extensions": (_OBJECT, "The GraphQL operation's `extensions` must be an object or null, if provided."),
+    "operationName": (_STRING, "operationName must be a string or null"),
+    "documentId": (_STRING, "documentId must be a string or null"),
 }
 
 
-class RequestRefused(Exception):
-    """A request that is not executed. The code of its GraphQL error follows from the status unless it has its own."""
+class RequestRefused(GraphQLError):
+    """The error of a request that is not executed, on every transport.
+
+    Args:
+        status: of the response over HTTP. OK becomes 400 in the specification's media type.
+        message: what is wrong.
+        code: None: it follows from the status.
+    """
 
     def __init__(self, status: HTTPStatus, message: str, code: str | None = None) -> None:
-        super().__init__(message)
         self.status = status
         self.code = code or status.phrase.upper().replace(" ", "_")
+        super().__init__(message[:MAX_MESSAGE_LENGTH], extensions={"code": self.code})
 
 
 def check_content_type(content_type: str) -> None:
@@ -48,12 +59,10 @@ def check_content_type(content_type: str) -> None:
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
-    """Raise RequestRefused unless the parameters have the types of the specification, and there is a query."""
-    for name, (kind, message) in _PARAMETER_TYPES.items():
-        if not isinstance(parameters.get(name), kind | None):
+    """Raise RequestRefused unless the parameters have the types of the specification."""
+    for name, (types, message) in _PARAMETER_TYPES.items():
+        if not isinstance(parameters.get(name), types):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, message)
-    if not parameters.get("query"):
-        raise RequestRefused(HTTPStatus.BAD_REQUEST, "query is missing or empty")
 
 
 def response_protocol(

@@ -26,8 +26,7 @@ from strawberry.types.unset import UNSET
 
 from gql import explorer
 from gql.graphql import streaming
-from gql.graphql.persisted_documents import PersistedDocumentError
-from gql.graphql.requests import RequestRefused, check_content_type, check_parameters, response_protocol
+from gql.graphql.requests import RequestRefused, check_content_type, response_protocol
 from gql.graphql.responses import encode, is_request_error, response_body, status_of
 from gql.graphql.websocket import handler_class
 from gql.http import negotiation
@@ -43,28 +42,31 @@ if TYPE_CHECKING:
     from strawberry.types import ExecutionResult
 
     from gql.auth.authenticator import Authenticator
-    from gql.graphql.persisted_documents import PersistedDocuments
+    from gql.graphql.request_reader import RequestReader
     from gql.settings import ApiSettings
     from schema.schema import JobSchema
     from tasks.service import JobSystem
 
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 
+# A GET with one of these has an operation. Without, it requests GraphiQL.
+_OPERATION_PARAMETERS = ("query", "documentId", "extensions")
+
 
 def create_router(
     schema: JobSchema,
     settings: ApiSettings,
-    documents: PersistedDocuments,
+    reader: RequestReader,
     new_context: Callable[[HTTPConnection], Context],
     authenticator: Authenticator | None = None,
 ) -> GraphQLOverHTTPRouter:
-    """The router with a context for each request, its trusted documents and its stream transports."""
+    """The router with a context for each request, and its stream transports."""
 
     # FastAPI runs a dependency that is not a coroutine function in a thread, which takes longer than the function.
     async def context(connection: HTTPConnection) -> Context:
         return new_context(connection)
 
-    return GraphQLOverHTTPRouter(schema, context, settings, documents, authenticator)
+    return GraphQLOverHTTPRouter(schema, context, settings, reader, authenticator)
 
 
 def contexts(
@@ -101,13 +103,13 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         schema: JobSchema,
         context_getter: Callable[[HTTPConnection], Awaitable[Context]],
         settings: ApiSettings,
-        documents: PersistedDocuments,
+        reader: RequestReader,
         authenticator: Authenticator | None,
     ) -> None:
         super().__init__(
             schema,
             # GraphiQL starts with an introspection query, which these settings refuse.
-            graphql_ide=None if settings.production or documents.only else "graphiql",
+            graphql_ide=None if settings.production or settings.trusted_documents_only else "graphiql",
             allow_queries_via_get=settings.queries_by_get,
             context_getter=context_getter,
             subscription_protocols=(
@@ -119,8 +121,8 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
             max_subscriptions_per_connection=settings.max_subscriptions_per_connection,
             allowed_origins=sorted(settings.origins),
         )
-        self._documents = documents
-        self.graphql_transport_ws_handler_class = handler_class(documents, authenticator)
+        self._reader = reader
+        self.graphql_transport_ws_handler_class = handler_class(reader, authenticator)
         self.stream_transport_classes_by_protocol = streaming.transports(settings.heartbeat_seconds)
 
     async def run(self, request: Any, context: Any = UNSET, root_value: Any = UNSET) -> Any:  # noqa: ANN401 - as Strawberry has it
@@ -146,51 +148,44 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         else:
             check_content_type(request.headers.get("content-type", ""))
             parameters = self.parse_json(await request.get_body())
-        check_parameters(parameters)
-        query, operation_name = parameters["query"], parameters.get("operationName")
+        read = self._reader.read(parameters)
         protocol = response_protocol(
             request.method,
             request.headers.get("accept", ""),
-            self.schema.documents.operation_type(query, operation_name),
+            read.kind,
             queries_by_get=self.allow_queries_via_get,
         )
-        return GraphQLRequestData(
-            query, parameters.get("variables"), operation_name, parameters.get("extensions"), protocol
-        )
+        return GraphQLRequestData(read.query, read.variables, read.operation_name, read.extensions, protocol)
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401 - as Strawberry has it
         """Whether a browser requests the page instead of the result of a document."""
-        return request.query_params.get("documentId") is None and super().should_render_graphql_ide(request)
+        if request.method != "GET" or any(request.query_params.get(name) for name in _OPERATION_PARAMETERS):
+            return False
+        accept = request.headers.get("accept", "")
+        return negotiation.quality(accept, "text/html") > 0 or negotiation.quality(accept, "*/*") > 0
 
     def parse_query_params(self, params: Any) -> dict[str, Any]:  # noqa: ANN401 - as Strawberry has it
-        """The GraphQL request in the query string of a GET."""
-        parameters = dict(params)
+        """The GraphQL request in the query string of a GET. An empty parameter is the same as none."""
+        parameters = {name: value for name, value in params.items() if value}
         for name in ("variables", "extensions"):
-            if parameters.get(name):
-                parameters[name] = self._json(parameters[name])
-        return self._resolved(parameters)
+            if name in parameters:
+                parameters[name] = self._json(parameters[name], name)
+        return parameters
 
     def parse_json(self, data: str | bytes) -> dict[str, Any]:
         """The GraphQL request in the body of a POST."""
-        document = self._json(data)
+        document = self._json(data, "the body")
         if isinstance(document, list):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "Batching is not enabled")
-        return self._resolved(document)
-
-    def _resolved(self, request: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return self._documents.resolve(request)
-        except PersistedDocumentError as error:
-            raise RequestRefused(HTTPStatus.BAD_REQUEST, str(error), error.code) from error
-
-    def _json(self, data: str | bytes) -> Any:  # noqa: ANN401 - any JSON
-        try:
-            document = self.decode_json(data)
-        except ValueError as error:
-            raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body is not valid JSON") from error
-        if not isinstance(document, dict | list):
+        if not isinstance(document, dict):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
         return document
+
+    def _json(self, data: str | bytes, what: str) -> Any:  # noqa: ANN401 - any JSON
+        try:
+            return self.decode_json(data)
+        except ValueError as error:
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, f"{what} is not valid JSON") from error
 
     def decode_json(self, data: str | bytes) -> object:
         """Parse with orjson, which bounds nesting and the length of numbers. Python's own parser does not."""
@@ -235,8 +230,7 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
 
 
 def _error_response(refusal: RequestRefused) -> GraphQLResponse:
-    body = {"errors": [{"message": str(refusal), "extensions": {"code": refusal.code}}]}
-    response = GraphQLResponse(orjson.dumps(body), refusal.status, is_request_error=True)
+    response = GraphQLResponse(encode({"errors": [refusal.formatted]}), refusal.status, is_request_error=True)
     if refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["Allow"] = "POST"
     return response

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import GraphQLError
 from opentelemetry import trace
 from opentelemetry.context import Context as TraceContext
 from opentelemetry.trace import Link, SpanKind
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from gql.auth.authenticator import NotAuthenticated
-from gql.graphql.persisted_documents import PersistedDocumentError
+from gql.graphql.requests import RequestRefused, check_parameters
 from schema.context import Context
 from schema.limits.settings import LimitExceededError
 from tasks.cancellation import cancel_and_wait
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from gql.auth.authenticator import Authenticator
     from gql.auth.sessions import Session
-    from gql.graphql.persisted_documents import PersistedDocuments
+    from gql.graphql.request_reader import RequestReader
 
 _tracer = trace.get_tracer("gql")
 _NO_PARENT = TraceContext()
@@ -54,7 +54,7 @@ _MAX_REASON_CHARACTERS = 100
 class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """Handles one WebSocket connection. Strawberry creates it, so its dependencies are attributes of a subclass."""
 
-    documents: ClassVar[PersistedDocuments]
+    reader: ClassVar[RequestReader]
     authenticator: ClassVar[Authenticator | None]
 
     _session_watch: asyncio.Task[None] | None = None
@@ -100,7 +100,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await super().shutdown()
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """Start an operation unless the connection has too many or its document is refused."""
+        """Start an operation unless the connection has too many or the request is refused."""
         if not self.connection_acknowledged or message["id"] in self.operations:
             # Strawberry closes the socket with 4401 or 4409.
             await super().handle_subscribe(message)
@@ -109,12 +109,11 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             limit = self.max_subscriptions_per_connection
             if limit is not None and len(self.operations) >= limit:
                 raise LimitExceededError("operations open", f"{limit} already", limit)
-            payload = self.documents.resolve(cast("dict[str, object]", message["payload"]))
-        except PersistedDocumentError as error:
-            await self._reject(message, GraphQLError(str(error), extensions={"code": error.code}))
+            request = self.reader.read(cast("dict[str, object]", message["payload"]))
         except GraphQLError as error:
-            await self._reject(message, error)
+            await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
         else:
+            payload = {**message["payload"], "query": request.query}
             await super().handle_subscribe(cast("SubscribeMessage", {**message, "payload": payload}))
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
@@ -129,28 +128,23 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         ):
             await super().run_operation(operation)
 
-    async def _reject(self, message: SubscribeMessage, error: GraphQLError) -> None:
-        await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
-
     async def handle_invalid_message(self, error_message: str) -> None:
         """Close with 4400 and a reason that fits into a close frame."""
         await super().handle_invalid_message(error_message[:_MAX_REASON_CHARACTERS])
 
     @staticmethod
-    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
-        # A syntax error fails its own operation only. The connection's other operations continue.
-        if isinstance(error, GraphQLSyntaxError):
-            return None
-        return BaseGraphQLTransportWSHandler._get_pre_execution_close_reason(error)  # noqa: SLF001 - what it overrides
+    def _get_pre_execution_close_reason(_: GraphQLError) -> str | None:
+        # An invalid document fails its own operation only. The connection's other operations continue.
+        return None
 
 
-def handler_class(documents: PersistedDocuments, authenticator: Authenticator | None) -> type[WebSocketHandler]:
+def handler_class(reader: RequestReader, authenticator: Authenticator | None) -> type[WebSocketHandler]:
     """The handler class for Strawberry's view, bound to its dependencies."""
 
     class BoundHandler(WebSocketHandler):
         pass
 
-    BoundHandler.documents = documents
+    BoundHandler.reader = reader
     BoundHandler.authenticator = authenticator
     return BoundHandler
 
@@ -180,13 +174,14 @@ def _validation_error(message: object) -> str | None:
         return f"payload of {kind} must be an object"
     if kind in {"subscribe", "complete"} and not (isinstance(message.get("id"), str) and message["id"]):
         return f"id of {kind} must be a non-empty string"
-    return _operation_error(payload) if kind == "subscribe" else None
+    return _payload_error(payload) if kind == "subscribe" else None
 
 
-def _operation_error(payload: Any) -> str | None:  # noqa: ANN401 - any JSON
-    if not isinstance(payload, dict) or not isinstance(payload.get("query", payload.get("documentId")), str):
-        return "payload of subscribe must have a query or a documentId"
-    for name, kind in (("variables", dict), ("extensions", dict), ("operationName", str)):
-        if not isinstance(payload.get(name), kind | None):
-            return f"{name} must be {'a string' if kind is str else 'an object'}"
+def _payload_error(payload: object) -> str | None:
+    if not isinstance(payload, dict):
+        return "payload of subscribe must be an object"
+    try:
+        check_parameters(payload)
+    except RequestRefused as refusal:
+        return refusal.message
     return None

@@ -10,7 +10,6 @@ from graphql import (
     GraphQLError,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
-    get_operation_ast,
     parse,
     specified_rules,
     validate,
@@ -27,7 +26,7 @@ from schema.limits.rules import OneSubmission
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from graphql import DocumentNode, GraphQLSchema, OperationType
+    from graphql import DocumentNode, GraphQLSchema
 
     from schema.limits.settings import OperationLimits
 
@@ -44,7 +43,7 @@ _RULES = (*specified_rules, OneSubmission, MaybeNullValidationRule, OneOfInputVa
 class ValidatedDocument:
     """The result of validation: errors, or the document with the costs and the plans of its operations.
 
-    `operations` has them by their names, and the one that is executed without a name by None.
+    `operations` has them by their names, and that of a document with one operation by None, too.
     """
 
     node: DocumentNode
@@ -80,19 +79,6 @@ class DocumentCache:
             raise parsed.with_traceback(None)
         return parsed
 
-    def operation_type(self, text: str, operation_name: str | None) -> OperationType | None:
-        """The type of the operation that Strawberry executes: the named one, or without a name the document's first.
-
-        None if the document is invalid or has no such operation.
-        """
-        try:
-            document = self.parsed(text)
-        except GraphQLError:
-            return None
-        operations = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-        operation = next(operations, None) if operation_name is None else get_operation_ast(document, operation_name)
-        return None if operation is None else operation.operation
-
     def _parse(self, text: str) -> DocumentNode | GraphQLError:
         try:
             return parse(text, **self.parse_options)
@@ -105,13 +91,14 @@ class DocumentCache:
         document = self.parsed(text)
         costs = OperationCosts(schema, document, self._limits.max_page_size)
         plans = DocumentPlans(schema, document)
+        operations = _operations(document)
         try:
             check_document(document, self._limits)
         except GraphQLError as error:
-            return ValidatedDocument(document, (error.with_traceback(None),), costs, plans, {})
+            return ValidatedDocument(document, (error.with_traceback(None),), costs, plans, operations)
         errors = validate(schema, document, self._rules, _MAX_ERRORS, hide_suggestions=self._production)
         published = tuple(self._published(error) for error in errors)
-        return ValidatedDocument(document, published, costs, plans, _operations(document))
+        return ValidatedDocument(document, published, costs, plans, operations)
 
     def plans(self, schema: GraphQLSchema, text: str) -> DocumentPlans:
         """The plans of a document that has been validated."""
@@ -126,5 +113,5 @@ class DocumentCache:
 
 def _operations(document: DocumentNode) -> dict[str | None, OperationDefinitionNode]:
     found = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    operations = {None if node.name is None else node.name.value: node for node in found}
+    operations: dict[str | None, OperationDefinitionNode] = {node.name.value: node for node in found if node.name}
     return operations | {None: found[0]} if len(found) == 1 else operations

@@ -77,6 +77,10 @@ VALID: list[dict[str, Any]] = [
     {"query": "{ system { at } }"},
     {"query": "{ limits { maxCount } system { at } }"},
     {"documentId": identifier_of(TRUSTED)},
+    {"documentId": identifier_of(TRUSTED), "query": None, "operationName": "Trusted"},
+    {"documentId": identifier_of(TRUSTED), "query": "", "operationName": None},
+    {"documentId": None, "query": LIMITS},
+    {"documentId": "", "query": LIMITS},
 ]
 
 REFUSED_OPERATIONS: list[dict[str, Any]] = [
@@ -94,6 +98,10 @@ REFUSED_OPERATIONS: list[dict[str, Any]] = [
     {"query": LIMITS, "operationName": ""},
     {"query": TWO},
     {"query": TWO, "operationName": "C"},
+    {"query": TWO, "operationName": None},
+    {"query": "mutation A { cancelJob(id: 1) { __typename } } mutation B { cancelJob(id: 2) { __typename } }"},
+    {"query": "{ __typename } { __typename }"},
+    {"query": "query A { __typename } query A { __typename }"},
     {"query": "fragment F on Limits { maxCount }"},
     {"query": "type Query { a: Int }"},
     {"query": "subscription { systemStats { at } }"},
@@ -104,6 +112,8 @@ REFUSED_OPERATIONS: list[dict[str, Any]] = [
     {"query": "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", "variables": {"ids": ["a"] * 10_001}},
     {"documentId": "sha256:unknown"},
     {"documentId": 1},
+    {"documentId": ""},
+    {"documentId": "", "query": ""},
     {"documentId": identifier_of(TRUSTED), "query": LIMITS},
 ]
 REFUSED: list[bytes] = [

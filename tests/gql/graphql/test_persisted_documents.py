@@ -131,4 +131,4 @@ def test_the_manifest_in_the_documentation_is_valid(tmp_path: Path) -> None:
     file.write_text(example)
     [document] = json.loads(example).values()
     trusted = PersistedDocuments.load(file, only=True)
-    assert trusted.resolve({"documentId": identifier(document)}) == {"query": document}
+    assert trusted.resolve(None, identifier(document)) == document

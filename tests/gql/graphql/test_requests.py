@@ -112,14 +112,12 @@ def test_other_content_types_are_refused(content_type: str, message: str) -> Non
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({}, "query is missing or empty"),
-        ({"query": None}, "query is missing or empty"),
-        ({"query": ""}, "query is missing or empty"),
         ({"query": 1}, "The GraphQL operation's `query` must be a string or null, if provided."),
         ({"query": "{ a }", "variables": []}, "`variables` must be an object or null"),
         ({"query": "{ a }", "variables": "x"}, "`variables` must be an object or null"),
         ({"query": "{ a }", "extensions": 1}, "`extensions` must be an object or null"),
         ({"query": "{ a }", "operationName": {}}, "operationName must be a string or null"),
+        ({"query": "{ a }", "documentId": 1}, "documentId must be a string or null"),
     ],
 )
 def test_parameters_of_another_type_are_refused(parameters: dict[str, Any], message: str) -> None:
@@ -130,4 +128,5 @@ def test_parameters_of_another_type_are_refused(parameters: dict[str, Any], mess
 
 def test_optional_parameters_may_be_missing_or_null() -> None:
     check_parameters({"query": "{ a }"})
-    check_parameters({"query": "{ a }", "variables": None, "extensions": None, "operationName": None})
+    names = ("variables", "extensions", "operationName", "documentId")
+    check_parameters({"query": "{ a }"} | dict.fromkeys(names))

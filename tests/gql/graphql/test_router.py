@@ -154,9 +154,11 @@ def test_a_mutation_by_get_is_405_even_if_queries_are_allowed(by_get: str) -> No
 
 
 @pytest.mark.parametrize("accept", [JSON, "text/event-stream"])
-def test_the_first_of_several_operations_decides_what_get_may_execute(client: httpx.Client, accept: str) -> None:
-    query = "query A { limits { maxCount } } query B { limits { maxCount } }"
-    response = client.get("/graphql", params={"query": query}, headers={"Accept": accept})
+def test_the_name_decides_which_of_several_operations_get_may_not_execute(client: httpx.Client, accept: str) -> None:
+    parameters = {"query": "query A { limits { maxCount } } query B { limits { maxCount } }"}
+    response = client.get("/graphql", params=parameters, headers={"Accept": accept})
+    assert "send operationName" in single_error(response, 400)["message"]
+    response = client.get("/graphql", params=parameters | {"operationName": "A"}, headers={"Accept": accept})
     assert single_error(response, 405)["message"] == "a query by GET is not allowed: use POST"
 
 
