@@ -11,7 +11,7 @@ from kombu import Queue
 
 from tasks.settings import JobSettings
 from tasks.storage.messages import LARGE_QUEUE, QUEUES
-from tasks.worker import gc_freeze, heartbeat, shutdown, telemetry
+from tasks.worker import gc_freeze, heartbeat, shutdown, telemetry, termination
 
 settings = JobSettings()
 
@@ -61,5 +61,6 @@ app.conf.update(
 
 gc_freeze.connect()
 heartbeat.connect(app, settings)
-shutdown.connect(app, settings)
+shutdown.connect(app)
 telemetry.connect()
+termination.connect()

@@ -17,6 +17,7 @@ from tasks.instrumentation import metrics, tracing
 from tasks.jobs import FailureReason
 from tasks.results import delta_codec
 from tasks.results.writer import SegmentWriter, encode_in_background
+from tasks.worker import termination
 from tasks.worker.job_recorder import JobRecorder, SegmentResult
 from tasks.worker.lease import LeaseExtender
 
@@ -45,6 +46,8 @@ class AttemptOutcome(StrEnum):
     FENCED = "fenced"
     # The job store is unavailable: another attempt starts when it is back.
     ABANDONED = "abandoned"
+    # This process was terminated: another worker can claim the segment at once.
+    RELEASED = "released"
     # Another attempt would fail too, so the job has failed.
     FAILED = "failed"
 
@@ -58,7 +61,9 @@ def run_attempt(claim: Claim, next_for: Callable[[Claim], str | None]) -> tuple[
     """
     try:
         with lease_extender().extending(claim):
-            is_completed, following = complete(claim, store(claim, compute(claim)), next_for)
+            with termination.interruptible():
+                result = store(claim, compute(claim))
+            is_completed, following = complete(claim, result, next_for)
     except ResultStoreUnavailable as error:
         log.exception("Job %s failed: storing segment %d failed", claim.job_id, claim.index, extra=_ids(claim))
         recorder().fail_job(claim, FailureReason.RESULT_STORE, f"segment {claim.index} could not be stored: {error}")

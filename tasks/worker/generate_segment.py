@@ -12,7 +12,10 @@ from celery.utils.log import get_task_logger
 
 from tasks.instrumentation import metrics, tracing
 from tasks.storage.messages import SEGMENT_TASK
+from tasks.worker import termination
 from tasks.worker.attempt import AttemptOutcome, recorder, run_attempt
+from tasks.worker.shutdown import release_segments
+from tasks.worker.termination import Interrupted
 
 if TYPE_CHECKING:
     from celery import Task
@@ -32,7 +35,8 @@ MAX_SECONDS = 0.1
 def generate_segment(self: Task[..., None], job_id: str, index: int) -> None:
     """Compute one segment, then small ones. Safe to run twice: a stale claim or a late write is refused."""
     queue = str((self.request.delivery_info or {}).get("routing_key"))
-    Batch(queue, self.request.hostname or "").run(job_id, index, self.request.get("traceparent"))
+    with termination.postponed():
+        Batch(queue, self.request.hostname or "").run(job_id, index, self.request.get("traceparent"))
 
 
 class Batch:
@@ -61,8 +65,12 @@ class Batch:
         with tracing.process_span(traceparent, self._queue, job_id, index) as span:
             started = time.perf_counter()
             outcome, following = AttemptOutcome.STALE, None
-            if claim := claim or recorder().claim_segment(job_id, index, self._worker):
-                outcome, following = run_attempt(claim, self._next_for)
+            try:
+                if claim := claim or recorder().claim_segment(job_id, index, self._worker):
+                    outcome, following = run_attempt(claim, self._next_for)
+            except Interrupted:
+                release_segments(self._worker)
+                outcome = AttemptOutcome.RELEASED
             seconds = time.perf_counter() - started
             span.set_attribute("task.outcome", outcome)
             attributes = {"messaging.destination.name": self._queue, "task.outcome": outcome}
@@ -83,4 +91,4 @@ class Batch:
         """The worker that claims a segment after this one. None: the batch ends."""
         elapsed = time.perf_counter() - self._started
         is_open = claim.is_small and self._outcomes.total() + 1 < MAX_SEGMENTS and elapsed < MAX_SECONDS
-        return self._worker if is_open else None
+        return self._worker if is_open and not termination.is_terminated() else None

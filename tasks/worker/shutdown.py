@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import os
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import redis
-from celery import bootsteps
+from celery import bootsteps, current_app
+from celery.apps import worker as celery_worker
 from celery.utils.log import get_logger
+from celery.worker.consumer import Consumer
 
 from tasks.worker.job_recorder import JobRecorder
 
@@ -14,34 +19,58 @@ if TYPE_CHECKING:
     from celery import Celery
     from celery.worker import WorkController
 
-    from tasks.settings import JobSettings
-
 log = get_logger(__name__)
 
 
-def connect(app: Celery, settings: JobSettings) -> None:
+def connect(app: Celery) -> None:
     """Let each worker of an app release its segments when it is terminated."""
-    ReleaseSegmentsStep.settings = settings
+    app.conf.worker_consumer = ReleasingConsumer
     app.steps["worker"].add(ReleaseSegmentsStep)
+    # Celery's own raises an exception wherever the shutdown is, which would then release nothing.
+    celery_worker.on_hard_shutdown = kill_pool  # type: ignore[attr-defined] # not in the stubs
+
+
+class ReleasingConsumer(Consumer):
+    """Releases segments before their tasks are cancelled: their processes may take a while to notice."""
+
+    def cancel_active_requests(self) -> None:
+        """Called when the time of running tasks is over, and again for each further signal."""
+        release_segments(self.hostname)
+        super().cancel_active_requests()
 
 
 class ReleaseSegmentsStep(bootsteps.StartStopStep):
     """Releases a worker's segments when it is terminated before its tasks finish, so that no lease has to expire."""
 
     requires = ("celery.worker.components:Pool",)
-    settings: ClassVar[JobSettings]
 
     def start(self, worker: WorkController) -> None:
-        """Nothing is claimed yet."""
+        """Nothing is claimed yet. In a terminal, Celery leaves SIGHUP to the system, which would kill the worker."""
+        del worker
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
 
     def stop(self, worker: WorkController) -> None:
         """Warm shutdown: the tasks finish first, so nothing is left to release."""
 
     def terminate(self, worker: WorkController) -> None:
         """Cold shutdown: the pool's processes may still write until they are killed, but are fenced from now on."""
-        try:
-            released = JobRecorder.connect(self.settings, retries=0).release_segments(worker.hostname)  # type: ignore[attr-defined] # not in the stubs
-        except redis.RedisError as error:
-            log.warning("Segments not released, job store unavailable; their leases will expire: %s", error)
-        else:
+        release_segments(worker.hostname)  # type: ignore[attr-defined] # not in the stubs
+
+
+def release_segments(worker: str) -> None:
+    """Release all segments that a worker has claimed. Gives up at once if the job store is unavailable."""
+    try:
+        released = JobRecorder.connect(current_app.conf.job_settings, retries=0).release_segments(worker)
+    except redis.RedisError as error:
+        log.warning("Segments not released, job store unavailable; their leases will expire: %s", error)
+    else:
+        if released:
             log.info("Shutdown: %d segments released to other workers", released)
+
+
+def kill_pool(worker: WorkController) -> None:
+    """The last of repeated signals: do not wait for the pool's processes. They have no segments any more."""
+    for process in getattr(getattr(worker.pool, "_pool", None), "_pool", ()):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)

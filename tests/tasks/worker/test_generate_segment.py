@@ -14,6 +14,7 @@ from tasks.requests import PrimesRequest
 from tasks.worker import attempt, generate_segment
 from tasks.worker.generate_segment import Batch
 from tasks.worker.lease import LeaseExtender
+from tasks.worker.termination import Interrupted
 from tests.tasks.keys import reconcile
 
 if TYPE_CHECKING:
@@ -124,6 +125,23 @@ async def test_segment_lost_while_it_is_computed_ends_the_task(
     run_task(keys, jobs[0])
     assert await succeeded(store, jobs) == [False] * 3
     assert keys.queued_segments() == [f"{job.id}:0" for job in (*jobs[1:], jobs[0])]
+    assert keys.leases() == {}
+
+
+async def test_segment_of_a_terminated_process_is_released_without_a_lost_attempt(
+    store: JobStore, recorder: JobRecorder, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(*_: int) -> Any:
+        raise Interrupted
+
+    monkeypatch.setattr(generate_segment, "release_segments", recorder.release_segments)
+    monkeypatch.setattr(engine, "primes_from", terminate)
+    jobs = await submitted(store, 2)
+    run_task(keys, jobs[0])
+    found = await store.get_jobs([jobs[0].id], ANYONE)
+    assert [(job.status, job.attempt) for job in found if job] == [(JobStatus.QUEUED, 1)]
+    assert keys.segments(jobs[0].id)[0]["lost"] == 0
+    assert keys.queued_segments() == [f"{job.id}:0" for job in (jobs[1], jobs[0])]
     assert keys.leases() == {}
 
 
