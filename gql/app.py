@@ -21,6 +21,7 @@ from gql.graphql.request_reader import RequestReader
 from gql.http import problem_details
 from gql.middleware.authentication import AuthenticationMiddleware
 from gql.middleware.body_limit import BodyLimitMiddleware
+from gql.middleware.cross_origin import cross_origin
 from gql.middleware.loopback_only import LoopbackOnlyMiddleware
 from gql.middleware.same_origin import SameOriginMiddleware
 from gql.middleware.security_headers import SecurityHeadersMiddleware
@@ -94,6 +95,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings, host: str = "lo
                 # Health checks and containers use addresses. Without the setting, the API is open to this machine only.
                 any_address=settings.authentication != "",
             ),
+            *cross_origin(settings.origins),
             Middleware(SameOriginMiddleware, allowed_origins=settings.origins),
             Middleware(ServerErrorMiddleware),
             *([] if authenticator is None else [Middleware(AuthenticationMiddleware, authenticator=authenticator)]),

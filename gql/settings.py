@@ -73,8 +73,8 @@ class ApiSettings(OperationLimits, BaseSettings):
     max_subscriptions_per_connection: int = Field(100, ge=1, description="Maximum open operations on one WebSocket")
     allowed_origins: str = Field(
         "",
-        description="List of other origins whose pages may send requests and open WebSockets, e.g. "
-        "`https://a.example,https://b.example`",
+        description="List of other origins whose pages may send requests, read responses (CORS) and open WebSockets, "
+        "e.g. `https://a.example,https://b.example`; `*`: any",
     )
     allowed_hosts: str = Field(
         "",
