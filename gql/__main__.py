@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
 from uvicorn import Config
 from uvicorn.config import LOGGING_CONFIG
 
@@ -19,6 +18,9 @@ from gql.server.settings import ServerSettings
 from gql.server.shutdown import serve
 from gql.settings import ApiSettings
 from observability import logs
+from tasks import store_check
+from tasks.setting_errors import read_or_exit
+from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -38,10 +40,10 @@ _LOGGING = LOGGING_CONFIG | {"formatters": LOGGING_CONFIG["formatters"] | {"acce
 
 def main() -> None:
     """Run the API until SIGINT or SIGTERM."""
-    try:
-        authentication, settings, log_settings = ApiSettings().authentication, ServerSettings(), logs.LogSettings()
-    except ValidationError as error:
-        sys.exit(f"error: {error}")
+    authentication, settings = read_or_exit(ApiSettings).authentication, read_or_exit(ServerSettings)
+    log_settings = read_or_exit(logs.LogSettings)
+    # Each server process reads them too. Checked before any of them starts, because uvicorn would start it again.
+    store_check.check_or_exit(read_or_exit(JobSettings))
     if not authentication and not binding.is_loopback(settings.host):
         sys.exit(f"error: {binding.open_access_error(settings.host)}")
     config = configuration(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -37,6 +38,7 @@ from gql.telemetry import FASTAPI_OFF, ApiTelemetry
 from observability import logs
 from schema.schema import build_schema
 from tasks.service import JobSystem
+from tasks.setting_errors import InvalidSettingError, read, read_or_exit
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
@@ -135,5 +137,8 @@ def _connect_authenticator(settings: ApiSettings, job_settings: JobSettings) -> 
     return Authenticator(keys, tokens, settings.max_subscriptions_per_caller, settings.caller_limits)
 
 
-logs.configure(logs.LogSettings())
-app = create_app(ApiSettings(), JobSettings(), Address().host)
+logs.configure(read_or_exit(logs.LogSettings))
+try:
+    app = create_app(read(ApiSettings), read(JobSettings), read(Address).host)
+except InvalidSettingError as invalid:
+    sys.exit(f"error: {invalid}")

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic_core import PydanticUndefined
 
@@ -16,11 +15,10 @@ from gql.local.settings import LocalSettings
 from gql.server.settings import ServerSettings
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
+from tasks.setting_errors import values_of
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pydantic.fields import FieldInfo
     from pydantic_settings import BaseSettings
 
@@ -30,7 +28,8 @@ INTRODUCTION = """\
 # Configuration
 
 Every setting is an environment variable, and every one is optional.
-`make run` reports an invalid value in one line and does not start.
+An empty value counts as unset.
+Every program reports an invalid value in one line and does not start.
 
 This page is generated from the settings classes: `make configuration` writes it.
 """
@@ -61,8 +60,6 @@ The variables that only `docker-compose.yml` reads (ports, images, Grafana's pas
 
 # Defaults that are computed when the process starts.
 COMPUTED = {"WORKERS": "number of processors, at most 4"}
-
-TYPES = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
 
 
 class Section(NamedTuple):
@@ -96,17 +93,16 @@ def page() -> str:
 
 
 def _section(section: Section) -> str:
-    empty = "\nAn empty value counts as unset." if section.settings.model_config.get("env_ignore_empty") else ""
     rows = [_row(name.upper(), field) for name, field in section.settings.model_fields.items()]
     head = "| Variable | Default | Values | Meaning |\n|---|---|---|---|"
-    return "\n".join((f"## {section.title}\n\n{section.text}{empty}\n", head, *rows, ""))
+    return "\n".join((f"## {section.title}\n\n{section.text}\n", head, *rows, ""))
 
 
 def _row(name: str, field: FieldInfo) -> str:
     description = field.description or ""
     first = description.partition(" ")[0]
     meaning = (description[:1].upper() + description[1:] if first.isalpha() else description).replace("|", r"\|")
-    return f"| `{name}` | {_default(name, field)} | {_values(field)} | {meaning} |"
+    return f"| `{name}` | {_default(name, field)} | {values_of(field)} | {meaning} |"
 
 
 def _default(name: str, field: FieldInfo) -> str:
@@ -118,36 +114,6 @@ def _default(name: str, field: FieldInfo) -> str:
         return ""
     text = str(field.default)
     return f"`{text.lower() if isinstance(field.default, bool) else text}`"
-
-
-def _values(field: FieldInfo) -> str:
-    kind = next(part for part in _members(field.annotation) if part is not type(None))
-    if get_origin(kind) is Literal:
-        return ", ".join(f"`{value}`" for value in get_args(kind) if value)
-    lower, upper = _bound(field, "ge", "gt"), _bound(field, "le", "lt")
-    if lower is not None and upper is not None:
-        return f"{lower}, at most {upper}" if lower.startswith("more") else f"{lower} to {upper}"
-    if lower is not None:
-        return lower if lower.startswith("more") else f"at least {lower}"
-    return TYPES.get(kind, "URL")
-
-
-def _members(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - any annotation
-    if get_origin(annotation) in {Union, UnionType}:
-        yield from get_args(annotation)
-    else:
-        yield annotation
-
-
-def _bound(field: FieldInfo, inclusive: str, exclusive: str) -> str | None:
-    for item in field.metadata:
-        # `Field` and `Annotated` may nest the same bounds.
-        for constraint in (item, *getattr(item, "metadata", ())):
-            if (bound := getattr(constraint, inclusive, None)) is not None:
-                return str(bound)
-            if (bound := getattr(constraint, exclusive, None)) is not None:
-                return f"{'more' if exclusive == 'gt' else 'less'} than {bound}"
-    return None
 
 
 if __name__ == "__main__":

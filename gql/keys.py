@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gql.auth.api_keys import KEY_PREFIX, KeyStore
 from tasks.errors import BackendUnavailable
+from tasks.setting_errors import read_or_exit
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def parse_arguments(command_line: Sequence[str] | None) -> argparse.Namespace:
 
 async def run(arguments: argparse.Namespace) -> int:
     """Execute the command and return the exit status."""
-    store = KeyStore.connect(JobSettings())
+    store = KeyStore.connect(read_or_exit(JobSettings))
     try:
         match arguments.command:
             case "create":

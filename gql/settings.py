@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, HttpUrl, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette._utils import parse_host_header
 from strawberry.http.websocket_origin import normalize_allowed_origins
@@ -13,6 +13,20 @@ from strawberry.http.websocket_origin import normalize_allowed_origins
 from gql.auth.tokens import ASYMMETRIC_ALGORITHMS, TokenSettings
 from schema.limits.settings import OperationLimits
 from tasks.callers import CallerLimits
+
+
+def _check_web_url(value: str, subject: str = "") -> str:
+    try:
+        url = HttpUrl(value)
+    except ValidationError:
+        url = None
+    if url is None or not value.isprintable() or " " in value:
+        raise ValueError(f"{subject}must be an http:// or https:// URL")
+    return value
+
+
+# Kept as it was written, since an issuer is compared with the text in tokens.
+WebUrl = Annotated[str, AfterValidator(lambda value: value and _check_web_url(value))]
 
 
 class ApiSettings(OperationLimits, BaseSettings):
@@ -35,16 +49,15 @@ class ApiSettings(OperationLimits, BaseSettings):
     )
     jwt_issuer: str = Field("", description="URL of the token issuer. Required in the `iss` claim")
     jwt_audience: str = Field("", description="Name of this API at the issuer. Required in the `aud` claim")
-    jwt_jwks_url: str = Field(
+    jwt_jwks_url: WebUrl = Field(
         "",
-        pattern="^(https?://.*)?$",
         description="URL of the issuer's public keys (JWKS). Empty: read from the issuer's OpenID configuration",
     )
     jwt_algorithms: str = Field(
         "RS256,ES256,EdDSA", description="List of signature algorithms accepted in tokens. Asymmetric ones only"
     )
     max_submissions_per_minute: int = Field(
-        600, ge=1, description="Maximum submissions and retries per minute for one caller"
+        600, ge=1, le=10**9, description="Maximum submissions and retries per minute for one caller"
     )
     max_open_jobs_per_caller: int = Field(
         100, ge=1, le=10_000, description="Maximum queued and running jobs of one caller"
@@ -56,21 +69,27 @@ class ApiSettings(OperationLimits, BaseSettings):
         description="Maximum primes requested by the queued and running jobs of one caller together",
     )
     max_subscriptions_per_caller: int = Field(
-        200, ge=1, description="Maximum open streams of one caller in each API process"
+        200, ge=1, le=10**9, description="Maximum open streams of one caller in each API process"
     )
     max_body_bytes: int = Field(
-        262_144, ge=1_024, description="Bytes. Maximum size of a request body. Larger ones are refused with 413"
+        262_144,
+        ge=1_024,
+        le=10**9,
+        description="Bytes. Maximum size of a request body. Larger ones are refused with 413",
     )
     max_arriving_requests: int = Field(
         500,
         ge=10,
+        le=10**9,
         description="Maximum connections with an incomplete request in each API process. Above it, the oldest is "
         "closed",
     )
     arrival_seconds: float = Field(
         20, gt=0, le=600, description="Seconds until a connection with an incomplete request is closed"
     )
-    max_subscriptions_per_connection: int = Field(100, ge=1, description="Maximum open operations on one WebSocket")
+    max_subscriptions_per_connection: int = Field(
+        100, ge=1, le=10**9, description="Maximum open operations on one WebSocket"
+    )
     allowed_origins: str = Field(
         "",
         description="List of other origins whose pages may send requests, read responses (CORS) and open WebSockets, "
@@ -91,11 +110,11 @@ class ApiSettings(OperationLimits, BaseSettings):
         10, gt=0, le=60, description="Seconds between heartbeats on an event stream without events"
     )
     drain_seconds: float = Field(2, ge=0, le=60, description="Seconds to wait for streams to complete at shutdown")
-    grafana_url: str = Field("http://localhost:3000", description="URL of Grafana, for the link on the front page")
-    metrics_url: str = Field(
+    grafana_url: WebUrl = Field("http://localhost:3000", description="URL of Grafana, for the link on the front page")
+    metrics_url: WebUrl = Field(
         "http://localhost:8428", description="URL of VictoriaMetrics, for the link on the front page"
     )
-    locust_url: str = Field("http://localhost:8089", description="URL of Locust, for the link on the front page")
+    locust_url: WebUrl = Field("http://localhost:8089", description="URL of Locust, for the link on the front page")
 
     @field_validator("allowed_origins")
     @classmethod
@@ -121,8 +140,11 @@ class ApiSettings(OperationLimits, BaseSettings):
 
     @model_validator(mode="after")
     def _require_issuer_and_audience(self) -> Self:
-        if "jwt" in self.credential_kinds and not (self.jwt_issuer and self.jwt_audience):
-            raise ValueError(f"AUTHENTICATION is {self.authentication}: set JWT_ISSUER and JWT_AUDIENCE")
+        if "jwt" in self.credential_kinds:
+            if not (self.jwt_issuer and self.jwt_audience):
+                raise ValueError(f"AUTHENTICATION is {self.authentication}: set JWT_ISSUER and JWT_AUDIENCE")
+            if not self.jwt_jwks_url:
+                _check_web_url(self.jwt_issuer, "JWT_ISSUER is used to find the signing keys: set JWT_JWKS_URL, or it ")
         return self
 
     @property

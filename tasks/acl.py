@@ -20,6 +20,7 @@ import secrets
 import sys
 from pathlib import Path
 
+from tasks.setting_errors import read_or_exit
 from tasks.settings import JobSettings
 
 # Scripts and transactions, and the data types they use. CLIENT, CONFIG, KEYS and similar commands are in none of these
@@ -79,4 +80,4 @@ def _read_or_create_password(path: Path, mode: int) -> str:
 
 
 if __name__ == "__main__":
-    write_credentials(Path(sys.argv[1]), JobSettings().key_prefix)
+    write_credentials(Path(sys.argv[1]), read_or_exit(JobSettings).key_prefix)

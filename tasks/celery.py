@@ -9,13 +9,14 @@ from __future__ import annotations
 from celery import Celery
 from kombu import Queue
 
+from tasks.setting_errors import read_or_exit
 from tasks.settings import JobSettings
 from tasks.storage.messages import LARGE_QUEUE, QUEUES
-from tasks.worker import gc_freeze, heartbeat, shutdown, telemetry, termination
+from tasks.worker import gc_freeze, heartbeat, shutdown, startup, telemetry, termination
 
-settings = JobSettings()
+settings = read_or_exit(JobSettings)
 
-app = Celery("tasks", broker=settings.broker_url, include=["tasks.worker.generate_segment"])
+app = Celery("tasks", broker=settings.store.celery_url, include=["tasks.worker.generate_segment"])
 app.conf.update(
     # Not a setting of Celery: read by tasks.worker.generate_segment.
     job_settings=settings,
@@ -38,6 +39,8 @@ app.conf.update(
     worker_enable_remote_control=False,
     worker_send_task_events=False,
     worker_hijack_root_logger=True,
+    # Explicit, because Celery would read the options of a URL in its own way.
+    broker_use_ssl=dict(settings.store.tls or {}),
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     # Reconnect also when the store refuses commands, because its disk is full or it became a replica. Otherwise the
@@ -59,6 +62,7 @@ app.conf.update(
 )
 
 
+startup.connect(settings)
 gc_freeze.connect()
 heartbeat.connect(app, settings)
 shutdown.connect(app)

@@ -21,6 +21,7 @@ from tasks.exports.formats import export
 from tasks.instrumentation import metrics, tracing
 from tasks.results.reader import ResultReader
 from tasks.results.segments import SegmentStore
+from tasks.setting_errors import InvalidSettingError
 from tasks.storage.messages import queue_for
 from tasks.storage.server_info import ServerInfo
 
@@ -57,9 +58,17 @@ class JobSystem:
 
     @classmethod
     def connect(cls, settings: JobSettings) -> Self:
-        """A system with its own connections."""
+        """A system with its own connections, which are opened on first use.
+
+        Raises:
+            InvalidSettingError: there can be no result store at RESULTS_URL.
+        """
         store = JobStore.connect(settings)
-        return cls(store, JobFeed(store), SegmentStore.connect(settings.result_store_url), settings)
+        try:
+            files = SegmentStore.connect(settings.result_store_url)
+        except ValueError as error:
+            raise InvalidSettingError(f"RESULTS_URL is invalid: {error}") from error
+        return cls(store, JobFeed(store), files, settings)
 
     def start(self) -> None:
         """Start the event feed and the deletion of old results."""

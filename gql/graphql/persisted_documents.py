@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from gql.graphql.requests import RequestRefused
+from tasks.setting_errors import InvalidSettingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,16 +35,24 @@ class PersistedDocuments:
         """Read the manifest. Without a path there are no documents.
 
         Raises:
-            ValueError: the manifest is malformed, or an identifier is not the hash of its document.
+            InvalidSettingError: the manifest is missing or malformed, or an identifier is not the hash of its document.
         """
         if path is None:
             return cls(only=only)
-        documents = orjson.loads(path.read_bytes())
+        try:
+            documents = orjson.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else f"not JSON, {error}"
+            raise InvalidSettingError(f"TRUSTED_DOCUMENTS is {path}: {reason}") from None
         if not isinstance(documents, dict) or not all(isinstance(text, str) for text in documents.values()):
-            raise ValueError(f"{path} must contain a JSON object from identifiers to documents")
+            raise InvalidSettingError(
+                f"TRUSTED_DOCUMENTS is {path}: must contain a JSON object from identifiers to documents"
+            )
         for identifier, text in documents.items():
             if identifier != identifier_of(text):
-                raise ValueError(f"{path} has identifier {identifier!r}, must be {identifier_of(text)!r}")
+                raise InvalidSettingError(
+                    f"TRUSTED_DOCUMENTS is {path}: has identifier {identifier!r}, must be {identifier_of(text)!r}"
+                )
         return cls(documents, only=only)
 
     def resolve(self, query: str | None, identifier: str | None) -> str | None:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from gql.local.errors import LocalRunError
+from tasks import store_check
+from tasks.setting_errors import InvalidSettingError
 from tasks.settings import JobSettings
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from gql.local.settings import LocalSettings
 
-_BROKER_SECONDS: Final = 2
 _LAST_PORT: Final = 65_535
 
 
@@ -41,7 +40,7 @@ def checked(settings: LocalSettings) -> Iterator[int]:
     """
     check_port(settings.host, settings.port)
     if settings.redis_url is not None:
-        check_broker(JobSettings(redis_url=settings.redis_url).broker_url)
+        check_store(JobSettings(redis_url=settings.redis_url))
     with locked(settings.data_dir) as lock:
         yield lock
 
@@ -75,30 +74,23 @@ def check_port(host: str, port: int) -> None:
         ) from None
 
 
-def check_broker(url: str) -> None:
-    """Ping the server that REDIS_URL names.
+def check_store(settings: JobSettings) -> None:
+    """Connect to the server that REDIS_URL names.
 
     Raises:
-        LocalRunError: no answer within 2 s. The message has the server's address and never its password.
+        LocalRunError: no answer within 2 s, or it can't be used. The message never contains its password.
     """
-    retry = Retry(NoBackoff(), retries=0)
-    seconds = _BROKER_SECONDS
     try:
-        with redis.Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=retry) as client:
-            client.ping()
-    except (redis.RedisError, OSError, ValueError) as error:
+        store_check.check(settings)
+    except InvalidSettingError as error:
+        raise LocalRunError(str(error)) from None
+    except redis.RedisError as error:
         rejected = isinstance(error, redis.AuthenticationError)
         reason = "wrong or missing user or password" if rejected else str(error).rstrip(".")
         raise LocalRunError(
-            f"REDIS_URL {_without_secrets(url)} does not answer ({reason}). "
+            f"REDIS_URL {settings.redis_url} does not answer ({reason}). "
             "Start the server, correct the URL, or unset REDIS_URL to use the embedded server"
         ) from None
-
-
-def _without_secrets(url: str) -> str:
-    """The URL without user, password and options."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
 
 
 def writable_folder(folder: Path) -> Path:

@@ -81,11 +81,11 @@ def in_start_order(settings: LocalSettings, environment: Mapping[str, str]) -> t
         LocalRunError: the embedded server is not installed, or a data folder is not writable.
     """
     if settings.redis_url is not None:
-        return _worker_and_api(settings, environment, str(settings.redis_url))
+        return _worker_and_api(settings, environment)
     port = free_port()
     valkey = _valkey(settings.data_dir / "valkey", port, environment)
-    own_store = {**environment, "REDIS_PASSWORD_FILE": ""}
-    return (valkey, *_worker_and_api(settings, own_store, f"redis://{_LOOPBACK}:{port}/0"))
+    own_store = {**environment, "REDIS_URL": f"redis://{_LOOPBACK}:{port}/0", "REDIS_PASSWORD_FILE": ""}
+    return (valkey, *_worker_and_api(settings, own_store))
 
 
 def _valkey(folder: Path, port: int, environment: Mapping[str, str]) -> Program:
@@ -117,12 +117,12 @@ def _valkey_missing(port: int) -> str | None:
     return None
 
 
-def _worker_and_api(settings: LocalSettings, environment: Mapping[str, str], redis_url: str) -> tuple[Program, ...]:
+def _worker_and_api(settings: LocalSettings, environment: Mapping[str, str]) -> tuple[Program, ...]:
     # Unique, so that the worker that is found is the one started here: the store remembers names for some seconds.
     worker_name = f"local-{os.getpid()}-{secrets.token_hex(3)}@{socket.gethostname()}"
     results = writable_folder(settings.data_dir / "results").as_uri()
     # Unbuffered, so that a line appears when it is written.
-    environment = {"RESULTS_URL": results, **environment, "REDIS_URL": redis_url, "PYTHONUNBUFFERED": "1"}
+    environment = {**environment, "RESULTS_URL": environment.get("RESULTS_URL") or results, "PYTHONUNBUFFERED": "1"}
     # Celery's: SIGTERM gives tasks 2 s, then releases unfinished segments.
     worker_environment = {"REMAP_SIGTERM": "SIGQUIT", **environment}
     worker = Program("worker", _worker_command(settings, worker_name), worker_environment, _WORKER_STOP_SECONDS)

@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, RedisDsn, ValidationError
+from pydantic import AfterValidator, Field
 
 from gql.local.errors import LocalRunError
 from gql.server import binding
 from gql.server.settings import Address, ServerSettings
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
-from tasks.settings import JobSettings
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from tasks.setting_errors import InvalidSettingError, read
+from tasks.settings import JobSettings, RedisUrl
 
 ROOT = Path(__file__).parents[2]
 
 # More processes wait for memory rather than get more done. WORKERS overrides it.
 _MAX_DEFAULT_WORKERS = 4
-
-# Values that may contain a password.
-_SECRET = frozenset({"redis_url"})
 
 
 # Absolute, because the programs have another working directory.
@@ -39,7 +34,7 @@ class LocalSettings(Address):
     """Address, data folder and number of worker processes. Each field is an environment variable."""
 
     data_dir: Folder = Field(ROOT / ".data", description="a folder that keeps jobs and results, e.g. DATA_DIR=.data")
-    redis_url: RedisDsn | None = Field(
+    redis_url: RedisUrl | None = Field(
         None, description="redis://HOST:PORT/DB or rediss://..., or unset for the embedded server"
     )
     workers: int = Field(
@@ -59,25 +54,14 @@ def read_settings() -> LocalSettings:
         LocalRunError: a variable of the local run, the API or the worker has an invalid value.
     """
     try:
-        settings = LocalSettings()
-        # The embedded server has no address yet: any valid one passes.
-        JobSettings(redis_url=settings.redis_url or RedisDsn("redis://127.0.0.1"))
-        authentication = ApiSettings().authentication
-        ServerSettings()
-        LogSettings()
-    except ValidationError as error:
-        raise LocalRunError("; ".join(_line(detail) for detail in error.errors())) from None
+        settings = read(LocalSettings)
+        # The embedded server has its own address, and no password.
+        read(JobSettings, **{} if settings.redis_url else {"redis_password_file": None})
+        authentication = read(ApiSettings).authentication
+        read(ServerSettings)
+        read(LogSettings)
+    except InvalidSettingError as error:
+        raise LocalRunError(str(error)) from None
     if not authentication and not binding.is_loopback(settings.host):
         raise LocalRunError(binding.open_access_error(settings.host))
     return settings
-
-
-def _line(detail: ErrorDetails) -> str:
-    if not detail["loc"]:
-        return detail["msg"].removeprefix("Value error, ")
-    field = str(detail["loc"][0])
-    name = field.upper()
-    value = "invalid" if field in _SECRET else str(detail["input"])[:80]
-    known = LocalSettings.model_fields.get(field)
-    bound = f"must be {known.description}" if known is not None else detail["msg"]
-    return f"{name} is {value}: {bound}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import ipaddress
+
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -33,7 +35,7 @@ class ServerSettings(Address):
     )
     root_path: str = Field(
         "",
-        pattern="^(/[^/]+)*$",
+        pattern="^(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*$",
         description="Path prefix, e.g. `/primes`, under which a proxy publishes the API and which it removes from "
         "requests",
     )
@@ -42,3 +44,12 @@ class ServerSettings(Address):
         description="List of addresses and networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
         "used. `*`: any",
     )
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _check_proxies(cls, value: str) -> str:
+        if value != "*":
+            for proxy in value.split(","):
+                # uvicorn would take anything else as the name of a client, which no client has.
+                ipaddress.ip_network(proxy.strip())
+        return value

@@ -23,6 +23,10 @@ DEFAULT_PAGE_SIZE = 100
 _CHARACTERS_PER_TOKEN = 16
 
 
+# The largest limit: clients receive limits as GraphQL integers of 32 bits.
+_UNLIMITED = 10**9
+
+
 class OperationLimits(BaseModel):
     """The limits of one operation. The defaults are far above documents written by hand, and above introspection.
 
@@ -39,25 +43,27 @@ class OperationLimits(BaseModel):
         10, gt=0, le=600, description="Seconds until a query or mutation fails with TIMEOUT, on top of MAX_WAIT_MS"
     )
     max_tokens: int = Field(
-        1_000, ge=10, description="Maximum tokens in a GraphQL document, and 16 times as many characters"
+        1_000, ge=10, le=_UNLIMITED, description="Maximum tokens in a GraphQL document, and 16 times as many characters"
     )
-    max_operations: int = Field(10, ge=1, description="Maximum operations in a document")
+    max_operations: int = Field(10, ge=1, le=_UNLIMITED, description="Maximum operations in a document")
     max_depth: int = Field(
         25, ge=1, le=100, description="Maximum nesting of fields and fragments in a document, fragments expanded"
     )
     max_selections: int = Field(
         250,
         ge=1,
+        le=_UNLIMITED,
         description="Maximum fields and fragments in a document, fragments expanded. "
         "Each pair of fields to merge counts as one more",
     )
     max_cost: int = Field(
         25_000,
         ge=100,
+        le=_UNLIMITED,
         description="Maximum values in a response, estimated from page sizes. "
         "A field that reads the job store counts as 10, a mutation as 1000",
     )
-    max_list_items: int = Field(10_000, ge=1, description="Maximum items in a list in variables")
+    max_list_items: int = Field(10_000, ge=1, le=_UNLIMITED, description="Maximum items in a list in variables")
 
     @property
     def max_document_length(self) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -22,22 +22,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.settings import JobSettings
+    from tasks.store_url import StoreUrl
 
 # From the call to the reply, including the time to connect.
 RESPONSE_TIMEOUT = timedelta(seconds=2)
 CONNECT_TIMEOUT = timedelta(seconds=1)
 
 
+class _Connections(NamedTuple):
+    """redis-py's classes of connections, for TCP without and with TLS, and for a socket in the file system."""
+
+    plain: type[object]
+    tls: type[object]
+    socket: type[object]
+
+
+_SYNC = _Connections(redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection)
+_ASYNC = _Connections(redis.asyncio.Connection, redis.asyncio.SSLConnection, redis.asyncio.UnixDomainSocketConnection)
+
+
 def async_client(settings: JobSettings) -> SharedConnectionClient:
     """An asyncio client. Its connection is opened on first use."""
-    pool = redis.asyncio.ConnectionPool.from_url(
-        settings.broker_url,
+    pool = redis.asyncio.ConnectionPool(
+        **_address(settings.store, _ASYNC),
         # Version 3 needs more round trips to connect, and none of its features are used.
         protocol=2,
         driver_info=None,
         socket_timeout=RESPONSE_TIMEOUT.total_seconds(),
         socket_connect_timeout=CONNECT_TIMEOUT.total_seconds(),
-        socket_keepalive=True,
         retry=Retry(NoBackoff(), retries=0),
     )
     return SharedConnectionClient(pool, RESPONSE_TIMEOUT)
@@ -47,13 +59,21 @@ def sync_client(
     settings: JobSettings, connect_seconds: float, response_seconds: float, retries: int = 0
 ) -> redis.Redis:
     """A blocking client, for workers, probes and metrics. Connections are opened on first use: safe before a fork."""
-    return redis.Redis.from_url(
-        settings.broker_url,
+    pool = redis.ConnectionPool(
+        **_address(settings.store, _SYNC),
         socket_timeout=response_seconds,
         socket_connect_timeout=connect_seconds,
-        socket_keepalive=True,
         retry=SyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries=retries),
     )
+    return redis.Redis.from_pool(pool)
+
+
+def _address(store: StoreUrl, connections: _Connections) -> dict[str, Any]:
+    """The arguments of a pool that say where the store is. The same for every client, from the one parsed URL."""
+    if store.socket is not None:
+        return store.client_options | {"connection_class": connections.socket}
+    connection_class = connections.plain if store.tls is None else connections.tls
+    return store.client_options | {"connection_class": connection_class, "socket_keepalive": True}
 
 
 @contextmanager

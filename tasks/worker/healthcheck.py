@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
+from tasks.setting_errors import read_or_exit
 from tasks.settings import JobSettings
 from tasks.storage import keys, records
 from tasks.storage.redis import sync_client
@@ -27,7 +28,7 @@ def main() -> int:
     """Exit code: 0 if a worker on this host has a recent heartbeat, otherwise 1 with a line on stderr."""
     host = socket.gethostname()
     try:
-        workers = recent_workers(JobSettings())
+        workers = recent_workers(read_or_exit(JobSettings))
     except redis.RedisError as error:
         sys.stderr.write(f"Job store unavailable: {error}\n")
         return 1

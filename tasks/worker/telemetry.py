@@ -21,6 +21,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from observability import telemetry
 from observability.logs import LogSettings, configure
 from tasks.instrumentation import tracing
+from tasks.setting_errors import read_or_exit
 
 if TYPE_CHECKING:
     from observability.telemetry import Telemetry
@@ -42,7 +43,7 @@ def connect() -> None:
     # generate_segment logs a line per task, with job and trace ids. Celery's own loggers still report failures.
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    settings = LogSettings()
+    settings = read_or_exit(LogSettings)
     if settings.log_format == "json":
         # Celery does not configure logging when this signal has a receiver.
         signals.setup_logging.connect(_configure_logs, weak=False)

@@ -150,13 +150,3 @@ def test_passwords_are_created_once_and_readable_by_their_role_only(tmp_path: Pa
     assert stat.S_IMODE(found["api/password"].stat().st_mode) == 0o400
     acl.write_credentials(tmp_path, "other:")
     assert {name: path.read_text(encoding="utf-8") for name, path in found.items() if "acl" not in name} == passwords
-
-
-def test_password_from_file_becomes_part_of_the_url(tmp_path: Path) -> None:
-    path = tmp_path / "password"
-    path.write_text("a/b@c:d\n", encoding="utf-8")
-    with_user = JobSettings(redis_url="rediss://api@host:7000/3?a=b", redis_password_file=path)
-    assert with_user.broker_url == "rediss://api:a%2Fb%40c%3Ad@host:7000/3?a=b"
-    assert JobSettings(redis_url="redis://host/0", redis_password_file=path).broker_url.startswith("redis://:a%2F")
-    assert "a/b" not in repr(with_user)
-    assert JobSettings(redis_url="redis://host/0").broker_url == "redis://host:6379/0"

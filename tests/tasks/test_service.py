@@ -18,6 +18,7 @@ from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
 from tasks.service import JobService, JobSystem
 from tasks.settings import JobSettings
+from tasks.store_url import StoreUrl
 from tests import programs
 from tests.tasks.keys import fake_result, grant_claim
 from tests.waiting import eventually
@@ -153,7 +154,9 @@ async def test_wait_returns_the_last_known_state_during_an_outage(tmp_path: Path
 
 async def test_wait_continues_after_an_outage(tmp_path: Path, settings: JobSettings) -> None:
     with programs.valkey(tmp_path, appendfsync="always") as server:
-        system = JobSystem.connect(settings.model_copy(update={"redis_url": server.url, "key_prefix": "own:"}))
+        system = JobSystem.connect(
+            settings.model_copy(update={"redis_url": StoreUrl.parse(server.url), "key_prefix": "own:"})
+        )
         system.start()
         service = system.for_caller(ANYONE)
         job = await submit_job(service)

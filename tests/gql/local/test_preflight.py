@@ -3,12 +3,15 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from gql.local import preflight
 from gql.local.errors import LocalRunError
+from tasks import store_check
+from tasks.settings import JobSettings
 from tests import programs
 from tests.programs import Valkey
 
@@ -63,15 +66,15 @@ def test_a_data_folder_stays_locked_while_a_program_of_a_killed_run_uses_it(tmp_
 
 
 def test_a_server_that_answers_passes(valkey: Valkey) -> None:
-    preflight.check_broker(valkey.url)
+    preflight.check_store(JobSettings(redis_url=valkey.url))
 
 
 def test_an_unreachable_server_is_named_without_its_password() -> None:
     port = programs.free_port()
     with pytest.raises(
-        LocalRunError, match=f"^REDIS_URL redis://127.0.0.1:{port}/0 does not answer .*refused"
+        LocalRunError, match=f"^REDIS_URL redis://user@127.0.0.1:{port}/0 does not answer .*refused"
     ) as error:
-        preflight.check_broker(f"redis://user:secret@127.0.0.1:{port}/0")
+        preflight.check_store(JobSettings(redis_url=f"redis://user:secret@127.0.0.1:{port}/0"))
     assert "secret" not in str(error.value)
 
 
@@ -80,7 +83,7 @@ def test_a_wrong_password_is_reported_and_not_printed(tmp_path: Path) -> None:
         client.config_set("requirepass", "right")
         for url in (server.url, server.url.replace("//", "//:secret@")):
             with pytest.raises(LocalRunError, match="wrong or missing user or password") as error:
-                preflight.check_broker(url)
+                preflight.check_store(JobSettings(redis_url=url))
             assert "secret" not in str(error.value)
         client.execute_command("AUTH", "right")
         client.config_set("requirepass", "")
@@ -90,9 +93,23 @@ def test_a_server_that_does_not_answer_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         with pytest.raises(LocalRunError, match="Timeout"):
-            preflight.check_broker(url)
+            preflight.check_store(JobSettings(redis_url=url))
+
+
+def test_a_server_in_cluster_mode_is_refused(tmp_path: Path) -> None:
+    """Scripts build names of keys, which a cluster would spread over its servers."""
+    options: dict[str, Any] = {"cluster-enabled": "yes"}
+    with programs.valkey(tmp_path, **options) as server:
+        with pytest.raises(LocalRunError, match=f"^REDIS_URL is {server.url}: the server is in cluster mode"):
+            preflight.check_store(JobSettings(redis_url=server.url))
+        with pytest.raises(SystemExit, match=r"^error: REDIS_URL is .* cluster mode"):
+            store_check.check_or_exit(JobSettings(redis_url=server.url))
+
+
+def test_a_program_that_waits_for_its_store_starts_without_it() -> None:
+    store_check.check_or_exit(JobSettings(redis_url=f"redis://127.0.0.1:{programs.free_port()}/0"))
 
 
 def test_an_unknown_host_name_is_reported() -> None:
     with pytest.raises(LocalRunError, match="not known"):
-        preflight.check_broker("redis://no-such-host.invalid:6379/0")
+        preflight.check_store(JobSettings(redis_url="redis://no-such-host.invalid:6379/0"))

@@ -15,6 +15,7 @@ from tasks.api.store_metrics import StoreMetrics
 from tasks.callers import ANYONE
 from tasks.jobs import FailureReason, JobStatus
 from tasks.requests import PrimesRequest
+from tasks.store_url import StoreUrl
 from tests.clients import post
 from tests.tasks.keys import fake_result, grant_claim, reconcile
 from tests.waiting import wait_until
@@ -91,7 +92,7 @@ def test_unavailable_store_reports_no_metrics(settings: JobSettings, monkeypatch
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     monkeypatch.setattr("tasks.api.store_metrics.metrics.get_meter", provider.get_meter)
-    nowhere = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    nowhere = settings.model_copy(update={"redis_url": StoreUrl(port=1)})
     store_metrics = StoreMetrics.connect(nowhere)
     store_metrics.create_instruments()
     data = reader.get_metrics_data()

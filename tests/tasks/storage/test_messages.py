@@ -42,7 +42,7 @@ async def test_each_segment_has_its_own_message(store: JobStore, keys: Keys) -> 
 
 async def test_message_is_what_celery_sends_for_the_task(store: JobStore, settings: JobSettings, keys: Keys) -> None:
     job = (await store.submit_job(PrimesRequest(10), ANYONE)).job
-    app = Celery(broker=settings.broker_url, set_as_current=False)
+    app = Celery(broker=settings.store.celery_url, set_as_current=False)
     app.conf.broker_transport_options = {"global_keyprefix": settings.key_prefix}
     with app.connection_for_write() as connection:
         app.send_task(

@@ -1,0 +1,48 @@
+"""Checks of both stores before a program starts: what it could never work with is refused, an outage is not."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import redis
+
+from tasks.results.object_store import ObjectStore
+from tasks.setting_errors import InvalidSettingError
+from tasks.storage.redis import sync_client
+
+if TYPE_CHECKING:
+    from tasks.settings import JobSettings
+
+_SECONDS = 2
+
+
+def check(settings: JobSettings) -> None:
+    """Connect to the store and ask it for its mode.
+
+    Raises:
+        InvalidSettingError: it is in cluster mode.
+        redis.RedisError: it does not answer within 2 s, or refuses the credentials.
+    """
+    with sync_client(settings, _SECONDS, _SECONDS) as client:
+        # Every user may call it, other than INFO.
+        reply = client.execute_command("HELLO")
+    if b"cluster" in (reply.values() if isinstance(reply, dict) else reply):
+        raise InvalidSettingError(
+            f"REDIS_URL is {settings.redis_url}: the server is in cluster mode, must be a single server or a primary "
+            "with replicas"
+        )
+
+
+def check_or_exit(settings: JobSettings) -> None:
+    """For programs that wait for their stores: exit with one line if one of them can never be used."""
+    try:
+        # A folder may be repaired meanwhile. It is created when it is first used.
+        if not settings.result_store_url.startswith("file:"):
+            ObjectStore.connect(settings.result_store_url)
+        with suppress(redis.RedisError):
+            check(settings)
+    except ValueError as error:
+        name = "" if isinstance(error, InvalidSettingError) else "RESULTS_URL is invalid: "
+        sys.exit(f"error: {name}{error}")

@@ -1,0 +1,36 @@
+"""What a worker checks when it starts, before it takes any message."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from celery import signals
+from celery.concurrency import get_implementation
+
+from tasks import store_check
+
+if TYPE_CHECKING:
+    from celery.concurrency.base import BasePool
+
+    from tasks.settings import JobSettings
+
+# In the others, a computation blocks the heartbeat, and the extension of its own lease.
+_POOLS: Final = ("prefork", "threads")
+
+
+def connect(settings: JobSettings) -> None:
+    """Check each worker of this process. One that could never work exits with one line."""
+
+    def check(sender: Any, **_: Any) -> None:  # noqa: ANN401 - a worker, and arguments of the signal
+        check_pool(sender.pool_cls)
+        store_check.check_or_exit(settings)
+
+    signals.worker_init.connect(check, weak=False)
+
+
+def check_pool(chosen: str | type[BasePool]) -> None:
+    """Exit with one line unless tasks can run in this pool."""
+    pool = get_implementation(chosen)
+    if pool not in map(get_implementation, _POOLS):
+        sys.exit(f"error: --pool is {pool.__module__.rpartition('.')[2]}: must be {' or '.join(_POOLS)}")
