@@ -11,8 +11,11 @@ SDK itself reads the variables of samplers, batches and intervals.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -29,12 +32,18 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from observability.buckets import SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from observability.log_exporter import LogExporter
 
-# Seconds that a stopping process waits for a collector that does not respond.
+log = logging.getLogger(__name__)
+
+# Of one export, in a background thread.
 _EXPORT_SECONDS = 3
+
+# For the final export of all signals together. Enough for a collector that works; no process waits longer for one that
+# does not.
+_SHUTDOWN_SECONDS = 0.7
 
 _PREFIX = "OTEL_EXPORTER_OTLP_"
 
@@ -68,14 +77,13 @@ class Telemetry:
         return self.tracer_provider is not None or self.meter_provider is not None
 
     def shutdown(self) -> None:
-        """Export pending data and stop. Takes up to some seconds if the collector does not respond."""
-        if self.tracer_provider is not None:
-            self.tracer_provider.shutdown()
-        if self.meter_provider is not None:
-            self.meter_provider.shutdown(_EXPORT_SECONDS * 1000)
+        """Export pending data and stop, within a fixed time whatever the collector does."""
+        deadline = time.monotonic() + _SHUTDOWN_SECONDS
+        providers = (self.tracer_provider, self.meter_provider)
+        _run_until(deadline, [provider.shutdown for provider in providers if provider is not None])
         # Last, because shutting down the others may log.
         if self.log_exporter is not None:
-            self.log_exporter.shutdown()
+            _run_until(deadline, [self.log_exporter.shutdown])
 
 
 def start(service: str, instance: str | None = None) -> Telemetry:
@@ -109,7 +117,26 @@ def temporary_tracer(service: str) -> Iterator[trace.Tracer | None]:
     try:
         yield provider.get_tracer(service)
     finally:
-        provider.shutdown()
+        _run_until(time.monotonic() + _SHUTDOWN_SECONDS, [provider.shutdown])
+
+
+def _run_until(deadline: float, functions: Sequence[Callable[[], None]]) -> None:
+    """Run functions at the same time. Returns at the deadline even if they have not, and whatever they raise.
+
+    The SDK has no such deadline: spans and logs are flushed for up to 30 s, and then the connection is closed.
+    """
+    threads = [threading.Thread(target=_run, args=(function,), daemon=True) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))
+
+
+def _run(function: Callable[[], None]) -> None:
+    try:
+        function()
+    except Exception as error:  # noqa: BLE001 - the process ends all the same
+        log.warning("Final export of telemetry failed: %s", error)
 
 
 def _is_enabled(signal: str) -> bool:
@@ -150,6 +177,19 @@ def _log_exporter(resource: Resource) -> LogExporter:
 def _exporter(signal: str) -> Any:  # noqa: ANN401 - an exporter of spans, metrics or log records
     protocol = os.environ.get(f"{_PREFIX}{signal}_PROTOCOL") or os.environ.get(f"{_PREFIX}PROTOCOL") or "http/protobuf"
     # Found by entry point, as the SDK does: importing gRPC takes long, and few processes use it.
-    name = "otlp_proto_grpc" if protocol == "grpc" else "otlp_proto_http"
+    is_grpc = protocol == "grpc"
+    name = "otlp_proto_grpc" if is_grpc else "otlp_proto_http"
     [exporter] = entry_points(group=f"opentelemetry_{signal.lower()}_exporter", name=name)
-    return exporter.load()(timeout=_EXPORT_SECONDS)
+    options: Mapping[str, Any] = {} if is_grpc else {"session": _session()}
+    return exporter.load()(timeout=_EXPORT_SECONDS, **options)
+
+
+def _session() -> Any:  # noqa: ANN401 - imported late
+    """An HTTP session that reads no response bodies: the status says all, and a body may be slow or endless."""
+    # Imported late: gRPC does without.
+    import requests  # noqa: PLC0415
+
+    session = requests.Session()
+    session.stream = True
+    session.hooks["response"].append(lambda response, **_: response.close())
+    return session

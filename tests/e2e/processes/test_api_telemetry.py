@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests import programs
+from tests.collectors import bad_collector
 from tests.conftest import FREQUENT_EXPORT
 from tests.otlp import receiver
 from tests.waiting import wait_until
@@ -48,11 +49,12 @@ def started(api: Program) -> int:
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_unreachable_collector_delays_neither_requests_nor_shutdown(
-    valkey: Valkey, prefix: str, tmp_path: Path, protocol: str
+@pytest.mark.parametrize("kind", ["down", "silent"])
+def test_bad_collector_delays_neither_requests_nor_shutdown(
+    valkey: Valkey, prefix: str, tmp_path: Path, kind: str, protocol: str
 ) -> None:
-    nowhere = f"http://127.0.0.1:{programs.free_port()}"
-    options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": nowhere, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
-    with programs.api(tmp_path, valkey.url, prefix, **options) as (url, api):
-        assert httpx.post(f"{url}/graphql", json={"query": "{ limits { maxCount } }"}, timeout=2).is_success
-        api.stop(timeout_seconds=10)
+    with bad_collector(kind) as endpoint:
+        options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+        with programs.api(tmp_path, valkey.url, prefix, **options) as (url, api):
+            assert httpx.post(f"{url}/graphql", json={"query": "{ limits { maxCount } }"}, timeout=2).is_success
+            api.stop(timeout_seconds=4)
