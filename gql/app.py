@@ -23,6 +23,7 @@ from gql.http import problem_details
 from gql.middleware.authentication import AuthenticationMiddleware
 from gql.middleware.body_limit import BodyLimitMiddleware
 from gql.middleware.cross_origin import cross_origin
+from gql.middleware.head import HeadMiddleware
 from gql.middleware.loopback_only import LoopbackOnlyMiddleware
 from gql.middleware.same_origin import SameOriginMiddleware
 from gql.middleware.security_headers import SecurityHeadersMiddleware
@@ -89,6 +90,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings, host: str = "lo
         lifespan=lifespan,
         # Outermost first.
         middleware=[
+            Middleware(HeadMiddleware),
             Middleware(SecurityHeadersMiddleware),
             *([] if settings.authentication else [Middleware(LoopbackOnlyMiddleware)]),
             Middleware(

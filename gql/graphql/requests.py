@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLError, OperationType
 from strawberry.http.streaming import MULTIPART_SUBSCRIPTION_BOUNDARY
 
+from gql.http import fields
 from gql.http.negotiation import EVENT_STREAM, LEGACY_JSON, MULTIPART, header_elements, prefers_stream, quality
 from schema.error_codes import MAX_MESSAGE_LENGTH
 
@@ -51,8 +52,9 @@ def check_content_type(content_type: str) -> None:
 
     This prevents cross-site requests, too: a form of another site cannot have this content type.
     """
-    elements = header_elements(content_type)
-    if not elements or elements[0].name != LEGACY_JSON:
+    # Two elements are two lines, or a value that is no media type.
+    elements = fields.elements(content_type)
+    if len(elements) != 1 or elements[0][:2] != (LEGACY_JSON, ""):
         raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported Content-Type: send application/json")
     if elements[0].parameters.get("charset", "utf-8").lower() not in _UTF_8:
         raise RequestRefused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported charset: send the body as UTF-8")

@@ -29,7 +29,7 @@ from gql.graphql import streaming
 from gql.graphql.requests import RequestRefused, check_content_type, response_protocol
 from gql.graphql.responses import encode, is_request_error, response_body, status_of
 from gql.graphql.websocket import handler_class
-from gql.http import negotiation
+from gql.http import fields, negotiation
 from gql.middleware.authentication import session_of
 from schema.context import Context
 from tasks.callers import ANYONE
@@ -134,11 +134,12 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         except HTTPException as error:
             response = _error_response(RequestRefused(HTTPStatus(error.status_code), error.reason))
         if isinstance(response, GraphQLResponse):
-            media_type = negotiation.json_type(request.headers.get("accept", ""))
+            media_type = negotiation.json_type(_field(request, "accept"))
             response.headers["content-type"] = media_type
-            response.headers["vary"] = "Accept"
             if response.status_code == HTTPStatus.OK:
                 response.status_code = status_of(media_type, request_error=response.is_request_error)
+        if isinstance(response, Response):
+            response.headers["vary"] = "Accept"
         return response
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData:  # noqa: ANN401 - as Strawberry has it
@@ -146,12 +147,12 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         if request.method == "GET":
             parameters = self.parse_query_params(request.query_params)
         else:
-            check_content_type(request.headers.get("content-type", ""))
+            check_content_type(_field(request, "content-type"))
             parameters = self.parse_json(await request.get_body())
         read = self._reader.read(parameters)
         protocol = response_protocol(
             request.method,
-            request.headers.get("accept", ""),
+            _field(request, "accept"),
             read.kind,
             queries_by_get=self.allow_queries_via_get,
         )
@@ -161,8 +162,7 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         """Whether a browser requests the page instead of the result of a document."""
         if request.method != "GET" or any(request.query_params.get(name) for name in _OPERATION_PARAMETERS):
             return False
-        accept = request.headers.get("accept", "")
-        return negotiation.quality(accept, "text/html") > 0 or negotiation.quality(accept, "*/*") > 0
+        return negotiation.accepts(_field(request, "accept") or "*/*", negotiation.HTML)
 
     def parse_query_params(self, params: Any) -> dict[str, Any]:  # noqa: ANN401 - as Strawberry has it
         """The GraphQL request in the query string of a GET. An empty parameter is the same as none."""
@@ -214,7 +214,8 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         sub_response: Response,
         headers: Mapping[str, str],
     ) -> Response:
-        """A stream. Strawberry does not send the opening boundary of a multipart body."""
+        """A stream that no proxy buffers. Strawberry does not send the opening boundary of a multipart body."""
+        headers = {**streaming.UNBUFFERED, **headers}
         if headers["Content-Type"].startswith(negotiation.MULTIPART):
             # Strawberry's own streams are generators.
             chunks = cast("Callable[[], AsyncGenerator[str]]", stream)
@@ -227,6 +228,10 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         """GraphiQL, or the fallback page if it was not built."""
         page = explorer.page() or explorer.fallback(str(request.url.replace(query="")))
         return HTMLResponse(page, headers={"Content-Security-Policy": explorer.CONTENT_SECURITY_POLICY})
+
+
+def _field(request: Any, name: str) -> str:  # noqa: ANN401 - Strawberry's adapter or Starlette's request
+    return fields.combined(request.headers, name) or ""
 
 
 def _error_response(refusal: RequestRefused) -> GraphQLResponse:

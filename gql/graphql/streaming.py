@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from strawberry.http.streaming import HTTPStreamTransport
 
 
+# For proxies between the server and its client: nginx buffers responses, and others compress them.
+UNBUFFERED = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+
+
 async def with_opening_boundary(chunks: AsyncGenerator[str]) -> AsyncGenerator[str]:
     """The chunks of a multipart body after its opening boundary, which Strawberry does not send."""
     async with aclosing(chunks):

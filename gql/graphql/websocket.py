@@ -18,6 +18,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 
 from gql.auth.authenticator import NotAuthenticated
 from gql.graphql.requests import RequestRefused, check_parameters
+from gql.http.fields import combined
 from schema.context import Context
 from schema.limits.settings import LimitExceededError
 from tasks.cancellation import cancel_and_wait
@@ -160,7 +161,7 @@ def _authorization(payload: Mapping[str, object], context: Context) -> str | Non
             return value
     if isinstance(token := payload.get("token"), str):
         return f"Bearer {token}"
-    return None if context.request is None else context.request.headers.get("authorization")
+    return None if context.request is None else combined(context.request.headers, "authorization")
 
 
 def _validation_error(message: object) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_SINGLE_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.IGNORECASE)
+from gql.http.fields import members
+
+_SINGLE_RANGE = re.compile(r"(\d*)-(\d*)", re.ASCII)
 # No file has a size of more digits. Bounds the work of int().
 _MAX_DIGITS = 18
 
@@ -25,16 +27,23 @@ def requested_range(header: str | None, size: int) -> tuple[int, int] | None:
     Raises:
         RangeNotSatisfiableError: the file has none of the requested bytes.
     """
-    found = _SINGLE_RANGE.fullmatch(header.strip()) if header else None
-    if found is None or not any(found.groups()) or max(map(len, found.groups())) > _MAX_DIGITS:
+    unit, _, value = (header or "").partition("=")
+    ranges = members(value)
+    found = _SINGLE_RANGE.fullmatch(ranges[0]) if unit.strip().lower() == "bytes" and len(ranges) == 1 else None
+    if found is None or not any(found.groups()):
         return None
     first, last = found.groups()
     if not first:
-        start, stop = max(size - int(last), 0), size
+        start, stop = max(size - _position(last), 0), size
     else:
-        if last and int(last) < int(first):
+        start, stop = _position(first), min(_position(last) + 1, size) if last else size
+        if last and _position(last) < start:
             return None
-        start, stop = int(first), min(int(last) + 1, size) if last else size
     if start >= stop:
         raise RangeNotSatisfiableError
     return start, stop
+
+
+def _position(digits: str) -> int:
+    significant = digits.lstrip("0") or "0"
+    return int(significant) if len(significant) <= _MAX_DIGITS else 10**_MAX_DIGITS

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 # Text between separators. A separator in a quoted string does not separate. An unterminated string ends with the field.
 _QUOTED = r'"(?:[^"\\]|\\.)*"?'
-_MEMBER = re.compile(rf'(?:[^",]|{_QUOTED})+', re.DOTALL)
-_PARAMETER = re.compile(rf'(?:[^";]|{_QUOTED})+', re.DOTALL)
+_MEMBER = re.compile(rf'(?:[^",]+|{_QUOTED})+', re.DOTALL)
+_PARAMETER = re.compile(rf'(?:[^";]+|{_QUOTED})+', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -57,7 +57,8 @@ def elements(value: str | None) -> list[Element]:
 
 
 def _element(member: str) -> Element:
-    first, *rest = _PARAMETER.findall(member)
+    # The name may be missing.
+    first, *rest = ([""] if member.startswith(";") else []) + _PARAMETER.findall(member)
     parameters: dict[str, str] = {}
     for name, value in map(_pair, rest):
         if name:

@@ -1,9 +1,12 @@
-"""Content negotiation (RFC 9110, section 12): Accept and Accept-Encoding, read by one parser."""
+"""Content negotiation (RFC 9110, section 12): Accept and Accept-Encoding."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from gql.http import fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,6 +15,13 @@ LEGACY_JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
 MULTIPART = "multipart/mixed"
+HTML = "text/html"
+
+# Any number of digits, and none before the point: Java sends `*; q=.2`.
+_QUALITY = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
+
+# Names that RFC 9110, section 8.4.1, has kept for old clients.
+_ENCODING_ALIASES = {"x-gzip": "gzip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +41,21 @@ class HeaderElement:
 
 def header_elements(header: str) -> list[HeaderElement]:
     """The elements of a header in their order. Malformed ones are skipped."""
-    return [element for text in _split(header, ",") if (element := _parse_element(text)) is not None]
+    return [element for field in fields.elements(header) if (element := _weighted(field)) is not None]
 
 
 def quality(header: str, media_type: str) -> float:
     """The quality of a media type that Accept names explicitly. Wildcards do not count: 0 without a match."""
     return max((element.quality for element in header_elements(header) if element.name == media_type), default=0)
+
+
+def accepts(header: str, media_type: str) -> bool:
+    """Whether Accept has a media range for the type: the type itself counts, or else its wildcard, or else any."""
+    elements = header_elements(header)
+    for media_range in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
+        if qualities := [element.quality for element in elements if element.name == media_range]:
+            return max(qualities) > 0
+    return False
 
 
 def prefers_stream(accept: str, media_type: str) -> bool:
@@ -47,8 +66,10 @@ def prefers_stream(accept: str, media_type: str) -> bool:
 
 def json_type(accept: str) -> str:
     """The media type of a single JSON response: the specification's if Accept prefers it or weighs both the same."""
-    preferred = quality(accept, GRAPHQL_JSON)
-    return GRAPHQL_JSON if preferred and preferred >= quality(accept, LEGACY_JSON) else LEGACY_JSON
+    preferred, legacy = quality(accept, GRAPHQL_JSON), quality(accept, LEGACY_JSON)
+    if (preferred and preferred >= legacy) or (accepts(accept, GRAPHQL_JSON) and not accepts(accept, LEGACY_JSON)):
+        return GRAPHQL_JSON
+    return LEGACY_JSON
 
 
 def preferred_encoding(accept_encoding: str, supported: Sequence[str]) -> str | None:
@@ -58,33 +79,19 @@ def preferred_encoding(accept_encoding: str, supported: Sequence[str]) -> str | 
         accept_encoding: the header's value.
         supported: in order of preference, for codings of the same quality.
     """
-    qualities = {element.name: element.quality for element in header_elements(accept_encoding)}
+    qualities: dict[str, float] = {}
+    for element in header_elements(accept_encoding):
+        name = _ENCODING_ALIASES.get(element.name, element.name)
+        qualities[name] = max(element.quality, qualities.get(name, 0))
     wildcard = qualities.get("*", 0)
     best = max(supported, key=lambda coding: qualities.get(coding, wildcard))
     weight = qualities.get(best, wildcard)
     return best if weight > 0 and weight >= qualities.get("identity", 0) else None
 
 
-def _parse_element(text: str) -> HeaderElement | None:
-    name, *parameters = (part.strip() for part in _split(text, ";"))
-    found = {}
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        found[key.strip().lower()] = value.strip().strip('"')
-    try:
-        weight = float(found.pop("q", "1"))
-    except ValueError:
+def _weighted(field: fields.Element) -> HeaderElement | None:
+    parameters = dict(field.parameters)
+    weight = parameters.pop("q", "1")
+    if field.value or not field.name or not _QUALITY.fullmatch(weight):
         return None
-    return HeaderElement(name.lower(), found, min(max(weight, 0), 1)) if name else None
-
-
-def _split(text: str, separator: str) -> list[str]:
-    """Split at separators outside double quotes."""
-    parts, is_quoted = [""], False
-    for character in text:
-        is_quoted ^= character == '"'
-        if character == separator and not is_quoted:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
+    return HeaderElement(field.name, parameters, min(float(weight), 1))

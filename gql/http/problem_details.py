@@ -6,13 +6,14 @@ Clients of the earlier API read `detail`. The other members are new.
 from __future__ import annotations
 
 import math
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Mount
 
 from tasks import errors
 
@@ -48,6 +49,17 @@ def problem_of(error: errors.JobError) -> Response:
             raise NotImplementedError(f"{type(error).__name__} has no problem response") from error
 
 
+def _methods(request: Request) -> list[str]:
+    """The methods of all routes of a path. A router lists those of one route only."""
+    # A mounted application has its own 405.
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    scopes = {method.value: {**request.scope, "method": method.value} for method in HTTPMethod}
+    found = {
+        method for method, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    }
+    return sorted(found | {"HEAD"} if "GET" in found else found)
+
+
 def add_exception_handlers(app: FastAPI) -> None:
     """Convert expected failures, and errors of the framework itself, into problem responses."""
 
@@ -56,9 +68,11 @@ def add_exception_handlers(app: FastAPI) -> None:
         return problem_of(error)
 
     @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> Response:
+    async def http_error(request: Request, error: HTTPException) -> Response:
         response = problem(HTTPStatus(error.status_code), str(error.detail))
         response.headers.update(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
+            response.headers["Allow"] = ", ".join(methods)
         return response
 
     @app.exception_handler(ClientDisconnect)

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 
 from gql.auth.authenticator import NotAuthenticated
 from gql.http import negotiation
+from gql.http.fields import combined
 from gql.http.problem_details import problem, problem_of
 from schema.errors.convert import graphql_error
 from tasks.callers import ANYONE
@@ -69,7 +70,7 @@ class AuthenticationMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            session = await self._authenticator.authenticate(Headers(scope=scope).get("authorization"))
+            session = await self._authenticator.authenticate(combined(Headers(scope=scope), "authorization"))
         except NotAuthenticated as error:
             await _unauthenticated(scope, error)(scope, receive, send)
             return
@@ -125,5 +126,5 @@ def _in_shape_of_endpoint(scope: Scope, response: Response, error: GraphQLError)
         return response
     response.body = orjson.dumps({"errors": [error.formatted]})
     response.headers["Content-Length"] = str(len(response.body))
-    response.headers["Content-Type"] = negotiation.json_type(Headers(scope=scope).get("accept", ""))
+    response.headers["Content-Type"] = negotiation.json_type(combined(Headers(scope=scope), "accept") or "")
     return response

@@ -5,8 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
+from gql.http.fields import tokens
 from gql.http.problem_details import problem
 
 if TYPE_CHECKING:
@@ -34,18 +36,12 @@ class BodyLimitMiddleware:
             await self._app(scope, receive, send)
             return
         headers = {name: value for name, value in scope["headers"] if name in {b"content-length", b"content-encoding"}}
-        error: ASGIApp | None = None
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            error = problem(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "Compressed request bodies are not supported. Send the body without Content-Encoding.",
-            )
+        if b"content-encoding" in headers and not _is_plain(scope):
+            await _compressed()(scope, receive, send)
         elif int(headers.get(b"content-length", b"0")) > self._max_body_bytes:
-            error = self._too_large()
-        if error is not None:
-            await error(scope, receive, send)
-            return
-        await self._forward_counting(scope, receive, send)
+            await self._too_large()(scope, receive, send)
+        else:
+            await self._forward_counting(scope, receive, send)
 
     async def _forward_counting(self, scope: Scope, receive: Receive, send: Send) -> None:
         received, response_started = 0, False
@@ -74,3 +70,14 @@ class BodyLimitMiddleware:
 
     def _too_large(self) -> ASGIApp:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The request body exceeds {self._max_body_bytes} bytes.")
+
+
+def _is_plain(scope: Scope) -> bool:
+    return {"identity"}.issuperset(tokens(Headers(scope=scope), "content-encoding"))
+
+
+def _compressed() -> ASGIApp:
+    detail = "Compressed request bodies are not supported. Send the body without Content-Encoding."
+    response = problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+    response.headers["Accept-Encoding"] = "identity"
+    return response

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 
+from gql.http.fields import combined
 from gql.http.problem_details import problem
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class SameOriginMiddleware:
         await self._app(scope, receive, send)
 
     def _is_allowed(self, headers: Headers) -> bool:
-        origin = headers.get("origin")
+        origin = combined(headers, "origin")
         if origin is None or headers.get("sec-fetch-site") == "same-origin":
             return True
         if is_same_origin(origin, headers.get("host")) or "*" in self._allowed_origins:

@@ -14,6 +14,7 @@ from starlette._utils import get_route_path
 from starlette.datastructures import Headers
 
 from gql.http import negotiation
+from gql.http.fields import combined
 from gql.http.problem_details import problem
 from schema.errors import masking
 
@@ -59,5 +60,5 @@ def _internal_error(scope: Scope, trace_id: str) -> Response:
         "message": masking.UNEXPECTED_ERROR_MESSAGE,
         "extensions": {"code": masking.UNEXPECTED_ERROR_CODE, "traceId": trace_id},
     }
-    media_type = negotiation.json_type(Headers(scope=scope).get("accept", ""))
+    media_type = negotiation.json_type(combined(Headers(scope=scope), "accept") or "")
     return Response(orjson.dumps({"errors": [error]}), status, media_type=media_type)

@@ -30,7 +30,7 @@ def add_routes(app: FastAPI, settings: ApiSettings) -> None:
     links = {"grafana": settings.grafana_url, "metrics": settings.metrics_url, "locust": settings.locust_url}
     app.mount("/static", StaticFiles(directory=PAGES / "static"), name="static")
 
-    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    @app.get("/", include_in_schema=False)
     async def front_page(request: Request) -> HTMLResponse:
         urls = {**links, "origin": str(request.base_url)}
         page = template.substitute({name: html.escape(url) for name, url in urls.items()})

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
 from gql.http.byte_range import RangeNotSatisfiableError, requested_range
 from gql.http.compression import SUPPORTED_ENCODINGS, compress
+from gql.http.fields import combined
 from gql.http.negotiation import preferred_encoding
+from gql.http.preconditions import conditional_response
 from gql.middleware.authentication import caller_of
+from gql.middleware.head import is_head
 from gql.rest import openapi
 from tasks.errors import JobNotFound
 from tasks.exports.formats import ExportFormat
@@ -22,19 +25,11 @@ from tasks.jobs import ResultState
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.datastructures import Headers
+
     from tasks.exports.formats import ExportFile
     from tasks.jobs import Job
     from tasks.service import JobService, JobSystem
-
-
-@dataclass(frozen=True, slots=True)
-class DownloadRequest:
-    """The headers of a download: conditional request, range and encoding."""
-
-    if_none_match: str
-    range_header: str | None
-    if_range: str | None
-    accept_encoding: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +57,6 @@ class DownloadResponse:
         return response
 
 
-def download_request(
-    if_none_match: Annotated[str, Header(description="ETag of an earlier response")] = "",
-    range_: Annotated[str | None, Header(alias="Range", description="One byte range, e.g. bytes=1000-")] = None,
-    if_range: Annotated[str | None, Header(description="ETag of the file that the range belongs to")] = None,
-    accept_encoding: Annotated[str | None, Header(description="zstd or gzip compress CSV and NDJSON")] = None,
-) -> DownloadRequest:
-    """FastAPI dependency that reads the headers."""
-    return DownloadRequest(if_none_match, range_, if_range, accept_encoding)
-
-
 def create_router(system: JobSystem) -> APIRouter:
     """The route for all file formats."""
     router = APIRouter(tags=["primes"])
@@ -81,12 +66,12 @@ def create_router(system: JobSystem) -> APIRouter:
         summary="Download the primes of a finished job",
         response_class=StreamingResponse,
         responses=openapi.download_responses(),
+        dependencies=[Depends(openapi.download_parameters)],
     )
     async def primes(
         request: Request,
         job_id: str,
         form: Annotated[str, Path(json_schema_extra={"enum": list(ExportFormat)})],
-        download: Annotated[DownloadRequest, Depends(download_request)],
     ) -> Response:
         if form not in list(ExportFormat):
             raise HTTPException(
@@ -95,25 +80,20 @@ def create_router(system: JobSystem) -> APIRouter:
         export_format = ExportFormat(form)
         service = system.for_caller(caller_of(request))
         job = _complete(await service.get_job(job_id), job_id)
-        if request.method == "HEAD":
-            # RFC 9110, 14.2: Range applies to GET only.
-            download = replace(download, range_header=None)
         encoding = None
-        if export_format.is_text and download.range_header is None:
+        if export_format.is_text and "range" not in request.headers:
             # Ranges are sent uncompressed: they count bytes of the original file.
-            encoding = preferred_encoding(download.accept_encoding or "", SUPPORTED_ENCODINGS)
+            encoding = preferred_encoding(combined(request.headers, "accept-encoding") or "", SUPPORTED_ENCODINGS)
         headers = _headers(job, export_format, encoding)
-        if headers["ETag"] in download.if_none_match or download.if_none_match.strip() == "*":
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        if (conditional := conditional_response(request.headers, headers)) is not None:
+            return conditional
         file = await _export(service, job, export_format)
-        response = _response(file, download, headers)
-        if request.method == "HEAD":
+        response = _response(file, request.headers, headers)
+        if is_head(request):
             return response.without_content(export_format.content_type)
         service.record_primes_served(job.count * (response.stop - response.start) // file.size, "download")
         return await response.with_content(export_format.content_type)
 
-    # Not in the OpenAPI document, which would list HEAD as a separate operation.
-    router.add_api_route("/jobs/{job_id}/primes.{form}", primes, methods=["HEAD"], include_in_schema=False)
     return router
 
 
@@ -143,7 +123,8 @@ def _headers(job: Job, form: ExportFormat, encoding: str | None) -> dict[str, st
     # The result of a job never changes, and each export of it always has the same bytes.
     headers = {
         "ETag": f'"{job.id}.{form}"' if encoding is None else f'"{job.id}.{form}.{encoding}"',
-        "Cache-Control": "private, max-age=31536000, immutable",
+        "Cache-Control": "private, max-age=31536000, immutable, no-transform",
+        "X-Accel-Buffering": "no",
         "Content-Disposition": f'attachment; filename="primes-{job.id}.{form}"',
     }
     if form.is_text:
@@ -153,15 +134,15 @@ def _headers(job: Job, form: ExportFormat, encoding: str | None) -> dict[str, st
     return headers
 
 
-def _response(file: ExportFile, download: DownloadRequest, headers: dict[str, str]) -> DownloadResponse:
+def _response(file: ExportFile, request: Headers, headers: dict[str, str]) -> DownloadResponse:
     """The whole file or the requested range of it."""
     if "Content-Encoding" in headers:
         return DownloadResponse(file, HTTPStatus.OK, headers, 0, file.size)
     byte_range = None
     # If-Range: a range of another file cannot continue the part that the client has.
-    if download.if_range in {None, headers["ETag"]}:
+    if combined(request, "if-range") in {None, headers["ETag"]}:
         try:
-            byte_range = requested_range(download.range_header, file.size)
+            byte_range = requested_range(combined(request, "range"), file.size)
         except RangeNotSatisfiableError as error:
             raise HTTPException(
                 HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,

@@ -43,9 +43,6 @@ def create_router(system: JobSystem) -> APIRouter:
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse({"status": "ready" if ready else "unready", "checks": checks}, status)
 
-    # Monitors use HEAD. Not in the OpenAPI document, which would list it as a separate operation.
-    router.add_api_route("/livez", livez, methods=["HEAD"], include_in_schema=False)
-    router.add_api_route("/readyz", readyz, methods=["HEAD"], include_in_schema=False)
     return router
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
+from gql.http.fields import combined, elements
+from gql.http.preconditions import conditional_response, weak_tags
 from gql.http.problem_details import problem
 from gql.middleware.authentication import caller_of
 from gql.rest import openapi
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 # Enough for {"n": 100000000} with much white space.
 _MAX_BODY_BYTES = 4_096
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}")
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,9})\"?", re.IGNORECASE)
+_DIGITS = re.compile(r"[0-9]+")
+# Of a number of seconds. More is longer than any wait.
+_MAX_DIGITS = 9
 _POLL_AFTER_SECONDS = "1"
 
 # Primes that /status lists in JSON. For longer results it has the addresses of their files.
@@ -66,7 +70,7 @@ def create_router(system: JobSystem, settings: ApiSettings) -> APIRouter:
         openapi_extra=openapi.generate_request(system.settings.max_count),
     )
     async def generate(request: Request) -> Response:
-        idempotency_key = request.headers.get("idempotency-key")
+        idempotency_key = combined(request.headers, "idempotency-key")
         primes_request = PrimesRequest(count=await _read_n(request), idempotency_key=idempotency_key)
         try:
             submission = await system.for_caller(caller_of(request)).submit_job(primes_request)
@@ -86,9 +90,9 @@ def create_router(system: JobSystem, settings: ApiSettings) -> APIRouter:
         dependencies=[Depends(openapi.status_parameters)],
     )
     async def status(request: Request) -> Response:
-        request_id, if_none_match = request.path_params["request_id"], request.headers.get("if-none-match")
-        known_versions = _versions(if_none_match)
-        wait = _preferred_wait(request.headers.get("prefer"), settings)
+        request_id = request.path_params["request_id"]
+        known_versions = _versions(request)
+        wait = _preferred_wait(request, settings)
         service = system.for_caller(caller_of(request))
         job = await service.get_job(request_id, wait or timedelta(0), max(known_versions, default=None))
         if job is None:
@@ -100,12 +104,10 @@ def create_router(system: JobSystem, settings: ApiSettings) -> APIRouter:
             headers["Retry-After"] = _POLL_AFTER_SECONDS
         if job.result_state is ResultState.EXPIRED:
             return problem(HTTPStatus.GONE, f"the primes of job {job.id} have expired: submit the request again")
-        if job.version in known_versions or (if_none_match is not None and if_none_match.strip() == "*"):
-            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        if (conditional := conditional_response(request.headers, headers)) is not None:
+            return conditional
         return Response(await _status_body(service, job), headers=headers, media_type="application/json")
 
-    # Not in the OpenAPI document, which would list HEAD as a separate operation.
-    router.add_api_route("/status/{request_id}", status, methods=["HEAD"], include_in_schema=False)
     return router
 
 
@@ -194,11 +196,16 @@ def _with_rest_names(error: InvalidRequest) -> InvalidRequest:
     )
 
 
-def _versions(if_none_match: str | None) -> frozenset[int]:
-    return frozenset(int(version) for version in re.findall(r'"([0-9]{1,9})"', if_none_match or ""))
+def _versions(request: Request) -> list[int]:
+    """The versions of the job that the client knows."""
+    tags = [tag.strip('"') for tag in weak_tags(combined(request.headers, "if-none-match"))]
+    return [int(tag) for tag in tags if _DIGITS.fullmatch(tag) and len(tag) <= _MAX_DIGITS]
 
 
-def _preferred_wait(prefer: str | None, settings: ApiSettings) -> timedelta | None:
-    if prefer is None or (found := _WAIT.search(prefer)) is None:
+def _preferred_wait(request: Request, settings: ApiSettings) -> timedelta | None:
+    # RFC 7240: the first of several preferences with one name counts.
+    waits = [element.value for element in elements(combined(request.headers, "prefer")) if element.name == "wait"]
+    if not waits or not _DIGITS.fullmatch(waits[0]):
         return None
-    return min(timedelta(seconds=int(found[1])), timedelta(milliseconds=settings.max_wait_ms))
+    seconds = int(waits[0][:_MAX_DIGITS])
+    return min(timedelta(seconds=seconds), timedelta(milliseconds=settings.max_wait_ms))

@@ -48,8 +48,19 @@ def status_parameters(
         ),
     ] = None,
     if_none_match: Annotated[str | None, Header(description="ETag of an earlier response")] = None,
+    if_match: Annotated[str | None, Header(description="ETag that the response must have")] = None,
 ) -> None:
     """Path and headers of GET /status/{request_id}."""
+
+
+def download_parameters(
+    if_none_match: Annotated[str | None, Header(description="ETag of an earlier response")] = None,
+    if_match: Annotated[str | None, Header(description="ETag that the file must have")] = None,
+    range_: Annotated[str | None, Header(alias="Range", description="One byte range, e.g. bytes=1000-")] = None,
+    if_range: Annotated[str | None, Header(description="ETag of the file that the range belongs to")] = None,
+    accept_encoding: Annotated[str | None, Header(description="zstd or gzip compress CSV and NDJSON")] = None,
+) -> None:
+    """Headers of GET /jobs/{job_id}/primes.{form}."""
 
 
 def generate_request(max_count: int) -> dict[str, Any]:
@@ -130,6 +141,7 @@ def status_responses(max_listed_primes: int) -> Responses:
             304: {"description": "Not modified since the version in If-None-Match"},
         },
         {
+            HTTPStatus.PRECONDITION_FAILED: "The version is not in If-Match",
             HTTPStatus.NOT_FOUND: "Unknown request: it never existed or has expired",
             HTTPStatus.GONE: "The primes have expired; the request is still known",
             HTTPStatus.SERVICE_UNAVAILABLE: "The job store is unavailable",
@@ -148,6 +160,7 @@ def download_responses() -> Responses:
             304: {"description": "Not modified since the file in If-None-Match"},
         },
         {
+            HTTPStatus.PRECONDITION_FAILED: "The file is not in If-Match",
             HTTPStatus.NOT_FOUND: "Unknown job or format",
             HTTPStatus.CONFLICT: "The job has not succeeded",
             HTTPStatus.GONE: "The primes have expired",

@@ -68,6 +68,7 @@ def test_middleware_is_outermost_first(
 ) -> None:
     app = create_app(ApiSettings(authentication=authentication), settings)
     assert [middleware.cls.__name__ for middleware in app.user_middleware] == [  # type: ignore[attr-defined]
+        "HeadMiddleware",
         "SecurityHeadersMiddleware",
         *loopback,
         "TrustedHostMiddleware",

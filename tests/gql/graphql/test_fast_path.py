@@ -122,14 +122,19 @@ REFUSED: list[bytes] = [
     *(json.dumps(body).encode() for body in REFUSED_OPERATIONS),
 ]  # fmt: skip
 
+# The lines of a header that is repeated are separated by line feeds.
 ACCEPTS = [
     None, "", "*/*", JSON, STRICT, f"{STRICT}, {JSON}", f"{JSON}, {STRICT};q=0.9", f"{STRICT};charset=utf-8",
     "text/html", "application/xml", EVENTS, f"{JSON}, {EVENTS}", f"{EVENTS};q=0.5, {JSON}", MULTIPART,
     f"{MULTIPART}, {JSON}", "Ä;q=x", f"{STRICT};q=0", f"{JSON};x=" + "y" * 300,
+    f"{JSON}\n{STRICT}", f"{JSON}\n{EVENTS}", f"{JSON};q=0.1\n{EVENTS}", f"{JSON};q=0, */*", f"{STRICT};q=nan",
+    "*;q=.2", f'text/plain;x="\\", {STRICT}"', "application/*",
 ]  # fmt: skip
 CONTENT_TYPES = [
     None, "", JSON, "Application/JSON", f"{JSON}; charset=utf-8", f'{JSON};charset="UTF-8"', f"{JSON}; charset=utf-16",
     "application/jsonx", STRICT, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+    f"{JSON}\n{JSON}", f"{JSON}\ntext/plain", f"text/plain\n{JSON}", f"{JSON}, text/plain", f"{JSON};", f"{JSON} ;x",
+    f"{JSON};charset=utf-8;charset=utf-16", f"{JSON};charset=", f'{JSON};x="a,b"', f"{JSON}=1", "application /json",
 ]  # fmt: skip
 
 
@@ -152,7 +157,8 @@ async def respond(app: FastAPI, request: Post) -> list[Message]:
         "content-length": length,
         "host": "localhost",
     }
-    headers = [(name.encode(), value.encode("latin-1")) for name, value in given.items() if value is not None]
+    lines = [(name, line) for name, value in given.items() if value is not None for line in value.split("\n")]
+    headers = [(name.encode(), line.encode("latin-1")) for name, line in lines]
     path, _, query = request.path.partition("?")
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",

@@ -84,7 +84,18 @@ def test_get_does_not_execute_the_operation(accept: str, kind: OperationType, qu
 
 @pytest.mark.parametrize(
     "content_type",
-    [JSON, "Application/JSON", f"{JSON};charset=utf-8", f'{JSON}; charset="UTF-8"', f"{JSON}; charset=us-ascii"],
+    [
+        JSON,
+        "Application/JSON",
+        f"{JSON};charset=utf-8",
+        f'{JSON}; charset="UTF-8"',
+        f"{JSON}; charset=us-ascii",
+        f"{JSON};",
+        f"{JSON}\t; ;CharSet=utf8",
+        f'{JSON};x="a,b;charset=utf-16"',
+        f"{JSON};charset=utf-8;charset=utf-16",
+        rf'{JSON};charset="ut\f-8"',
+    ],
 )
 def test_json_in_utf_8_is_accepted(content_type: str) -> None:
     check_content_type(content_type)
@@ -98,6 +109,14 @@ def test_json_in_utf_8_is_accepted(content_type: str) -> None:
         (f"text/plain, {JSON}", "unsupported Content-Type: send application/json"),
         (f"text/plain;{JSON}", "unsupported Content-Type: send application/json"),
         ("application/jsonx", "unsupported Content-Type: send application/json"),
+        ("application /json", "unsupported Content-Type: send application/json"),
+        ("application/json text/plain", "unsupported Content-Type: send application/json"),
+        (f"{JSON}=1", "unsupported Content-Type: send application/json"),
+        # As of two lines.
+        (f"{JSON}, text/plain", "unsupported Content-Type: send application/json"),
+        (f"{JSON}, {JSON}", "unsupported Content-Type: send application/json"),
+        (f"{JSON};charset=", "unsupported charset: send the body as UTF-8"),
+        (f"{JSON};charset='utf-8'", "unsupported charset: send the body as UTF-8"),
         ("application/x-www-form-urlencoded", "unsupported Content-Type: send application/json"),
         ("multipart/form-data; boundary=x", "unsupported Content-Type: send application/json"),
         (f"{JSON}; charset=utf-16", "unsupported charset: send the body as UTF-8"),

@@ -187,3 +187,25 @@ def test_a_disconnect_during_a_request_is_not_logged_as_an_error(
         assert httpx.get(f"{url}/livez").is_success
     assert "GET /livez" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_page"),
+    [
+        (["Text/HTML"], True),
+        (["application/xhtml+xml, text/html;q=0.1"], True),
+        (["application/json", "text/*"], True),
+        (["*; q=.2, */*; q=.2"], True),
+        ([""], True),
+        (["application/json"], False),
+        (["text/html;q=0, */*"], False),
+        (["text/htmlx"], False),
+        (['application/json;x="text/html"'], False),
+    ],
+    ids=str,
+)
+def test_graphiql_is_for_those_who_accept_html(client: httpx.Client, lines: list[str], is_page: bool) -> None:
+    response = client.get("/graphql", headers=[("Accept", line) for line in lines])
+    assert response.headers["content-type"].startswith("text/html") is is_page
+    assert response.status_code == (200 if is_page else 400)
+    assert response.headers["vary"] == "Accept"

@@ -104,3 +104,14 @@ def test_an_idle_stream_sends_heartbeats(valkey: Valkey, accept: str, heartbeat:
                 if heartbeats == 3:
                     break
     assert heartbeats == 3
+
+
+@pytest.mark.parametrize("accept", [SSE, MULTIPART])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_proxy_buffers_or_changes_a_stream(system: System, accept: str, method: str) -> None:
+    request: dict[str, Any] = {"query": "subscription { nothing }"}
+    sent: dict[str, Any] = {"params": request} if method == "GET" else {"json": request}
+    response = httpx.request(method, system.graphql, headers={"Accept": accept}, **sent)
+    assert response.headers["cache-control"] == "no-cache, no-transform"
+    assert response.headers["x-accel-buffering"] == "no"
+    assert response.headers["vary"] == "Accept"

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from gql.http.negotiation import (
     EVENT_STREAM,
     GRAPHQL_JSON,
+    HTML,
     LEGACY_JSON,
+    accepts,
     header_elements,
     json_type,
     preferred_encoding,
@@ -31,6 +33,22 @@ from gql.http.negotiation import (
         ("application/json, application/graphql-response+json", GRAPHQL_JSON),
         ("application/json, application/graphql-response+json;q=0.5", LEGACY_JSON),
         ("application/graphql-response+json;q=0", LEGACY_JSON),
+        ("application/graphql-response+json;q=0, */*", LEGACY_JSON),
+        ("application/*", LEGACY_JSON),
+        ("application/json;q=0, */*", GRAPHQL_JSON),
+        ("application/json;q=0, application/*;q=0.1", GRAPHQL_JSON),
+        ("application/json;q=0.000, application/graphql-response+json;q=0.001", GRAPHQL_JSON),
+        ("application/json;q=0", LEGACY_JSON),
+        ("application/graphql-response+json;charset=UTF-8;q=1.000, application/json;q=.9", GRAPHQL_JSON),
+        ("application/graphql-response+json ; q=0.2,\tapplication/json ;Q=0.3", LEGACY_JSON),
+        (r'text/plain;x="\", application/graphql-response+json", application/json', LEGACY_JSON),
+        # Malformed.
+        ("application/graphql-response+json;q=nan", LEGACY_JSON),
+        ("application/graphql-response+json;q=1e0", LEGACY_JSON),
+        ("application/graphql-response+json;q=-1", LEGACY_JSON),
+        ("application/graphql-response+json;q=", LEGACY_JSON),
+        ("application / graphql-response+json", LEGACY_JSON),
+        ("application/graphql-response+json=1", LEGACY_JSON),
     ],
 )
 def test_a_single_response_has_the_preferred_media_type(header: str, expected: str) -> None:
@@ -70,10 +88,48 @@ def test_a_stream_is_preferred_only_with_a_higher_quality(header: str, expected:
         ("gzip;q=0.5.5", None),
         ("gzip;q=x, zstd", "zstd"),
         (";;;,,,gzip", "gzip"),
+        ("x-gzip", "gzip"),
+        ("x-gzip;q=0.1, gzip;q=0", "gzip"),
+        ("X-GZIP;q=0", None),
+        ("gzip;q=1, identity;q=0", "gzip"),
+        ("identity;q=0", None),
+        ("identity;q=0, *;q=0.5", "zstd"),
+        ("*", "zstd"),
+        ("*;q=0.5, identity", None),
+        ("deflate, br;q=1.0, compress", None),
+        ("gzip;q=0.001", "gzip"),
+        ("gzip;q=.5", "gzip"),
+        ("gzip;q=1.5", "gzip"),
+        ("gzip;q=inf, zstd;q=1_0", None),
+        ('gzip;q="0.5"', "gzip"),
+        ("gzip=1", None),
     ],
 )
 def test_the_supported_encoding_with_the_highest_quality_is_preferred(header: str, expected: str | None) -> None:
     assert preferred_encoding(header, ("zstd", "gzip")) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", False),
+        ("text/html", True),
+        ("Text/HTML;level=1", True),
+        ("text/*", True),
+        ("*/*", True),
+        ("application/json, */*;q=0.1", True),
+        ("text/html;q=0, */*", False),
+        ("text/html;q=0.0, text/*", False),
+        ("text/*;q=0, */*", False),
+        ("text/*;q=0, text/html;q=0.1", True),
+        ("*/*;q=0", False),
+        ("application/*", False),
+        ("text/htmlx, xtext/html", False),
+        ("*", False),
+    ],
+)
+def test_the_most_specific_media_range_decides(header: str, expected: bool) -> None:
+    assert accepts(header, HTML) is expected
 
 
 def test_separators_inside_quotes_do_not_separate() -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from gql.http.problem_details import problem_of
 from tasks import errors
 from tests.failures import EXAMPLES, JOB, NewFailure, expected_failures
+
+if TYPE_CHECKING:
+    from tests.conftest import System
 
 # The status, and the seconds to wait.
 TABLE = {
@@ -50,3 +55,27 @@ def test_problem_of_a_conflict_has_the_existing_request() -> None:
 def test_failure_missing_from_the_table_is_a_server_error() -> None:
     with pytest.raises(NotImplementedError, match="NewFailure has no problem response"):
         problem_of(NewFailure())
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/", "GET, HEAD"),
+        ("/docs", "GET, HEAD"),
+        ("/openapi.json", "GET, HEAD"),
+        ("/livez", "GET, HEAD"),
+        ("/readyz", "GET, HEAD"),
+        ("/graphql", "GET, HEAD, POST"),
+        ("/generate", "POST"),
+        ("/status/unknown", "GET, HEAD"),
+        ("/jobs/unknown/primes.csv", "GET, HEAD"),
+        ("/static/style.css", "GET, HEAD"),
+        ("/docs/assets/swagger-ui.css", "GET, HEAD"),
+        ("/explorer/unknown.js", "GET, HEAD"),
+    ],
+)
+def test_405_has_all_methods_of_the_path(system: System, path: str, allowed: str, method: str) -> None:
+    response = httpx.request(method, f"{system.url}{path}")
+    assert response.headers.get("allow") == (None if method in allowed.split(", ") else allowed)
+    assert (response.status_code == 405) == (method not in allowed.split(", "))

@@ -161,3 +161,29 @@ def test_rate_limit_applies_to_graphql_and_rest(valkey: Valkey, prefix: str) -> 
         assert answer.json()["detail"] == refused["message"]
         # Other callers have their own limits.
         assert httpx.post(f"{url}/generate?n=10", headers=bearer_header(create_key(settings, "bob"))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("form", "is_valid"),
+    [
+        ("Bearer %s", True),
+        ("bEARER   %s", True),
+        ("Bearer%s", False),
+        ("Bearer=%s", False),
+        ("Bearer %s x", False),
+        ("Bearer %s, Bearer %s", False),
+        ("Basic %s", False),
+        ("%s", False),
+    ],
+)
+def test_a_key_needs_its_scheme_and_nothing_else(authenticated: AuthenticatedSystem, form: str, is_valid: bool) -> None:
+    url, key = f"{authenticated.system.url}/status/{UNKNOWN}", authenticated.alice
+    answer = httpx.get(url, headers={"Authorization": form.replace("%s", key)})
+    assert answer.status_code == (404 if is_valid else 401)
+
+
+def test_several_authorizations_are_none(authenticated: AuthenticatedSystem) -> None:
+    valid = ("Authorization", f"Bearer {authenticated.alice}")
+    for other in (valid, ("Authorization", "Bearer x")):
+        answer = httpx.get(f"{authenticated.system.url}/status/{UNKNOWN}", headers=[valid, other])
+        assert answer.status_code == 401

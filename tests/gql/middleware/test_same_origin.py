@@ -83,3 +83,15 @@ async def test_same_origin_pages_other_clients_and_allowed_origins_may_open_webs
 def test_invalid_allowed_origin_is_refused_at_startup(value: str) -> None:
     with pytest.raises(ValidationError, match="Invalid origin"):
         ApiSettings(allowed_origins=value)
+
+
+def test_several_origins_are_refused(system: System) -> None:
+    for other in (system.url, "https://evil.example"):
+        headers = [("Origin", system.url), ("Origin", other)]
+        assert httpx.post(system.graphql, json=BODY, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("site", ["Same-Origin", "same-origin, cross-site", "same-site", "none", ""])
+def test_only_the_value_same_origin_is_one(system: System, site: str) -> None:
+    headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": site}
+    assert httpx.post(system.graphql, json=BODY, headers=headers).status_code == 403

@@ -181,6 +181,7 @@ def test_the_openapi_document_has_every_response(client: httpx.Client) -> None:
         "304",
         "404",
         "410",
+        "412",
         "503",
         "default",
     ]

@@ -45,7 +45,8 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Respond with what was received; to /unsized in two parts without a length. Accept each WebSocket."""
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.accept"})
+        protocols = " ".join(scope["subprotocols"]).encode()
+        await send({"type": "websocket.accept", "headers": [(b"x-protocols", protocols)]})
         return
     body = b""
     if scope["method"] == "POST":
@@ -260,6 +261,13 @@ async def test_a_valid_handshake_opens_a_websocket(
 
 async def _starts_with(client: Client, beginning: bytes) -> bool:
     return client.received.startswith(beginning)
+
+
+async def test_several_lines_of_subprotocols_are_one_list(client: Client) -> None:
+    protocols = ("Sec-WebSocket-Protocol: a", "Sec-WebSocket-Protocol: B , c")
+    client.send(get(*WEBSOCKET, KEY, VERSION, *protocols))
+    await eventually(lambda: _starts_with(client, b"HTTP/1.1 101 Switching Protocols\r\n"))
+    assert b"\r\nx-protocols: a B c\r\n" in client.received
 
 
 @pytest.mark.parametrize(
