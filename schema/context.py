@@ -45,12 +45,16 @@ class Context(BaseContext):
         system: gives access to the jobs of the caller.
         limits: of one operation.
         caller: None: not known yet. A WebSocket is authenticated after it was opened, in connection_init.
+        path_prefix: of the paths in results, without a trailing slash.
     """
 
-    def __init__(self, system: JobSystem, limits: OperationLimits, caller: Caller | None) -> None:
+    def __init__(
+        self, system: JobSystem, limits: OperationLimits, caller: Caller | None, path_prefix: str = ""
+    ) -> None:
         super().__init__()
         self.system = system
         self.limits = limits
+        self.path_prefix = path_prefix
         # None: authentication is disabled.
         self.access: Access | None = None
         self._service = None if caller is None else system.for_caller(caller)

@@ -30,6 +30,7 @@ from gql.graphql.requests import RequestRefused, check_content_type, response_pr
 from gql.graphql.responses import encode, is_request_error, response_body, status_of
 from gql.graphql.websocket import handler_class
 from gql.http import fields, negotiation
+from gql.http.addresses import path_prefix
 from gql.middleware.authentication import session_of
 from schema.context import Context
 from tasks.callers import ANYONE
@@ -75,7 +76,8 @@ def contexts(
     """A function that returns the context of a request or WebSocket."""
 
     def new_context(connection: HTTPConnection) -> Context:
-        context = Context(system, settings, ANYONE if authenticator is None else None)
+        caller = ANYONE if authenticator is None else None
+        context = Context(system, settings, caller, path_prefix(connection.scope))
         if (session := session_of(connection)) is not None:
             context.authenticate(session)
         return context

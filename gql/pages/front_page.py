@@ -11,6 +11,8 @@ from starlette.requests import Request  # noqa: TC002 - FastAPI reads the annota
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from gql.http.addresses import path_prefix
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
@@ -32,6 +34,8 @@ def add_routes(app: FastAPI, settings: ApiSettings) -> None:
 
     @app.get("/", include_in_schema=False)
     async def front_page(request: Request) -> HTMLResponse:
-        urls = {**links, "origin": str(request.base_url)}
+        # Relative at the root: a proxy may publish the page under a prefix that is not configured.
+        prefix = path_prefix(request.scope)
+        urls = {**links, "origin": str(request.base_url), "root": f"{prefix}/" if prefix else ""}
         page = template.substitute({name: html.escape(url) for name, url in urls.items()})
         return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
+from gql.http.addresses import path_prefix
 from gql.http.fields import combined, elements
 from gql.http.preconditions import conditional_response, weak_tags
 from gql.http.problem_details import problem
@@ -76,7 +77,7 @@ def create_router(system: JobSystem, settings: ApiSettings) -> APIRouter:
             submission = await system.for_caller(caller_of(request)).submit_job(primes_request)
         except InvalidRequest as error:
             raise _with_rest_names(error) from None
-        location = f"{request.scope.get('root_path', '').rstrip('/')}/status/{submission.job.id}"
+        location = f"{path_prefix(request.scope)}/status/{submission.job.id}"
         return Response(
             orjson.dumps({"request_id": submission.job.id}),
             headers={"Location": location},
@@ -106,18 +107,19 @@ def create_router(system: JobSystem, settings: ApiSettings) -> APIRouter:
             return problem(HTTPStatus.GONE, f"the primes of job {job.id} have expired: submit the request again")
         if (conditional := conditional_response(request.headers, headers)) is not None:
             return conditional
-        return Response(await _status_body(service, job), headers=headers, media_type="application/json")
+        body = await _status_body(service, job, path_prefix(request.scope))
+        return Response(body, headers=headers, media_type="application/json")
 
     return router
 
 
-async def _status_body(service: JobService, job: Job) -> bytes:
+async def _status_body(service: JobService, job: Job, prefix: str) -> bytes:
     body: dict[str, Any] = {"status": _REST_STATUSES[job.status], "result": None}
     if job.failure is not None:
         body["error"] = {"reason": job.failure.reason.value, "message": job.failure.message}
     if job.status is JobStatus.SUCCEEDED and job.count > MAX_LISTED_PRIMES:
         # Most clients cannot parse a JSON list of ten million numbers.
-        body["downloads"] = {form.value: f"/jobs/{job.id}/primes.{form}" for form in ExportFormat}
+        body["downloads"] = {form.value: f"{prefix}/jobs/{job.id}/primes.{form}" for form in ExportFormat}
     elif job.status is JobStatus.SUCCEEDED:
         body["result"] = await service.read_primes(job, 0, job.count)
         service.record_primes_served(len(body["result"]), "rest")
@@ -138,7 +140,7 @@ async def _read_n(request: Request) -> int:
     if "n" in document:
         values.add(_from_json(document["n"]))
     if not values:
-        raise _invalid_n("n is missing: send /generate?n=10")
+        raise _invalid_n('n is missing: send ?n=10 or {"n": 10}')
     if len(values) > 1:
         raise _invalid_n(f"n has {len(values)} different values, must have one")
     return values.pop()
@@ -155,7 +157,7 @@ async def _read_body(request: Request) -> dict[str, object]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise _invalid_n('the body is not valid JSON: send {"n": 10} or /generate?n=10') from None
+        raise _invalid_n('the body is not valid JSON: send {"n": 10} or ?n=10') from None
     if not isinstance(document, dict):
         raise _invalid_n('the body is not a JSON object: send {"n": 10}')
     return document

@@ -14,7 +14,7 @@ Responses: TypeAlias = dict[int | str, dict[str, Any]]
 
 DESCRIPTION = """\
 Submit long-running jobs, follow their status and fetch their results. These REST endpoints are for scripts and for
-clients of the earlier API. GraphQL at [/graphql](/graphql) has everything else.
+clients of the earlier API. GraphQL at [/graphql](graphql) has everything else.
 """
 
 _PROBLEM_SCHEMA: dict[str, Any] = {

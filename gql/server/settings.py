@@ -35,9 +35,10 @@ class ServerSettings(Address):
     )
     root_path: str = Field(
         "",
-        pattern="^(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*$",
-        description="Path prefix, e.g. `/primes`, under which a proxy publishes the API and which it removes from "
-        "requests",
+        # Characters of a path (RFC 3986). Browsers resolve segments of dots.
+        pattern="^(/[A-Za-z0-9_~!$&'()*+,;=:@%-][A-Za-z0-9._~!$&'()*+,;=:@%-]*)*$",
+        description="Path prefix, e.g. `/primes`, under which a proxy publishes the API. The proxy may remove it from "
+        "requests or leave it; it must remove one that starts like a path of the API, e.g. `/jobs`",
     )
     forwarded_allow_ips: str = Field(
         "127.0.0.1",

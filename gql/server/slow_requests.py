@@ -99,6 +99,7 @@ class RequestTimeoutProtocol(HttpToolsProtocol):
         self._non_body_bytes = 0
         self._body_bytes = 0
         self._is_complete = False
+        self._prefix = request_target.removable_prefix(self.root_path)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn's class
         """Start the timeout of the first request."""
@@ -130,6 +131,8 @@ class RequestTimeoutProtocol(HttpToolsProtocol):
         if request_target.is_absolute(self.url):
             # In place: the scope has the same list.
             self.url, self.headers[:] = request_target.origin_form(self.url, self.headers)
+        if self._prefix:
+            self.url = request_target.without_prefix(self.url, self._prefix)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -83,8 +83,8 @@ class JobResult:
         return self.job.sha256
 
     @strawberry.field(description="The result as a file in each format. Empty until COMPLETE.")
-    def downloads(self) -> list[ResultDownload]:
-        return _downloads(self.job)
+    def downloads(self, info: Info) -> list[ResultDownload]:
+        return _downloads(self.job, f"{info.context.path_prefix}/jobs/{self.job.id}")
 
     @strawberry.field(description="A page of the primes. Without arguments, the first 100.")
     async def primes(
@@ -113,10 +113,10 @@ class JobResult:
         return await info.context.service.find_index(self.job, value)
 
 
-def _downloads(job: jobs.Job) -> list[ResultDownload]:
+def _downloads(job: jobs.Job, folder: str) -> list[ResultDownload]:
     if job.result_state is not ResultState.COMPLETE:
         return []
     return [
-        ResultDownload(job=job, format=form, url=f"/jobs/{job.id}/primes.{form}", content_type=form.content_type)
+        ResultDownload(job=job, format=form, url=f"{folder}/primes.{form}", content_type=form.content_type)
         for form in ExportFormat
     ]

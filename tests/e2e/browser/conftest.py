@@ -1,12 +1,15 @@
-"""The browser that the tests of pages share."""
+"""What the tests of pages share: the browser, and the built page with GraphiQL."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.browser.chromium import chromium
+from tests.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,3 +22,9 @@ def browser() -> Iterator[Browser]:
     """One per module: no other event loop can run while it is open."""
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def built() -> None:
+    """Builds the page, unless it is up to date."""
+    subprocess.run([sys.executable, "-m", "gql.explorer.build"], cwd=ROOT, check=True, timeout=600)

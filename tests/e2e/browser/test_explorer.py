@@ -17,13 +17,6 @@ from tests.conftest import System
 from tests.e2e.browser.explorer_page import NO_WEBSOCKET, ExplorerPage
 from tests.programs import ROOT, Valkey
 
-
-@pytest.fixture(scope="session")
-def built() -> None:
-    """Builds the page, unless it is up to date."""
-    subprocess.run([sys.executable, "-m", "gql.explorer.build"], cwd=ROOT, check=True, timeout=600)
-
-
 Open = Callable[..., ExplorerPage]
 
 

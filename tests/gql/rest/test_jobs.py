@@ -90,7 +90,7 @@ def test_an_invalid_body_is_400(client: httpx.Client, body: str) -> None:
 
 
 def test_a_missing_n_is_400_with_an_example(client: httpx.Client) -> None:
-    assert is_problem(client.post("/generate"), 400)["detail"] == "n is missing: send /generate?n=10"
+    assert is_problem(client.post("/generate"), 400)["detail"] == 'n is missing: send ?n=10 or {"n": 10}'
 
 
 def test_different_values_of_n_are_400(client: httpx.Client) -> None:

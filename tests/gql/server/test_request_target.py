@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import httpx
 import pytest
 
-from gql.server.request_target import is_absolute, origin_form
+from gql.server.request_target import OWN_SEGMENTS, is_absolute, origin_form, removable_prefix, without_prefix
+
+if TYPE_CHECKING:
+    from tests.conftest import System
 
 
 @pytest.mark.parametrize(
@@ -28,3 +34,33 @@ def test_url_is_split(target: str, path: str, host: str) -> None:
 @pytest.mark.parametrize("target", ["/", "/x?y=http://z", "//a.example/", "*", "a.example:443"])
 def test_other_targets_are_not_urls(target: str) -> None:
     assert not is_absolute(target.encode())
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/primes", "/"),
+        ("/primes/", "/"),
+        ("/primes?a=/primes/", "/?a=/primes/"),
+        ("/primes/graphql?a", "/graphql?a"),
+        ("/primes/primes/graphql", "/primes/graphql"),
+        ("/graphql", "/graphql"),
+        ("/graphql?a=/primes/b", "/graphql?a=/primes/b"),
+        ("/primesx/graphql", "/primesx/graphql"),
+        ("/", "/"),
+        ("*", "*"),
+    ],
+)
+def test_prefix_is_removed_once_if_the_proxy_left_it(target: str, path: str) -> None:
+    assert without_prefix(target.encode(), removable_prefix("/primes")) == path.encode()
+
+
+@pytest.mark.parametrize("root_path", ["", *(f"/{segment}" for segment in OWN_SEGMENTS), "/jobs/a"])
+def test_prefix_that_may_be_a_path_is_never_removed(root_path: str) -> None:
+    assert removable_prefix(root_path) == b""
+
+
+def test_own_segments_are_those_of_all_paths(system: System) -> None:
+    documented = httpx.get(f"{system.url}/openapi.json").json()["paths"]
+    others = {"docs", "explorer", "graphql", "openapi.json", "static"}
+    assert {path.split("/")[1] for path in documented} | others == OWN_SEGMENTS
