@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ from starlette.responses import JSONResponse
 from tasks.errors import BackendUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tasks.service import JobSystem, ServerInfo
 
-# Timeout of the result store's check; requests to the job store have the same.
+# Longest time that a probe waits for the check of the result store; requests to the job store have the same timeout.
 _RESULT_STORE_SECONDS = 2
 
 # Longest time that a due segment may wait for a worker. The alert on queue delay has the same threshold.
@@ -27,6 +30,7 @@ _INFO_NOT_PERMITTED = {"ok": True, "warning": "unknown: the user of the job stor
 def create_router(system: JobSystem) -> APIRouter:
     """The routes of both probes."""
     router = APIRouter(tags=["health"])
+    result_check = ResultStoreCheck(system.check_result_store)
 
     @router.get("/livez", summary="Liveness of this process; does not check dependencies")
     async def livez() -> dict[str, str]:
@@ -36,7 +40,7 @@ def create_router(system: JobSystem) -> APIRouter:
         "/readyz", summary="Readiness, with the result of each check", responses={503: {"description": "Not ready"}}
     )
     async def readyz() -> JSONResponse:
-        checks = await _checks(system)
+        checks = await _checks(system, result_check)
         # The other checks are for operators. Without workers, requests are still accepted and queued; without a result
         # store, small jobs still complete. Neither is a reason to send requests elsewhere.
         ready = all(checks[name]["ok"] for name in ("broker", "persistence"))
@@ -46,18 +50,45 @@ def create_router(system: JobSystem) -> APIRouter:
     return router
 
 
-async def _checks(system: JobSystem) -> dict[str, dict[str, Any]]:
-    jobs, results = await asyncio.gather(_job_checks(system), _result_check(system))
+async def _checks(system: JobSystem, result_check: ResultStoreCheck) -> dict[str, dict[str, Any]]:
+    jobs, results = await asyncio.gather(_job_checks(system), result_check.outcome())
     return {**jobs, "results": results}
 
 
-async def _result_check(system: JobSystem) -> dict[str, Any]:
-    try:
-        async with asyncio.timeout(_RESULT_STORE_SECONDS):
-            await system.check_result_store()
-    except (BackendUnavailable, TimeoutError) as error:
-        return _not_ok(str(error) or f"the result store did not respond within {_RESULT_STORE_SECONDS} s")
-    return {"ok": True}
+class ResultStoreCheck:
+    """Writes to the result store as a worker does: with its retries and timeouts, which are longer than a probe waits.
+
+    All probes share one check. While it runs, the outcome of the one before holds: a job would still be waiting too.
+    """
+
+    def __init__(self, write: Callable[[], Awaitable[None]]) -> None:
+        self._write = write
+        self._running: asyncio.Task[dict[str, Any]] | None = None
+        self._started_at = 0.0
+        self._last: dict[str, Any] | None = None
+
+    async def outcome(self) -> dict[str, Any]:
+        """The outcome of a check that has ended since, or of the last one."""
+        if self._running is None:
+            self._running = asyncio.create_task(self._run(), name="check of the result store")
+            self._started_at = time.monotonic()
+        running = self._running
+        done, _ = await asyncio.wait({running}, timeout=_RESULT_STORE_SECONDS)
+        if done:
+            return running.result()
+        pending = f"the result store has not answered for {time.monotonic() - self._started_at:.1f} s"
+        return _not_ok(pending) if self._last is None else self._last | {"warning": pending}
+
+    async def _run(self) -> dict[str, Any]:
+        try:
+            await self._write()
+            outcome: dict[str, Any] = {"ok": True}
+        except BackendUnavailable as error:
+            outcome = _not_ok(str(error))
+        finally:
+            self._running = None
+        self._last = outcome
+        return outcome
 
 
 async def _job_checks(system: JobSystem) -> dict[str, dict[str, Any]]:

@@ -53,6 +53,9 @@ _NOT_FOUND = {"404"}
 
 _CHECK_NAME = "can-be-written"
 
+# Seconds between attempts to write a file of a result.
+_WRITE_RETRY_DELAYS = (0.2, 1.0)
+
 
 class ObjectStore:
     """Files by name; `/` separates folders. Every method raises ResultStoreUnavailable on failure and on timeout."""
@@ -95,6 +98,15 @@ class ObjectStore:
                 file = self._folder / name
                 # At the same time: the file system writes them together. A new folder's own entry is in its parent.
                 await asyncio.gather(*(_in_thread(_sync_to_disk, path) for path in (file, *file.parents[:2])))
+
+    async def put_with_retries(self, name: str, data: bytes) -> None:
+        """As `put`, but tries again through short outages."""
+        for delay in _WRITE_RETRY_DELAYS:
+            try:
+                return await self.put(name, data)
+            except ResultStoreUnavailable:
+                await asyncio.sleep(delay)
+        return await self.put(name, data)
 
     async def get(self, name: str) -> bytes:
         """Returns the content of a file.
@@ -140,10 +152,10 @@ class ObjectStore:
                     await obstore.delete_async(self._backend, [file["path"] for file in files])
 
     async def check(self) -> None:
-        """Writes a small file, and raises ResultStoreUnavailable if that fails or the disk is nearly full."""
-        async with self._translate_errors():
-            await obstore.put_async(self._backend, _CHECK_NAME, bytes(4096), use_multipart=False)
-            if self._folder is not None:
+        """Writes a file as workers do, and raises ResultStoreUnavailable if that fails or the disk is nearly full."""
+        await self.put_with_retries(_CHECK_NAME, bytes(4096))
+        if self._folder is not None:
+            async with self._translate_errors():
                 free = (await _in_thread(shutil.disk_usage, self._folder)).free
                 if free < MIN_FREE_BYTES:
                     raise ResultStoreUnavailable(

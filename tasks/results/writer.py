@@ -46,13 +46,13 @@ class SegmentWriter:
         return cls(ObjectStore.connect(url))
 
     def put_segment(self, result_id: str, index: int, file: bytes) -> None:
-        """Writes the file of a segment atomically.
+        """Writes the file of a segment atomically, with retries through short outages of the object store.
 
         The name contains result and index but not the attempt: two attempts write the same bytes, so the later one
         changes nothing. Another version of the program may choose other row groups; a reader with the older footer then
         gets a checksum error and reads the new footer.
         """
-        writing = self._objects.put(segment_name(result_id, index), file)
+        writing = self._objects.put_with_retries(segment_name(result_id, index), file)
         asyncio.run_coroutine_threadsafe(writing, _loop(os.getpid())).result()
 
 

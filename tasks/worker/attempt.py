@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 log = get_task_logger(__name__)
 
-# Seconds between attempts to store a segment. The lease is extended meanwhile.
-_STORE_RETRY_DELAYS = (0.2, 1.0)
-
 
 class AttemptOutcome(StrEnum):
     """How an attempt at a segment ended. Values of the attribute `task.outcome`."""
@@ -115,22 +112,15 @@ def store(claim: Claim, primes: npt.NDArray[np.uint64]) -> SegmentResult:
 
 
 def store_file(result_id: str, index: int, encoding: Future[bytes]) -> int:
-    """Store a segment's file, retrying through short outages of the result store. Returns its size in bytes.
+    """Store a segment's file. Returns its size in bytes.
 
     Raises:
-        ResultStoreUnavailable: the last retry failed too.
+        ResultStoreUnavailable: all attempts failed.
     """
-    for delay in (*_STORE_RETRY_DELAYS, None):
-        try:
-            with tracing.step_span("store"):
-                file = encoding.result()
-                writer().put_segment(result_id, index, file)
-                return len(file)
-        except ResultStoreUnavailable:
-            if delay is None:
-                raise
-            time.sleep(delay)
-    raise AssertionError
+    with tracing.step_span("store"):
+        file = encoding.result()
+        writer().put_segment(result_id, index, file)
+        return len(file)
 
 
 def complete(claim: Claim, result: SegmentResult, next_for: Callable[[Claim], str | None]) -> tuple[bool, Claim | None]:

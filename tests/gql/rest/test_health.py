@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 import shutil
-from typing import TYPE_CHECKING, cast
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
+import obstore
 import pytest
 import redis
 
+from gql.rest import health
+from gql.rest.health import ResultStoreCheck
+from tasks.errors import ResultStoreUnavailable
+from tasks.results import object_store
+from tasks.results.object_store import ObjectStore
 from tests import in_process, programs
 from tests.programs import free_port
+from tests.tasks.results import buckets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.conftest import System
     from tests.programs import Valkey
+    from tests.tasks.results.buckets import Bucket
 
 
 def test_a_healthy_system_is_ready(system: System) -> None:
@@ -107,3 +121,131 @@ def test_without_a_job_store_the_process_is_alive_but_not_ready() -> None:
         assert httpx.get(f"{url}/livez").is_success
     assert response.status_code == 503
     assert response.json()["checks"]["broker"] == {"ok": False, "reason": "the job store is unavailable"}
+
+
+# The check of the result store, which a worker's write is the measure of
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    monkeypatch.setattr(health, "_RESULT_STORE_SECONDS", 0.1)
+    with buckets.bucket() as running:
+        for name, value in (buckets.ENVIRONMENT | {"AWS_ENDPOINT_URL": running.endpoint}).items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_store, "_WRITE_RETRY_DELAYS", (0.01, 0.01))
+
+
+def of_bucket(seconds: float = 2) -> ResultStoreCheck:
+    """A check whose worker would wait for each write for the given time."""
+    return ResultStoreCheck(ObjectStore.connect(f"s3://{buckets.NAME}", timedelta(seconds=seconds)).check)
+
+
+async def ended(check: ResultStoreCheck) -> dict[str, Any]:
+    """The outcome of the check that runs now."""
+    while "not answered" in str(outcome := await check.outcome()):
+        pass
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [((403, "AccessDenied"), "denied access"), ((404, "NoSuchBucket"), "does not exist"), ((507, "x"), "is full")],
+)
+async def test_refusing_bucket_fails_the_check(bucket: Bucket, failure: tuple[int, str], reason: str) -> None:
+    bucket.failure = failure
+    outcome = await ended(of_bucket())
+    assert outcome["ok"] is False
+    assert reason in outcome["reason"]
+    bucket.failure = None
+
+
+async def test_bucket_that_answers_as_slowly_as_a_worker_tolerates_passes_the_check(bucket: Bucket) -> None:
+    """Probes do not wait for it."""
+    check = of_bucket()
+    assert await ended(check) == {"ok": True}
+    bucket.delay = 0.7
+    started_at = time.monotonic()
+    outcome = await check.outcome()
+    assert time.monotonic() - started_at < 0.7
+    assert outcome["ok"] is True
+    assert "the result store has not answered for 0." in outcome["warning"]
+    assert await ended(check) == {"ok": True}
+
+
+async def test_failures_that_a_worker_tolerates_pass_the_check(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    objects, attempts = ObjectStore.connect((tmp_path / "results").as_uri()), 0
+    put = objects.put
+
+    async def put_at_the_third_attempt(name: str, data: bytes) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            raise ResultStoreUnavailable("the result store does not answer")
+        await put(name, data)
+
+    objects.put = put_at_the_third_attempt  # type: ignore[method-assign]
+    assert await ResultStoreCheck(objects.check).outcome() == {"ok": True}
+
+
+async def test_silent_bucket_fails_the_check_when_a_worker_gives_up(bucket: Bucket) -> None:
+    check = of_bucket(0.2)
+    bucket.unresponsive.set()
+    first = await check.outcome()
+    assert (first["ok"], "has not answered" in first["reason"]) == (False, True)
+    outcome = await ended(check)
+    assert outcome["ok"] is False
+    assert "does not answer" in outcome["reason"]
+
+
+async def test_probes_share_one_check(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_RESULT_STORE_SECONDS", 10)
+    bucket.delay = 0.05
+    check = of_bucket()
+    assert await asyncio.gather(*(check.outcome() for _ in range(20))) == [{"ok": True}] * 20
+    assert len(bucket.requests) == 1
+
+
+async def test_bucket_without_a_server_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (buckets.ENVIRONMENT | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}).items():
+        monkeypatch.setenv(name, value)
+    outcome = await ended(of_bucket(0.2))
+    assert outcome["ok"] is False
+    assert "does not answer" in outcome["reason"]
+
+
+async def test_folder_that_was_removed_passes_the_check_as_a_write_does(tmp_path: Path) -> None:
+    objects = ObjectStore.connect((tmp_path / "results").as_uri())
+    (tmp_path / "results").rmdir()
+    assert await ResultStoreCheck(objects.check).outcome() == {"ok": True}
+    (tmp_path / "results" / "can-be-written").unlink()
+    (tmp_path / "results").rmdir()
+    await objects.put("job/0", b"x")
+
+
+async def test_folder_that_cannot_be_synced_to_disk_fails_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    outcome = await ResultStoreCheck(ObjectStore.connect(tmp_path.as_uri()).check).outcome()
+    assert outcome["ok"] is False
+
+
+async def test_full_or_read_only_folder_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = ResultStoreCheck(ObjectStore.connect(tmp_path.as_uri()).check)
+    for number, reason in ((errno.ENOSPC, "is full"), (errno.EROFS, "denied access")):
+
+        def refuse(*_: object, number: int = number, **__: object) -> None:
+            raise OSError(number, "no")
+
+        monkeypatch.setattr(obstore, "put_async", refuse)
+        outcome = await check.outcome()
+        assert (outcome["ok"], reason in outcome["reason"]) == (False, True)

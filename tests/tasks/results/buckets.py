@@ -25,12 +25,13 @@ ENVIRONMENT = {
 
 @dataclass
 class Bucket:
-    """Its files, the requests received, and how it responds: with `failure` to every request, if set."""
+    """Its files, the requests received, and how it responds: with `failure` to every request, after `delay` seconds."""
 
     port: int
     files: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     failure: tuple[int, str] | None = None
+    delay: float = 0
     unresponsive: threading.Event = field(default_factory=threading.Event)
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -128,6 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._bucket.stopped.wait(60)
             self.close_connection = True
             return True
+        self._bucket.stopped.wait(self._bucket.delay)
         if self._bucket.failure is not None:
             status, code = self._bucket.failure
             self._respond(status, f"<Error><Code>{code}</Code></Error>".encode())
