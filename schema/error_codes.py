@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, ValueNode
 
 from tasks.errors import JobError
 
@@ -53,6 +53,18 @@ class RequestRefusedError(GraphQLError):
         super().__init__(message, extensions={"code": ErrorCode.VALIDATION.value})
 
 
+def has_code(error: GraphQLError) -> bool:
+    """Whether a client can tell by its code which error this is."""
+    return error.extensions is not None and "code" in error.extensions
+
+
 def is_unexpected(error: GraphQLError) -> bool:
-    """Whether an error is a bug: neither an invalid document nor an expected failure."""
-    return not isinstance(error.original_error, GraphQLError | JobError | None)
+    """Whether an error is a bug: neither an invalid request nor an expected failure."""
+    if isinstance(error.original_error, GraphQLError):
+        return error.path is not None and not has_code(error) and not _is_about_value(error.original_error)
+    return not isinstance(error.original_error, JobError | None)
+
+
+def _is_about_value(error: GraphQLError) -> bool:
+    """Whether an error of graphql-core is about a value in the request, and not about one for the response."""
+    return error.nodes is not None and isinstance(error.nodes[0], ValueNode)

@@ -16,6 +16,7 @@ from schema.error_codes import (
     LIMIT_EXCEEDED,
     MAX_MESSAGE_LENGTH,
     TIMEOUT,
+    has_code,
     is_unexpected,
 )
 from schema.limits.settings import LimitExceededError
@@ -105,10 +106,9 @@ def exceeded_limit(
 
 
 def add_missing_codes(errors: Iterable[GraphQLError], *, production: bool) -> None:
-    """Add a code to request errors that graphql-core raised: those of parsing and of variables."""
+    """Add a code to errors that graphql-core raised: those of parsing, of variables and of arguments."""
     for error in errors:
-        has_code = error.extensions and "code" in error.extensions
-        if has_code or error.path is not None or is_unexpected(error):
+        if has_code(error) or is_unexpected(error):
             continue
         if isinstance(error, GraphQLSyntaxError):
             limited = error.description.endswith(_PARSING_ABORTED)
