@@ -11,7 +11,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema.context import Context
 from schema.errors.convert import add_codes
-from schema.errors.masking import MaskUnexpectedErrors, log_unexpected_errors, masked
+from schema.errors.masking import log_unexpected_errors, masked
 from schema.execution.executor import executor_class
 from schema.limits.document_cache import DocumentCache
 from schema.limits.extension import LimitsExtension, add_missing_codes, timeout_error
@@ -49,7 +49,7 @@ class JobSchema(strawberry.Schema):
             types=[Job],
             config=StrawberryConfig(scalar_map=SCALARS),
             execution_context_class=executor_class(self.documents.plans),
-            extensions=[OperationTelemetry, lambda: LimitsExtension(self.documents, limits), MaskUnexpectedErrors],
+            extensions=[OperationTelemetry, lambda: LimitsExtension(self.documents, limits)],
         )
 
     def validated(self, text: str) -> ValidatedDocument:
@@ -68,19 +68,19 @@ class JobSchema(strawberry.Schema):
         operation_name: str | None,
     ) -> ExecutionResult:
         """Execute a query or mutation that is valid and within the limits, as `execute` does with its extensions."""
-        operation = document.operations[operation_name]
+        operation, seconds = document.operations[operation_name], self._limits.execution_timeout
         with measured(operation):
-            result = self.execute_validated(document, context, variables, operation_name)
-            if not isinstance(result, ExecutionResult):
-                seconds = self._limits.execution_timeout
-                try:
+            try:
+                result = self.execute_validated(document, context, variables, operation_name)
+                if not isinstance(result, ExecutionResult):
                     async with asyncio.timeout(seconds):
                         result = await result
-                except TimeoutError:
-                    result = ExecutionResult(None, [timeout_error(seconds)])
+            except TimeoutError:
+                result = ExecutionResult(None, [timeout_error(seconds)])
+            except Exception as error:  # noqa: BLE001 - a bug outside of resolvers, logged as an error of the result
+                result = ExecutionResult(None, [GraphQLError(str(error), original_error=error)])
             if result.errors:
                 self._process_operation_errors(result.errors, operation.name.value if operation.name else None)
-                result.errors = [masked(error) for error in result.errors]
             return result
 
     def execute_validated(
@@ -92,7 +92,7 @@ class JobSchema(strawberry.Schema):
     ) -> AwaitableOrValue[ExecutionResult]:
         """Execute a query or mutation of a document without errors, as `execute` does after its extensions.
 
-        The result's errors are as the resolvers raised them: see process_errors and schema.errors.masking.
+        The result's errors are as the resolvers raised them: see process_errors.
         """
         variables = variables or {}
         result = document.plans.execute(operation_name, variables, context)
@@ -132,15 +132,17 @@ class JobSchema(strawberry.Schema):
         return results if access is None else while_accessible(access, results)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Process the errors of an operation that Strawberry executed."""
+        """Process the errors of an operation that Strawberry executed, or did not execute."""
         self._process_operation_errors(errors, None if execution_context is None else execution_context.operation_name)
 
     def _process_operation_errors(self, errors: list[GraphQLError], operation_name: str | None) -> None:
-        """Log unexpected errors, record the outcome, and add missing codes."""
+        """Log and mask unexpected errors, record the outcome, and add missing codes."""
         log_unexpected_errors(errors, operation_name)
         record_errors(errors)
         add_codes(errors)
         add_missing_codes(errors, production=self._production)
+        # In place, since this is the list of the result. Strawberry's own extension does not see every error.
+        errors[:] = map(masked, errors)
 
 
 def build_schema(limits: OperationLimits | None = None, *, production: bool = False) -> JobSchema:

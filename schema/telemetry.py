@@ -9,7 +9,7 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Self
 
-from graphql import FieldNode, OperationType, get_operation_ast
+from graphql import FieldNode, GraphQLError, OperationType, get_operation_ast
 from opentelemetry import metrics, trace
 from opentelemetry.trace import Status, StatusCode
 from strawberry.extensions import SchemaExtension
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from graphql import GraphQLError, OperationDefinitionNode
+    from graphql import OperationDefinitionNode
 
 INVALID = "INVALID"
 INTERNAL = "INTERNAL"
@@ -122,8 +122,10 @@ class _Measurement:
             span.set_attribute("graphql.operation.name", operation.name.value)
         span.update_name(f"{operation.operation.value} {_root_field(operation)}")
 
-    def __exit__(self, *_: object) -> None:
-        """Record the duration and the outcome."""
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Record the duration and the outcome. An error that ends the block is processed after it."""
+        if isinstance(error, Exception):
+            record_errors([error if isinstance(error, GraphQLError) else GraphQLError("", original_error=error)])
         seconds, operation, outcome = time.perf_counter() - self._started, self._operation, self._outcome
         attributes = {"graphql.root_field": _NO_FIELD if operation is None else _root_field(operation)}
         if operation is not None and operation.operation is OperationType.SUBSCRIPTION:

@@ -17,7 +17,7 @@ from starlette._utils import get_route_path
 from starlette.requests import ClientDisconnect, HTTPConnection
 
 from gql.graphql.requests import RequestRefused, check_content_type, response_protocol
-from gql.graphql.responses import encode, is_request_error, response_body, status_of
+from gql.graphql.responses import encode, response_body, status_of
 from gql.http import negotiation
 from gql.middleware.authentication import GRAPHQL
 from schema.limits.extension import exceeded_limit
@@ -152,6 +152,6 @@ async def _respond(body: object, media_type: str, send: Send) -> None:
         (b"content-type", media_type.encode()),
         (b"vary", b"Accept"),
     ]
-    status = status_of(media_type, request_error=is_request_error(body))
+    status = status_of(media_type, body)
     await send({"type": "http.response.start", "status": status.value, "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from gql.http import negotiation
+from schema.errors.masking import UNEXPECTED_ERROR_CODE
 
 if TYPE_CHECKING:
     import graphql
@@ -30,11 +31,10 @@ def encode(body: object) -> bytes:
     return orjson.dumps(body)
 
 
-def is_request_error(body: object) -> bool:
-    """Whether nothing was executed."""
-    return isinstance(body, dict) and "data" not in body
-
-
-def status_of(media_type: str, *, request_error: bool) -> HTTPStatus:
-    """The status of a response. The legacy media type has 200 for request errors, too."""
-    return HTTPStatus.BAD_REQUEST if request_error and media_type == negotiation.GRAPHQL_JSON else HTTPStatus.OK
+def status_of(media_type: str, body: object) -> HTTPStatus:
+    """The status of a response. The legacy media type has 200 for the errors of clients, too."""
+    if not isinstance(body, dict) or "data" in body:
+        return HTTPStatus.OK
+    if any(error.get("extensions", {}).get("code") == UNEXPECTED_ERROR_CODE for error in body["errors"]):
+        return HTTPStatus.INTERNAL_SERVER_ERROR
+    return HTTPStatus.BAD_REQUEST if media_type == negotiation.GRAPHQL_JSON else HTTPStatus.OK

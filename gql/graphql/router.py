@@ -27,7 +27,7 @@ from strawberry.types.unset import UNSET
 from gql import explorer
 from gql.graphql import streaming
 from gql.graphql.requests import RequestRefused, check_content_type, response_protocol
-from gql.graphql.responses import encode, is_request_error, response_body, status_of
+from gql.graphql.responses import encode, response_body, status_of
 from gql.graphql.websocket import handler_class
 from gql.http import fields, negotiation
 from gql.http.addresses import path_prefix
@@ -86,13 +86,13 @@ def contexts(
 
 
 class GraphQLResponse(Response):
-    """A single JSON response, which keeps whether it is a request error: `run` chooses the status by it."""
+    """A single JSON response, which keeps its body: `run` chooses the status by it."""
 
     media_type = negotiation.LEGACY_JSON
 
-    def __init__(self, content: bytes, status: int, *, is_request_error: bool) -> None:
-        super().__init__(content, status)
-        self.is_request_error = is_request_error
+    def __init__(self, body: object, status: int) -> None:
+        super().__init__(encode(body), status)
+        self.graphql_body = body
 
 
 class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
@@ -139,7 +139,7 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
             media_type = negotiation.json_type(_field(request, "accept"))
             response.headers["content-type"] = media_type
             if response.status_code == HTTPStatus.OK:
-                response.status_code = status_of(media_type, request_error=response.is_request_error)
+                response.status_code = status_of(media_type, response.graphql_body)
         if isinstance(response, Response):
             response.headers["vary"] = "Accept"
         return response
@@ -206,8 +206,7 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """A single response. `run` sets its media type."""
-        status = sub_response.status_code or HTTPStatus.OK
-        return GraphQLResponse(encode(response_data), status, is_request_error=is_request_error(response_data))
+        return GraphQLResponse(response_data, sub_response.status_code or HTTPStatus.OK)
 
     async def create_streaming_response(
         self,
@@ -237,7 +236,7 @@ def _field(request: Any, name: str) -> str:  # noqa: ANN401 - Strawberry's adapt
 
 
 def _error_response(refusal: RequestRefused) -> GraphQLResponse:
-    response = GraphQLResponse(encode({"errors": [refusal.formatted]}), refusal.status, is_request_error=True)
+    response = GraphQLResponse({"errors": [refusal.formatted]}, refusal.status)
     if refusal.status == HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["Allow"] = "POST"
     return response

@@ -7,7 +7,6 @@ import secrets
 
 from graphql import GraphQLError
 from opentelemetry import trace
-from strawberry.extensions import MaskErrors
 
 from schema.error_codes import is_unexpected
 
@@ -33,17 +32,6 @@ def masked(error: GraphQLError) -> GraphQLError:
     return GraphQLError(
         UNEXPECTED_ERROR_MESSAGE, error.nodes, error.source, error.positions, error.path, extensions=extensions
     )
-
-
-class MaskUnexpectedErrors(MaskErrors):
-    """The extension that masks unexpected errors. The schema gets the class, since each operation needs a new one."""
-
-    def __init__(self) -> None:
-        super().__init__(should_mask_error=is_unexpected)
-
-    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        """What Strawberry puts in place of an unexpected error."""
-        return masked(error)
 
 
 def log_unexpected_errors(errors: list[GraphQLError], operation_name: str | None) -> None:

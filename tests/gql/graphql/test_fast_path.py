@@ -16,6 +16,7 @@ from gql.graphql.persisted_documents import identifier_of
 from gql.graphql.router import GraphQLOverHTTPRouter
 from gql.settings import ApiSettings
 from schema.errors import masking
+from schema.execution.plan import DocumentPlans
 from tasks.service import JobSystem
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ VALID: list[dict[str, Any]] = [
     {"query": JOB, "variables": {"id": "none"}},
     {"query": 'mutation { cancelJob(id: "none") { __typename ... on JobNotFound { code message } } }'},
     {"query": "{ job(id: 1, waitMs: -1) { id } ok: limits { maxCount } }"},
+    {"query": "query ($w: Int = 0) { job(id: 1, waitMs: $w) { id } limits { maxCount } }", "variables": {"w": None}},
+    {"query": "query ($c: Boolean = true) { limits { maxCount @skip(if: $c) } }", "variables": {"c": None}},
+    {"query": "query ($c: Boolean = true) { limits @skip(if: $c) { maxCount } }", "variables": {"c": None}},
     {"query": "{ jobs(first: -1) { totalCount } }"},
     {"query": '{ jobs(after: "wrong") { totalCount } }'},
     # Its resolver fails in this test.
@@ -307,6 +311,25 @@ async def test_unexpected_error_on_the_fast_path_is_masked_and_logged(
     assert b"a secret" not in content["body"]
     [record] = [record for record in caplog.records if record.name == masking.__name__]
     assert record.getMessage() == "Unexpected error in operation 'Failing' at ['system'], trace the-same-on-both"
+
+
+@pytest.mark.parametrize("accept", [JSON, STRICT])
+async def test_unexpected_error_outside_of_resolvers_is_masked_and_has_status_500(
+    app: FastAPI, accept: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(DocumentPlans, "_execute", fail)
+    request = Post(VALID_BODY, accept)
+    async with app.router.lifespan_context(app):
+        assert await differences(app, [request]) == {}
+        start, content = await respond(app, request)
+    assert start["status"] == 500
+    extensions = {"code": "INTERNAL_SERVER_ERROR", "traceId": "the-same-on-both"}
+    body = {"errors": [{"message": masking.UNEXPECTED_ERROR_MESSAGE, "extensions": extensions}]}
+    assert json.loads(content["body"]) == body
+    assert "a secret" in caplog.text
 
 
 async def test_client_that_disconnects_gets_no_response_and_no_error(app: FastAPI) -> None:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from schema.context import Context
+import pytest
+
 from schema.limits.settings import OperationLimits
 from schema.schema import build_schema
+from tests.schema.execution.operations import Operation
+from tests.schema.execution.system import FakeSystem
+from tests.schema.ways import WAYS, measured_outcomes
+
+if TYPE_CHECKING:
+    from tests.schema.ways import Way
 
 
-async def test_query_that_exceeds_its_timeout_fails() -> None:
+@pytest.mark.parametrize("way", WAYS)
+async def test_query_that_exceeds_its_timeout_fails_and_is_measured(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = measured_outcomes(monkeypatch)
     schema = build_schema(OperationLimits(max_wait_ms=0, execution_seconds=0.05))
-    result = await schema.execute("{ system { at } }", context_value=_context_that_blocks())
+    result = await way(schema, Operation("{ system { at } }"), _system_that_blocks())
     [error] = result.errors or []
     assert (error.extensions or {})["code"] == "TIMEOUT"
+    assert outcomes == ["INVALID"]
 
 
-def _context_that_blocks() -> Any:
-    async def get_system_state() -> None:
+def _system_that_blocks() -> Any:
+    system = FakeSystem()
+
+    async def block() -> None:
         await asyncio.Event().wait()
 
-    system: Any = type("System", (), {"get_system_state": staticmethod(get_system_state), "subscribers": 0})()
-    return Context(system, OperationLimits(), None)
+    system.get_system_state = block  # type: ignore[method-assign, assignment]
+    return system
