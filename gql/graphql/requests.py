@@ -10,7 +10,7 @@ from graphql import GraphQLError, OperationType
 from strawberry.http.streaming import MULTIPART_SUBSCRIPTION_BOUNDARY
 
 from gql.http import fields
-from gql.http.negotiation import EVENT_STREAM, LEGACY_JSON, MULTIPART, header_elements, prefers_stream, quality
+from gql.http.negotiation import EVENT_STREAM, LEGACY_JSON, MULTIPART, header_elements, quality, single_quality
 from schema.error_codes import MAX_MESSAGE_LENGTH
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
 def response_protocol(
     method: str, accept: str, kind: OperationType | None, *, queries_by_get: bool
 ) -> GraphQLRequestProtocol:
-    """The protocol of the response: a stream for subscriptions, and if Accept prefers an event stream to JSON.
+    """The protocol of the response: a stream for subscriptions, and for others if Accept prefers it to JSON.
 
     Args:
         method: GET or POST.
@@ -84,26 +84,29 @@ def response_protocol(
     if method == "GET" and (kind is OperationType.MUTATION or (kind is OperationType.QUERY and not queries_by_get)):
         raise RequestRefused(HTTPStatus.METHOD_NOT_ALLOWED, f"a {kind.value} by GET is not allowed: use POST")
     is_subscription = kind is OperationType.SUBSCRIPTION
-    # Queries and mutations have a single result: clients that accept both get JSON.
-    if prefers_stream(accept, EVENT_STREAM) or (is_subscription and quality(accept, EVENT_STREAM)):
-        return "sse"
-    if (is_subscription or kind is None) and _accepts_multipart(accept):
-        return "multipart-subscription"
-    if is_subscription:
+    events, parts = quality(accept, EVENT_STREAM), _multipart_quality(accept)
+    if is_subscription and not events and not parts:
         raise RequestRefused(
             HTTPStatus.NOT_ACCEPTABLE,
             "a subscription needs a stream: accept text/event-stream or multipart/mixed;subscriptionSpec=1.0, "
             "or use a WebSocket",
         )
-    return "http"
+    # All others have a single result: clients that accept both get JSON. The multipart protocol has no queries.
+    single = 0 if is_subscription else single_quality(accept)
+    if parts > max(events, single) and (is_subscription or kind is None):
+        return "multipart-subscription"
+    return "sse" if events > single else "http"
 
 
-def _accepts_multipart(accept: str) -> bool:
-    """Whether Accept has an element that names Apollo's protocol, with a boundary that is ours if it has one."""
-    return any(
-        element.name == MULTIPART
-        and element.quality > 0
-        and element.parameters.get("subscriptionspec", "").strip("'").startswith("1.0")
-        and element.parameters.get("boundary", MULTIPART_SUBSCRIPTION_BOUNDARY) == MULTIPART_SUBSCRIPTION_BOUNDARY
-        for element in header_elements(accept)
+def _multipart_quality(accept: str) -> float:
+    """The quality of Apollo's protocol. A boundary of it must be ours."""
+    return max(
+        (
+            element.quality
+            for element in header_elements(accept)
+            if element.name == MULTIPART
+            and element.parameters.get("subscriptionspec", "").strip("'").startswith("1.0")
+            and element.parameters.get("boundary", MULTIPART_SUBSCRIPTION_BOUNDARY) == MULTIPART_SUBSCRIPTION_BOUNDARY
+        ),
+        default=0,
     )

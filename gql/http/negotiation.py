@@ -49,27 +49,30 @@ def quality(header: str, media_type: str) -> float:
     return max((element.quality for element in header_elements(header) if element.name == media_type), default=0)
 
 
-def accepts(header: str, media_type: str) -> bool:
-    """Whether Accept has a media range for the type: the type itself counts, or else its wildcard, or else any."""
+def effective_quality(header: str, media_type: str) -> float:
+    """The quality of a media type by its most specific range in Accept: itself, or else its wildcard, or else any."""
     elements = header_elements(header)
     for media_range in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
         if qualities := [element.quality for element in elements if element.name == media_range]:
-            return max(qualities) > 0
-    return False
+            return max(qualities)
+    return 0
 
 
-def prefers_stream(accept: str, media_type: str) -> bool:
-    """Whether Accept prefers a stream of this media type to a single JSON response."""
-    single = max(quality(accept, GRAPHQL_JSON), quality(accept, LEGACY_JSON))
-    return quality(accept, media_type) > single
+def accepts(header: str, media_type: str) -> bool:
+    """Whether Accept has a media range for the type."""
+    return effective_quality(header, media_type) > 0
+
+
+def single_quality(accept: str) -> float:
+    """The quality of a single JSON response, in any of its media types."""
+    return max(effective_quality(accept, GRAPHQL_JSON), effective_quality(accept, LEGACY_JSON))
 
 
 def json_type(accept: str) -> str:
-    """The media type of a single JSON response: the specification's if Accept prefers it or weighs both the same."""
-    preferred, legacy = quality(accept, GRAPHQL_JSON), quality(accept, LEGACY_JSON)
-    if (preferred and preferred >= legacy) or (accepts(accept, GRAPHQL_JSON) and not accepts(accept, LEGACY_JSON)):
-        return GRAPHQL_JSON
-    return LEGACY_JSON
+    """The media type of a single JSON response: if Accept weighs both the same, the one it names."""
+    strict, legacy = effective_quality(accept, GRAPHQL_JSON), effective_quality(accept, LEGACY_JSON)
+    is_strict = strict > legacy or (strict == legacy and quality(accept, GRAPHQL_JSON) > 0)
+    return GRAPHQL_JSON if is_strict else LEGACY_JSON
 
 
 def preferred_encoding(accept_encoding: str, supported: Sequence[str]) -> str | None:

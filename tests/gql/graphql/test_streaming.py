@@ -63,11 +63,23 @@ def test_a_multipart_stream_is_valid_mime(system: System) -> None:
 
 
 @pytest.mark.parametrize(
-    "accept", [f"application/graphql-response+json, application/json, {SSE}", f"{SSE}, application/json"]
+    "accept",
+    [
+        f"application/graphql-response+json, application/json, {SSE}",
+        f"{SSE}, application/json",
+        f"{SSE}, */*",
+        f"{MULTIPART}, application/graphql-response+json, application/json;q=0.9",
+        f"{MULTIPART}, application/json",
+        f"{MULTIPART}, */*;q=0.1",
+        f"{MULTIPART}, {SSE};q=0.1, application/json;q=0.2",
+    ],
 )
-def test_a_query_is_a_single_response_if_json_is_accepted_too(system: System, accept: str) -> None:
+def test_a_query_and_an_error_are_a_single_response_if_json_is_accepted_too(system: System, accept: str) -> None:
     response = httpx.post(system.graphql, json={"query": "{ limits { maxCount } }"}, headers={"Accept": accept})
     assert response.json() == {"data": {"limits": {"maxCount": 100_000_000}}}
+    if "q=0." not in accept:
+        response = httpx.post(system.graphql, json={"query": "{"}, headers={"Accept": accept})
+        assert response.json()["errors"][0]["extensions"] == {"code": "GRAPHQL_PARSE_FAILED"}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

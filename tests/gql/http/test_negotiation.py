@@ -15,8 +15,8 @@ from gql.http.negotiation import (
     header_elements,
     json_type,
     preferred_encoding,
-    prefers_stream,
     quality,
+    single_quality,
 )
 
 
@@ -33,6 +33,10 @@ from gql.http.negotiation import (
         ("application/json, application/graphql-response+json", GRAPHQL_JSON),
         ("application/json, application/graphql-response+json;q=0.5", LEGACY_JSON),
         ("application/graphql-response+json;q=0", LEGACY_JSON),
+        ("application/graphql-response+json, */*", GRAPHQL_JSON),
+        ("application/graphql-response+json;q=0.5, */*", LEGACY_JSON),
+        ("application/graphql-response+json;q=0.5, application/*;q=0.4", GRAPHQL_JSON),
+        ("application/json;q=0.1, */*", GRAPHQL_JSON),
         ("application/graphql-response+json;q=0, */*", LEGACY_JSON),
         ("application/*", LEGACY_JSON),
         ("application/json;q=0, */*", GRAPHQL_JSON),
@@ -66,7 +70,7 @@ def test_a_single_response_has_the_preferred_media_type(header: str, expected: s
     ],
 )
 def test_a_stream_is_preferred_only_with_a_higher_quality(header: str, expected: bool) -> None:
-    assert prefers_stream(header, EVENT_STREAM) is expected
+    assert (quality(header, EVENT_STREAM) > single_quality(header)) is expected
 
 
 @pytest.mark.parametrize(
