@@ -85,6 +85,10 @@ def contexts(
     return new_context
 
 
+class _StreamEndedError(Exception):
+    """An EventSource connects again after the end of its stream."""
+
+
 class GraphQLResponse(Response):
     """A single JSON response, which keeps its body: `run` chooses the status by it."""
 
@@ -135,6 +139,8 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
             response = _error_response(refusal)
         except HTTPException as error:
             response = _error_response(RequestRefused(HTTPStatus(error.status_code), error.reason))
+        except _StreamEndedError:
+            response = Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
         if isinstance(response, GraphQLResponse):
             media_type = negotiation.json_type(_field(request, "accept"))
             response.headers["content-type"] = media_type
@@ -158,6 +164,10 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
             read.kind,
             queries_by_get=self.allow_queries_via_get,
         )
+        if protocol == "sse" and request.method == "GET":
+            end_id = streaming.mark_end(read.query, read.operation_name, read.variables)
+            if _field(request, "last-event-id") == end_id:
+                raise _StreamEndedError
         return GraphQLRequestData(read.query, read.variables, read.operation_name, read.extensions, protocol)
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401 - as Strawberry has it
@@ -200,6 +210,8 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         """The response body."""
         del request
+        if result.errors:
+            streaming.note_errors(result.errors)
         return response_body(result)
 
     def create_response(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graphql import GraphQLError
@@ -15,7 +16,7 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from schema.error_codes import UNAUTHENTICATED
 from schema.errors.convert import graphql_error, user_error
-from tasks.errors import JobError, RateLimited
+from tasks.errors import JobError, JobNotFound, RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# In the task of a stream: whether it ended for a reason that passes. Its client may subscribe again.
+_is_interrupted: ContextVar[bool] = ContextVar("is_interrupted", default=False)
+
+
+def interrupt() -> None:
+    """Note that the stream of this task ends for a reason that passes."""
+    _is_interrupted.set(True)
+
+
+def is_interrupted() -> bool:
+    """Whether the stream of this task ended for a reason that passes."""
+    return _is_interrupted.get()
+
 
 async def with_reason(events: AsyncGenerator[T]) -> AsyncGenerator[T | UserError]:
     """A subscription's events, and the failure that ends them as the last one."""
@@ -33,6 +47,8 @@ async def with_reason(events: AsyncGenerator[T]) -> AsyncGenerator[T | UserError
             async for event in events:
                 yield event
         except JobError as error:
+            if not isinstance(error, JobNotFound):
+                interrupt()
             yield user_error(error)
 
 

@@ -7,6 +7,8 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.programs import free_port, running
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ http {{
 def nginx(folder: Path, server: str) -> Iterator[str]:
     """Run nginx with these directives for its only server, such as locations. Yields its URL without a slash."""
     program = shutil.which("nginx", path=_PATH)
-    assert program is not None, "nginx is not installed: apt-get install nginx-light"
+    if program is None:
+        pytest.skip("nginx is not installed: apt-get install nginx-light")
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     configuration = folder / "nginx.conf"

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import email
+import json
+import re
+from datetime import timedelta
 from email.policy import HTTP
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from tasks.errors import BackendUnavailable, RateLimited
+from tasks.service import JobService, JobSystem
 from tests import in_process
 from tests.clients import finished_job
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from tests.conftest import System
     from tests.programs import Valkey
 
@@ -127,3 +134,86 @@ def test_no_proxy_buffers_or_changes_a_stream(system: System, accept: str, metho
     assert response.headers["cache-control"] == "no-cache, no-transform"
     assert response.headers["x-accel-buffering"] == "no"
     assert response.headers["vary"] == "Accept"
+
+
+# The end of an event stream
+
+
+def get_stream(url: str, query: str, last_event_id: str | None = None, **variables: str) -> httpx.Response:
+    headers = {"Accept": SSE} | ({} if last_event_id is None else {"Last-Event-ID": last_event_id})
+    parameters = {"query": query, "variables": json.dumps(variables)}
+    return httpx.get(url, params=parameters, headers=headers, timeout=20)
+
+
+def last_id(response: httpx.Response) -> str | None:
+    """The event id that an EventSource has at the end of the stream."""
+    found = re.findall(r"^id: (.+)$", response.text, re.MULTILINE)
+    return found[-1] if found else None
+
+
+@pytest.mark.parametrize(
+    "query", [QUERY, "subscription { nothing }", "{", "subscription { systemStats(intervalMs: 1) { at } }"]
+)
+def test_a_stream_that_ended_is_not_started_again(system: System, query: str) -> None:
+    variables = {"id": finished_job(system, 10)} if query == QUERY else {}
+    stream = get_stream(system.graphql, query, **variables)
+    end = last_id(stream)
+    assert end is not None
+    assert stream.text.endswith(f"\n\nid: {end}\nevent: complete\ndata: \n\n")
+    again = get_stream(system.graphql, query, end, **variables)
+    assert (again.status_code, again.content) == (204, b"")
+    assert again.headers["cache-control"] == "no-store"
+
+
+def test_a_job_that_is_gone_has_no_more_events(system: System) -> None:
+    query = 'subscription { jobUpdates(id: "unknown") { __typename } }'
+    stream = get_stream(system.graphql, query)
+    assert "JobNotFound" in stream.text
+    assert get_stream(system.graphql, query, last_id(stream)).status_code == 204
+
+
+@pytest.mark.parametrize("last_event_id", ["", "1", "end-", "another operation", "another job"])
+def test_any_other_event_id_starts_the_stream(system: System, last_event_id: str) -> None:
+    job_id = finished_job(system, 10)
+    if last_event_id == "another operation":
+        last_event_id = last_id(get_stream(system.graphql, "subscription { nothing }")) or ""
+    elif last_event_id == "another job":
+        last_event_id = last_id(get_stream(system.graphql, QUERY, id=finished_job(system, 10))) or ""
+    assert DATA in get_stream(system.graphql, QUERY, last_event_id, id=job_id).text
+
+
+def test_a_stream_by_post_has_no_event_id(system: System) -> None:
+    assert last_id(subscribe(system, SSE)) is None
+
+
+JOB_UPDATES = 'subscription { jobUpdates(id: "x") { __typename ... on UserError { code } } }'
+SYSTEM_STATS = "subscription { systemStats { at } }"
+
+
+@pytest.mark.parametrize(
+    ("query", "failure"),
+    [
+        (JOB_UPDATES, (BackendUnavailable(), "BACKEND_UNAVAILABLE")),
+        (JOB_UPDATES, (RuntimeError("a bug"), "INTERNAL_SERVER_ERROR")),
+        (SYSTEM_STATS, (BackendUnavailable(), "BACKEND_UNAVAILABLE")),
+        (SYSTEM_STATS, (RateLimited("too many", timedelta(seconds=1)), "RATE_LIMITED")),
+        (SYSTEM_STATS, (RuntimeError("a bug"), "INTERNAL_SERVER_ERROR")),
+    ],
+)
+def test_an_interrupted_stream_may_be_started_again(
+    valkey: Valkey, prefix: str, monkeypatch: pytest.MonkeyPatch, query: str, failure: tuple[Exception, str]
+) -> None:
+    error, code = failure
+
+    async def fail(*events: object) -> AsyncGenerator[object]:
+        for event in events[:0]:
+            yield event
+        raise error
+
+    monkeypatch.setattr(JobService, "watch_job", fail)
+    monkeypatch.setattr(JobSystem, "watch_system_state", fail)
+    with in_process.api(valkey.url, prefix) as url:
+        stream = get_stream(f"{url}/graphql", query)
+    assert code in stream.text
+    assert stream.text.endswith("\n\nevent: complete\ndata: \n\n")
+    assert last_id(stream) is None
