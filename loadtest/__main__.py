@@ -11,6 +11,10 @@ from loadtest.scenarios import definitions
 from loadtest.scenarios.step_load import OBJECTIVE_MS
 
 ROOT = Path(__file__).parents[1]
+
+# Until all processes have started, on a busy machine. Otherwise Locust waits for ever for one that has crashed.
+_CONNECT_SECONDS = 60
+
 REPORTS = Path(".cache/loadtest")
 
 
@@ -31,7 +35,8 @@ def locust_arguments(options: argparse.Namespace) -> list[str]:
     arguments += ["--huge"] if options.huge else []
     arguments += ["--users", str(options.users)] if options.users else []
     arguments += ["--run-time", options.run_time] if options.run_time else []
-    arguments += ["--processes", str(options.processes)] if options.processes else []
+    if options.processes:
+        arguments += ["--processes", str(options.processes), "--expect-workers-max-wait", str(_CONNECT_SECONDS)]
     if options.web:
         return [*arguments, "--class-picker", "--web-port", str(options.web_port)]
     folder = options.report.absolute() if options.report else ROOT / REPORTS / options.scenario
@@ -46,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m loadtest",
         description="Run simulated users against a running system. "
-        "Exit code 0: all criteria passed; 1: at least one failed.",
+        "Exit code 0: all criteria passed; 1: at least one failed; 2: figures are missing.",
         epilog=f"scenarios:\n{listing}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import signal
 import sys
@@ -20,6 +21,7 @@ import locust
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest.report import statistics, verdict
+from loadtest.report.load_processes import LoadProcesses, kill_unresponsive_children
 from loadtest.scenarios import definitions
 from loadtest.scenarios.shapes import Light, Medium, Shape, Soak, Spike, StepUntilFailure, Stress
 from loadtest.scenarios.step_load import format_steps
@@ -51,6 +53,9 @@ DEFAULT_HOST = "http://127.0.0.1:8000"
 STOP_SECONDS = 30
 
 PROGRESS_SECONDS = 15
+
+# Heartbeats, one a second, that a process may miss: it sends none while it computes the expected primes.
+locust.runners.HEARTBEAT_LIVENESS = 10
 
 
 def add_options(parser: LocustArgumentParser, **_: object) -> None:
@@ -92,6 +97,12 @@ def on_init(environment: Environment, **_: object) -> None:
             shape.configure(options.num_users, options.run_time)
             shape.runner = environment.runner
             environment.shape_class = shape
+            if isinstance(environment.runner, MasterRunner):
+                shape.processes = LoadProcesses(options.expect_workers)
+                hooks.worker_connect.add_listener(shape.processes.on_connect)
+                hooks.worker_report.add_listener(shape.processes.on_report)
+                # Runs before Locust's own handler, which waits for its child processes.
+                atexit.register(kill_unresponsive_children)
             # The shape ends the run; otherwise Locust would also start a timer of its own.
             options.run_time = None
     if not isinstance(environment.runner, MasterRunner):
@@ -128,7 +139,9 @@ def on_quitting(environment: Environment, **_: object) -> None:
     entries = statistics.read_entries(environment.stats)
     step_load = shape.step_load if isinstance(shape, StepUntilFailure) else None
     capacity_users = step_load.capacity_users if step_load else None
-    criteria = verdict.evaluate(entries, shape.thresholds, capacity_users, completed=shape.completed)
+    criteria = verdict.evaluate(
+        entries, shape.thresholds, capacity_users, completed=shape.completed, processes=shape.complete_processes()
+    )
     parts = [verdict.format_summary(shape.name, shape.measured_seconds, entries, criteria)]
     parts += [format_steps(step_load)] if step_load else []
     parts += ["\n".join(errors)] if (errors := statistics.format_errors(environment.stats)) else []
@@ -137,7 +150,7 @@ def on_quitting(environment: Environment, **_: object) -> None:
     sys.stdout.flush()
     options = environment.parsed_options
     statistics.save_summary(text, options.html_file if options else None)
-    environment.process_exit_code = 0 if all(criterion.passed for criterion in criteria) else 1
+    environment.process_exit_code = verdict.outcome(criteria).exit_code
 
 
 def _print_progress(environment: Environment) -> None:

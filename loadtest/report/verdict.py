@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from loadtest.job_sizes import HUGE
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
 
 
 _MEASUREMENTS = frozenset(Measurement)
+
+
+class Outcome(StrEnum):
+    """The result of a run."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    # Figures are missing, so the run says nothing about the system.
+    BROKEN = "BROKEN"
+
+    @property
+    def exit_code(self) -> int:
+        """Of the program: 0 only for a run that passed."""
+        return {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.BROKEN: 2}[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +46,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One requirement and the measured value."""
+    """One requirement and the measured value. Without an essential one, the run says nothing about the system."""
 
     name: str
     measured: str
     required: str
     passed: bool
+    is_essential: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +64,12 @@ class Thresholds:
 
 
 def evaluate(
-    entries: Sequence[Entry], thresholds: Thresholds, capacity_users: int | None = None, *, completed: bool = True
+    entries: Sequence[Entry],
+    thresholds: Thresholds,
+    capacity_users: int | None = None,
+    *,
+    completed: bool = True,
+    processes: tuple[int, int] = (1, 1),
 ) -> list[Criterion]:
     """All criteria of a run.
 
@@ -57,8 +78,15 @@ def evaluate(
         thresholds: the scenario's limits.
         capacity_users: the measured capacity; None when the scenario does not measure one.
         completed: False for a run that was interrupted, which fails.
+        processes: numbers of processes whose figures are complete, and of those that generate load.
     """
-    criteria = [] if completed else [Criterion("run completed", "no", "yes", passed=False)]
+    reporting, expected = processes
+    requests = sum(entry.count for entry in entries)
+    criteria = [
+        Criterion("processes reporting", str(reporting), f">= {expected}", reporting >= expected, is_essential=True),
+        Criterion("requests", str(requests), "> 0", requests > 0, is_essential=True),
+    ]
+    criteria += [] if completed else [Criterion("run completed", "no", "yes", passed=False)]
     if thresholds.max_failures is not None:
         failures = sum(entry.failures for entry in entries if entry.request_type != Measurement.VIOLATION)
         limit = thresholds.max_failures
@@ -100,10 +128,17 @@ def format_summary(title: str, seconds: float, entries: Sequence[Entry], criteri
     for criterion in criteria:
         result = "PASS" if criterion.passed else "FAIL"
         lines.append(f"{result}  {criterion.name:<22}{criterion.measured:>12}   required {criterion.required}")
-    result = "PASSED" if all(criterion.passed for criterion in criteria) else "FAILED"
     rate = jobs / seconds if seconds else 0.0
-    head = f"{title}: {result} - {jobs} jobs in {seconds:.0f} s, {rate:.1f} jobs/s"
+    head = f"{title}: {outcome(criteria)} - {jobs} jobs in {seconds:.0f} s, {rate:.1f} jobs/s"
     return "\n".join((head, "", *lines))
+
+
+def outcome(criteria: Sequence[Criterion]) -> Outcome:
+    """The result of a run."""
+    failed = [criterion for criterion in criteria if not criterion.passed]
+    if any(criterion.is_essential for criterion in failed):
+        return Outcome.BROKEN
+    return Outcome.FAILED if failed else Outcome.PASSED
 
 
 def format_ms(milliseconds: int | None) -> str:

@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING, ClassVar
 
 from locust import LoadTestShape
-from locust.runners import MasterRunner
 
 from loadtest.report.statistics import read_entries
 from loadtest.report.verdict import Thresholds, job_histogram
@@ -17,10 +16,11 @@ from loadtest.scenarios import definitions
 from loadtest.scenarios.step_load import OBJECTIVE_MS, SPAWN_RATE, Counts, StepLoad
 
 if TYPE_CHECKING:
+    from loadtest.report.load_processes import LoadProcesses
     from loadtest.scenarios.definitions import Scenario
 
-# Locust's worker processes report to the master every three seconds.
-WORKER_REPORT_SECONDS = 4
+# Locust's worker processes report to the master every three seconds. Busy ones are late.
+WORKER_REPORT_SECONDS = 10
 
 # Users per second that stop at the end: practically all at once. Locust warns about higher rates.
 _STOP_RATE = 100.0
@@ -42,6 +42,8 @@ class Shape(LoadTestShape):
         self._users: int | None = None
         self._seconds: float | None = None
         self._all_stopped_at: float | None = None
+        # On Locust's master only.
+        self.processes: LoadProcesses | None = None
         # False while the run is in progress, and when it was interrupted.
         self.completed = False
         # From the first user until all users are asked to stop.
@@ -71,8 +73,16 @@ class Shape(LoadTestShape):
         if self.runner is not None and self.runner.user_count:
             return 0, _STOP_RATE
         self._all_stopped_at = self._all_stopped_at or time.perf_counter()
-        report_seconds = WORKER_REPORT_SECONDS if isinstance(self.runner, MasterRunner) else 0
-        return None if time.perf_counter() - self._all_stopped_at >= report_seconds else (0, _STOP_RATE)
+        if self.processes is None or self.processes.all_reported(self._all_stopped_at):
+            return None
+        is_late = time.perf_counter() - self._all_stopped_at >= WORKER_REPORT_SECONDS
+        return None if is_late else (0, _STOP_RATE)
+
+    def complete_processes(self) -> tuple[int, int]:
+        """Numbers of processes whose figures are complete, and of those that generate load."""
+        if self.processes is None:
+            return 1, 1
+        return self.processes.complete(self._all_stopped_at), self.processes.expected
 
 
 class StagedShape(Shape):

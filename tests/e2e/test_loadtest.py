@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests import otlp, programs
@@ -149,6 +150,23 @@ def test_an_interrupted_run_prints_its_summary_and_fails(address: str, tmp_path:
             program.kill()
     assert program.output().count("light: FAILED") == 1
     assert re.findall(r"^FAIL  (.*?)  ", program.output(), re.MULTILINE) == ["run completed"]
+
+
+def test_a_run_that_loses_processes_is_broken(address: str, tmp_path: Path) -> None:
+    options = ["light", "--users", "6", "--run-time", "20s", "--processes", "3"]
+    command = [sys.executable, "-m", "loadtest", *options, "--host", address, "--report", str(tmp_path / "report")]
+    program = programs.start(command, tmp_path, {})
+    try:
+        wait_until(lambda: " requests, 0 failures" in program.output(), 40, program.output)
+        killed, frozen, _ = psutil.Process(program.process.pid).children()
+        killed.kill()
+        frozen.suspend()
+        assert program.process.wait(60) == 2, program.output()
+    finally:
+        if program.process.poll() is None:
+            program.kill()
+    assert program.output().count("light: BROKEN") == 1
+    assert re.search("^FAIL  processes reporting +1   required >= 3$", program.output(), re.MULTILINE)
 
 
 # Negative controls: the same system behind a proxy that tampers with its responses

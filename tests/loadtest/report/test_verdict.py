@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadtest.measurements import Violation
-from loadtest.report.verdict import Criterion, Entry, Thresholds, evaluate, format_summary
+from loadtest.report.verdict import Criterion, Entry, Outcome, Thresholds, evaluate, format_summary, outcome
 from loadtest.scenarios.step_load import Step, StepLoad, format_steps
 
 
@@ -61,7 +61,19 @@ def test_p95_covers_all_sizes_except_huge() -> None:
 
 def test_a_run_without_a_finished_job_fails() -> None:
     assert failed_criteria(evaluate(GOOD[:1], P95_BELOW_250)) == ["jobs completed", "p95 submit to final"]
-    assert failed_criteria(evaluate([], VIOLATIONS_ONLY)) == ["jobs completed"]
+    assert failed_criteria(evaluate([], VIOLATIONS_ONLY)) == ["requests", "jobs completed"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "processes"), [(GOOD, (1, 2)), (GOOD, (0, 1)), ([], (1, 1))], ids=["one of two", "none", "no samples"]
+)
+def test_a_run_without_the_figures_of_all_processes_is_broken(entries: list[Entry], processes: tuple[int, int]) -> None:
+    criteria = evaluate(entries, VIOLATIONS_ONLY, processes=processes)
+    assert outcome(criteria) is Outcome.BROKEN
+    assert outcome(criteria).exit_code == 2
+    assert format_summary("light", 10, entries, criteria).startswith("light: BROKEN")
+    assert outcome(evaluate(GOOD, VIOLATIONS_ONLY, processes=(2, 2))).exit_code == 0
+    assert outcome(evaluate(GOOD, VIOLATIONS_ONLY, completed=False)).exit_code == 1
 
 
 def test_an_interrupted_run_fails() -> None:
