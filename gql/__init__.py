@@ -1,1 +1,5 @@
 """The API process: composition, endpoints, middleware, authentication, pages, and commands."""
+
+from observability import environment
+
+environment.prepare()

@@ -46,6 +46,17 @@ With `RESULTS_URL=s3://bucket/path`, these configure access to the bucket:
 `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`.
 Stores at `gs://` and `az://` read the variables of their vendors.
 
+## Variables of libraries
+
+A variable of Celery never changes the broker, the queues or the behaviour of a worker.
+It is ignored with a warning, except those that describe the process, such as `CELERY_WORKER_CONCURRENCY`.
+A variable of OpenTelemetry or of another library is ignored with a warning if the library can't use its value.
+`PYTHONWARNINGS=error` is ignored, too.
+
+The token issuer, a bucket, the collector and the server of `python -m gql.client` are asked through the proxies in
+`HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY`, unless `NO_PROXY` has their host.
+Connections to this machine never go through a proxy, and load tests connect directly, by HTTP and by WebSocket.
+
 ## Clients and load tests
 
 | Variable | Meaning |

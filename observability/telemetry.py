@@ -19,7 +19,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from observability.log_exporter import LogExporter
 
 log = logging.getLogger(__name__)
+
+P = TypeVar("P")
 
 # Of one export, in a background thread.
 _EXPORT_SECONDS = 3
@@ -96,9 +98,9 @@ def start(service: str, instance: str | None = None) -> Telemetry:
     """
     resource = _resource(service, instance or f"{socket.gethostname()}:{os.getpid()}")
     telemetry = Telemetry(
-        _tracer_provider(resource) if _is_enabled("TRACES") else None,
-        _meter_provider(resource) if _is_enabled("METRICS") else None,
-        _log_exporter(resource) if _is_enabled("LOGS") else None,
+        _create("TRACES", _tracer_provider, resource),
+        _create("METRICS", _meter_provider, resource),
+        _create("LOGS", _log_exporter, resource),
     )
     if telemetry.tracer_provider is not None:
         trace.set_tracer_provider(telemetry.tracer_provider)
@@ -110,10 +112,10 @@ def start(service: str, instance: str | None = None) -> Telemetry:
 @contextmanager
 def temporary_tracer(service: str) -> Iterator[trace.Tracer | None]:
     """A tracer for a few spans, which are exported when the block ends; None when traces are not exported."""
-    if not _is_enabled("TRACES"):
+    provider = _create("TRACES", _tracer_provider, _resource(service, f"{socket.gethostname()}:{os.getpid()}"))
+    if provider is None:
         yield None
         return
-    provider = _tracer_provider(_resource(service, f"{socket.gethostname()}:{os.getpid()}"))
     try:
         yield provider.get_tracer(service)
     finally:
@@ -137,6 +139,17 @@ def _run(function: Callable[[], None]) -> None:
         function()
     except Exception as error:  # noqa: BLE001 - the process ends all the same
         log.warning("Final export of telemetry failed: %s", error)
+
+
+def _create(signal: str, create: Callable[[Resource], P], resource: Resource) -> P | None:
+    """A provider; None if the signal is not exported, or if its variables contradict each other."""
+    if not _is_enabled(signal):
+        return None
+    try:
+        return create(resource)
+    except Exception as error:  # noqa: BLE001 - of any part of the SDK: telemetry never keeps a program from its work
+        log.warning("No %s are exported, check the variables OTEL_*: %s", signal.lower(), error)
+        return None
 
 
 def _is_enabled(signal: str) -> bool:

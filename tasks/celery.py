@@ -6,13 +6,25 @@ write the messages together with the job record, so Celery never publishes any.
 
 from __future__ import annotations
 
+import os
+import re
+
 from celery import Celery
 from kombu import Queue
 
+from observability import environment
 from tasks.setting_errors import read_or_exit
 from tasks.settings import JobSettings
 from tasks.storage.messages import LARGE_QUEUE, QUEUES
 from tasks.worker import gc_freeze, heartbeat, shutdown, startup, telemetry, termination
+
+# Variables of Celery that say how a process runs. Any other would override what follows.
+_PROCESS_OPTIONS = re.compile(
+    "CELERY_(APP|QUIET|NO_COLOR|WORKDIR|WORKER_(CONCURRENCY|AUTOSCALE|HOSTNAME|LOGLEVEL|LOGFILE|PIDFILE|UID|GID|UMASK|"
+    "POOL|MAX_TASKS_PER_CHILD|MAX_MEMORY_PER_CHILD|WITHOUT_(GOSSIP|MINGLE|HEARTBEAT)))"
+)
+for name in [name for name in os.environ if name.startswith("CELERY_") and not _PROCESS_OPTIONS.fullmatch(name)]:
+    environment.ignore(name, "broker, queues and behaviour of a worker are set in tasks.celery")
 
 settings = read_or_exit(JobSettings)
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tasks.jobs import JobStatus
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tasks.jobs import Job, LostAttempt
+
+# The format of job records, whatever OTEL_PROPAGATORS says: that is about the headers of requests.
+_PROPAGATOR = TraceContextTextMapPropagator()
 
 _tracer = trace.get_tracer("tasks")
 
@@ -141,7 +145,7 @@ def start_delivery_span(job: Job) -> Span:
 
 def extract_context(traceparent: str | None) -> Context:
     """The context in the traceparent of a job record or message; an empty context for None."""
-    return propagate.extract({"traceparent": traceparent}) if traceparent else Context()
+    return _PROPAGATOR.extract({"traceparent": traceparent}, Context()) if traceparent else Context()
 
 
 def _format_traceparent(span: Span) -> str | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import uuid
 from typing import TYPE_CHECKING
 
@@ -15,6 +19,7 @@ from tasks.requests import PrimesRequest
 from tasks.results.reader import ResultReader
 from tasks.results.segments import SegmentStore
 from tasks.worker.job_recorder import JobRecorder
+from tests.programs import ROOT
 from tests.tasks.engine.sieve import primes_below
 from tests.tasks.final_jobs import wait_until_final
 from tests.tasks.keys import fake_result
@@ -115,3 +120,50 @@ async def test_worker_sends_lost_messages_again(with_worker: JobSettings, redis_
     await store.close()
     assert done.status is JobStatus.SUCCEEDED
     assert claim is None or not recorder.complete_segment(claim, fake_result())
+
+
+PROGRAM = """
+import json, os, sys
+from tasks.celery import app
+reading, writing = app.connection_for_read(), app.connection_for_write()
+print(json.dumps([
+    reading.as_uri(include_password=True), writing.as_uri(include_password=True), type(app.loader).__name__,
+    app.backend.as_uri(), sorted(name for name in os.environ if name.startswith("CELERY_")),
+]))
+"""
+
+
+def test_variables_of_celery_do_not_override_the_settings() -> None:
+    """Celery turns BROKER_URL and its own global options into some of these before it imports the application."""
+    ours = {"REDIS_URL": "redis://store:7000/3", "CELERY_WORKER_CONCURRENCY": "2"}
+    others = {
+        "CELERY_BROKER_URL": "redis://other/5",
+        "CELERY_BROKER_READ_URL": "amqp://user:secret@other",
+        "CELERY_BROKER_WRITE_URL": "redis://other/6",
+        "CELERY_RESULT_BACKEND": "redis://other/7",
+        "CELERY_LOADER": "nothing",
+        "CELERY_CONFIG_MODULE": "nothing",
+        "CELERY_WORKER_QUEUES": "celery",
+        "CELERY_WORKER_PREFETCH_MULTIPLIER": "100",
+        "CELERY_CUSTOM_WORKER_POOL": "nothing:Pool",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=ROOT,
+        env=os.environ | ours | others,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout) == [
+        "redis://store:7000/3",
+        "redis://store:7000/3",
+        "AppLoader",
+        "disabled://",
+        ["CELERY_WORKER_CONCURRENCY"],
+    ]
+    lines = done.stderr.splitlines()
+    assert {line.partition("=")[0] for line in lines} == {f"Ignored the variable {name}" for name in others}
+    assert len(lines) == len(others)
+    assert "secret" not in done.stderr
