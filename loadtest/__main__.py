@@ -26,7 +26,11 @@ def main() -> None:
     command = [sys.executable, "-m", "locust", *locust_arguments(options)]
     # Locust adds its working directory to the import path, so that the locustfile can import this package.
     os.chdir(ROOT)
-    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, no shell
+    # The scenario decides on Locust's options, and not its variables.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    if ignored := sorted(os.environ.keys() - environment.keys()):
+        sys.stderr.write(f"Ignored variables: {', '.join(ignored)}. Use the options of python -m loadtest.\n")
+    os.execve(sys.executable, command, environment)  # noqa: S606 - our own interpreter, no shell
 
 
 def locust_arguments(options: argparse.Namespace) -> list[str]:

@@ -6,9 +6,12 @@ endpoint in the environment nothing is exported.
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import uuid
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from opentelemetry.metrics import NoOpMeterProvider, Observation
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import CallbackOptions
     from opentelemetry.sdk.metrics.export import MetricReader
+
+log = logging.getLogger(__name__)
 
 # fmt: off
 SECONDS = (
@@ -92,12 +97,28 @@ class Telemetry:
 
 def exporting_reader() -> MetricReader | None:
     """A reader that exports by OTLP over HTTP from a thread; None without an endpoint in the environment."""
-    if not (os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")):
+    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if not endpoint:
         return None
+    import requests  # noqa: PLC0415
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
 
-    interval = float(os.environ.get("OTEL_METRIC_EXPORT_INTERVAL", _INTERVAL_MS))
-    return PeriodicExportingMetricReader(OTLPMetricExporter(), interval)
+    session = requests.Session()
+    # Never through a proxy to a collector on this machine.
+    session.trust_env = urlsplit(endpoint).hostname not in {"localhost", "127.0.0.1", "::1"}
+    return PeriodicExportingMetricReader(OTLPMetricExporter(session=session), _interval_ms())
+
+
+def _interval_ms() -> float:
+    text = os.environ.get("OTEL_METRIC_EXPORT_INTERVAL") or str(_INTERVAL_MS)
+    try:
+        interval = float(text)
+    except ValueError:
+        interval = 0
+    if 0 < interval < math.inf:
+        return interval
+    log.warning("Ignored the variable OTEL_METRIC_EXPORT_INTERVAL=%r: must be a number above 0", text)
+    return _INTERVAL_MS
 
 
 def _provider(reader: MetricReader) -> MeterProvider:

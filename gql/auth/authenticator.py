@@ -73,8 +73,6 @@ class Authenticator:
     async def stop(self) -> None:
         """Stop revalidation and close all connections."""
         async with AsyncExitStack() as closing:
-            if self._tokens is not None:
-                closing.push_async_callback(self._tokens.close)
             if self._keys is not None:
                 closing.push_async_callback(self._keys.close)
             if self._revalidation is not None:

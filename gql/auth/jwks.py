@@ -15,6 +15,7 @@ import httpx
 import jwt
 from jwt import PyJWK, PyJWKSet
 
+from gql.http.proxies import ProxyError, client_options
 from tasks.errors import BackendUnavailable
 
 log = logging.getLogger(__name__)
@@ -33,14 +34,14 @@ class JwksClient:
         """With an empty `jwks_url`, the address is read from the issuer's OpenID configuration."""
         self._issuer = issuer
         self._jwks_url = jwks_url
-        self._client = httpx.AsyncClient(timeout=_FETCH_TIMEOUT_SECONDS, follow_redirects=False)
+        # Reported at the start already: every token would be refused.
+        try:
+            client_options(jwks_url or issuer)
+        except ProxyError as error:
+            log.warning("The signing keys of token issuer %s can't be fetched: %s", issuer, error)
         self._keys: list[PyJWK] = []
         self._fetched_at = self._tried_at = -float("inf")
         self._fetching = asyncio.Lock()
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._client.aclose()
 
     async def find(self, key_id: str | None) -> PyJWK | None:
         """The key with this id; without an id, the issuer's key if it has exactly one.
@@ -85,7 +86,10 @@ class JwksClient:
 
     async def _get(self, url: str) -> dict[str, Any]:
         body = b""
-        async with self._client.stream("GET", url) as response:
+        async with (
+            httpx.AsyncClient(timeout=_FETCH_TIMEOUT_SECONDS, follow_redirects=False, **client_options(url)) as client,
+            client.stream("GET", url) as response,
+        ):
             response.raise_for_status()
             async for chunk in response.aiter_bytes():
                 body += chunk

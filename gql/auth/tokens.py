@@ -53,10 +53,6 @@ class TokenVerifier:
         self._settings = settings
         self._keys = JwksClient(settings.issuer, settings.jwks_url)
 
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._keys.close()
-
     async def verify(self, text: str) -> VerifiedToken | None:
         """The token, or None when it is not valid.
 

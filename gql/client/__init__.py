@@ -2,7 +2,7 @@
 
     python -m gql.client 1000000 --output primes.parquet
 
-It uses the public API only, so it works against any server, and it imports nothing else of this project. Broken
+It uses the public API only, so it works against any server. Broken
 connections are resumed: the submission carries an idempotency key, the subscription continues after the last version
 received, and the download continues after the last byte.
 """

@@ -14,6 +14,7 @@ from gql.client.arguments import KEY_VARIABLE, parse_arguments
 from gql.client.downloads import download
 from gql.client.errors import ClientError
 from gql.client.jobs import cancel, follow, new_request, submit
+from gql.http.proxies import ProxyError, client_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +36,13 @@ def main(command_line: Sequence[str] | None = None) -> int:
     try:
         key = os.environ.get(KEY_VARIABLE)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        with httpx.Client(base_url=arguments.url, timeout=TIMEOUT_SECONDS, headers=headers) as client:
+        options = client_options(arguments.url)
+        with httpx.Client(base_url=arguments.url, timeout=TIMEOUT_SECONDS, headers=headers, **options) as client:
             return run(client, arguments, console)
     except KeyboardInterrupt:
         console.print("Interrupted.")
         return EXIT_INTERRUPTED
-    except (ClientError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+    except (ClientError, ProxyError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return fail(console, str(error) or type(error).__name__)
 
 

@@ -86,7 +86,14 @@ class Socket:
     def _open(self) -> websocket.WebSocket:
         if self._socket is None:
             self._socket = websocket.create_connection(
-                self._url, timeout=_CONNECT_SECONDS, subprotocols=["graphql-transport-ws"], suppress_origin=True
+                self._url,
+                timeout=_CONNECT_SECONDS,
+                subprotocols=["graphql-transport-ws"],
+                suppress_origin=True,
+                # Never through a proxy of the environment, as Locust's HTTP client. The library reads the exemptions
+                # only if a proxy is given.
+                http_proxy_host="none",
+                http_no_proxy=["*"],
             )
             self._socket.send(json.dumps(self._connection_init))
             if self._receive().get("type") != "connection_ack":

@@ -91,6 +91,30 @@ def test_invalid_arguments_are_one_line(run: Run, system: System, arguments: lis
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("proxy", ["socks5h://127.0.0.1:1", "http://127.0.0.1:1", "::", "ftp://proxy"])
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "http_proxy"])
+def test_server_on_this_machine_is_asked_directly(
+    run: Run, system: System, monkeypatch: pytest.MonkeyPatch, variable: str, proxy: str
+) -> None:
+    for exemptions in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(exemptions, raising=False)
+    monkeypatch.setenv(variable, proxy)
+    monkeypatch.setenv("SSL_CERT_FILE", "/none.pem")
+    assert run(system.url, "10").stdout.startswith("10 primes from 2 to 29")
+
+
+def test_unusable_proxy_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for exemptions in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(exemptions, raising=False)
+    monkeypatch.setenv("ALL_PROXY", "socks5h://user:secret@127.0.0.1:1")
+    done = run("http://primes.example", "10")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: ALL_PROXY names a SOCKS proxy, which requires the package socksio: install it, or add primes.example "
+        "to NO_PROXY\n"
+    )
+
+
 def test_response_of_another_kind_of_server_is_an_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("It works!")
     with subprocess.Popen(

@@ -22,7 +22,6 @@ async def test_unknown_key_ids_refetch_the_keys_at_most_once_per_interval(provid
     for number in range(20):
         assert await verifier.verify(provider.token(kid=f"unknown-{number}")) is None
     assert provider.requested == ["/jwks"]
-    await verifier.close()
 
 
 async def test_rotated_keys_are_fetched(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +31,6 @@ async def test_rotated_keys_are_fetched(provider: Provider, monkeypatch: pytest.
     monkeypatch.setattr(jwks, "_MIN_FETCH_INTERVAL_SECONDS", 0)
     assert await verifier.verify(provider.token(OTHER_RSA, kid="new")) is not None
     assert await verifier.verify(provider.token()) is None
-    await verifier.close()
 
 
 async def test_cached_keys_are_used_during_an_outage_until_their_maximum_age(
@@ -47,7 +45,6 @@ async def test_cached_keys_are_used_during_an_outage_until_their_maximum_age(
     monkeypatch.setattr(jwks, "_MAX_AGE_SECONDS", 0)
     with pytest.raises(BackendUnavailable, match="the token issuer does not answer"):
         await verifier.verify(provider.token())
-    await verifier.close()
 
 
 @pytest.mark.parametrize("url", ["", "closed"])
@@ -56,7 +53,6 @@ async def test_missing_keys_are_an_outage_rather_than_an_invalid_token(provider:
     verifier = TokenVerifier(provider.settings(jwks_url=url and f"http://127.0.0.1:{free_port()}/jwks"))
     with pytest.raises(BackendUnavailable, match="the token issuer does not answer"):
         await verifier.verify(provider.token())
-    await verifier.close()
 
 
 async def test_configuration_of_another_issuer_is_rejected(provider: Provider) -> None:
@@ -65,21 +61,42 @@ async def test_configuration_of_another_issuer_is_rejected(provider: Provider) -
     with pytest.raises(BackendUnavailable):
         await verifier.verify(provider.token())
     assert provider.requested == ["/.well-known/openid-configuration"]
-    await verifier.close()
 
 
 async def test_encryption_keys_and_shared_secrets_verify_no_token(provider: Provider) -> None:
     provider.keys = [jwk(RSA, kid="rsa", alg="RS256") | {"use": "enc"}, {"kty": "oct", "k": "c2VjcmV0", "kid": "oct"}]
     verifier = TokenVerifier(provider.settings())
     assert await verifier.verify(provider.token()) is None
-    await verifier.close()
 
 
 async def test_token_without_a_key_id_is_verified_by_the_only_key(provider: Provider) -> None:
     verifier = TokenVerifier(provider.settings())
     assert await verifier.verify(provider.token(kid=None)) is None
-    await verifier.close()
     provider.keys = provider.keys[:1]
     verifier = TokenVerifier(provider.settings())
     assert await verifier.verify(provider.token(kid=None)) is not None
-    await verifier.close()
+
+
+@pytest.mark.parametrize("proxy", ["socks5h://127.0.0.1:1", "http://127.0.0.1:1", "::"])
+async def test_issuer_on_this_machine_is_asked_directly(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    assert await TokenVerifier(provider.settings()).verify(provider.token()) is not None
+
+
+async def test_unusable_proxy_is_reported_at_the_start_and_at_each_fetch(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", "socks5h://user:secret@127.0.0.1:1")
+    verifier = TokenVerifier(provider.settings(jwks_url="https://issuer.example/jwks"))
+    with pytest.raises(BackendUnavailable, match="the token issuer does not answer"):
+        await verifier.verify(provider.token())
+    assert len(caplog.messages) == 2
+    for line in caplog.messages:
+        assert "ALL_PROXY names a SOCKS proxy, which requires the package socksio" in line
+        assert "secret" not in line

@@ -36,7 +36,6 @@ async def test_token_of_the_issuer_is_valid(provider: Provider, key: Any, algori
     assert found.caller != tokens.caller_of(provider.url, "bob")
     assert found.caller != tokens.caller_of("https://another.example", "alice")
     assert provider.requested == ["/.well-known/openid-configuration", "/jwks"]
-    await verifier.close()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,6 @@ async def test_token_with_wrong_or_missing_claims_is_invalid(provider: Provider,
         token = signed_as_bytes(provider, claims)
     assert await verifier.verify(token) is None
     assert await verifier.verify(provider.token()) is not None
-    await verifier.close()
 
 
 def signed_as_bytes(provider: Provider, claims: dict[str, Any]) -> str:
@@ -87,7 +85,6 @@ async def test_forged_signature_is_invalid(provider: Provider) -> None:
     ]
     assert [await verifier.verify(token) for token in forged] == [None] * len(forged)
     assert await verifier.verify(good) is not None
-    await verifier.close()
 
 
 @pytest.mark.parametrize("algorithms", ["HS256", "RS256,HS512", "none", ",", "RS256,nonsense"])
