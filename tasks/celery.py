@@ -28,7 +28,13 @@ for name in [name for name in os.environ if name.startswith("CELERY_") and not _
 
 settings = read_or_exit(JobSettings)
 
-app = Celery("tasks", broker=settings.store.celery_url, include=["tasks.worker.generate_segment"])
+app = Celery(
+    "tasks",
+    broker=settings.store.celery_url,
+    include=["tasks.worker.generate_segment"],
+    # Celery's own would load the Django project in DJANGO_SETTINGS_MODULE.
+    fixups=[],
+)
 app.conf.update(
     # Not a setting of Celery: read by tasks.worker.generate_segment.
     job_settings=settings,

@@ -135,7 +135,11 @@ print(json.dumps([
 
 def test_variables_of_celery_do_not_override_the_settings() -> None:
     """Celery turns BROKER_URL and its own global options into some of these before it imports the application."""
-    ours = {"REDIS_URL": "redis://store:7000/3", "CELERY_WORKER_CONCURRENCY": "2"}
+    ours = {
+        "REDIS_URL": "redis://store:7000/3",
+        "CELERY_WORKER_CONCURRENCY": "2",
+        "DJANGO_SETTINGS_MODULE": "nothing",
+    }
     others = {
         "CELERY_BROKER_URL": "redis://other/5",
         "CELERY_BROKER_READ_URL": "amqp://user:secret@other",
