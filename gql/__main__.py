@@ -19,8 +19,8 @@ from gql.server.shutdown import serve
 from gql.settings import ApiSettings
 from observability import logs
 from tasks import store_check
-from tasks.setting_errors import read_or_exit
 from tasks.settings import JobSettings
+from tasks.settings.errors import read_or_exit
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

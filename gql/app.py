@@ -39,8 +39,8 @@ from gql.telemetry import FASTAPI_OFF, ApiTelemetry
 from observability import logs
 from schema.schema import build_schema
 from tasks.service import JobSystem
-from tasks.setting_errors import InvalidSettingError, read, read_or_exit
 from tasks.settings import JobSettings
+from tasks.settings.errors import InvalidSettingError, read, read_or_exit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -15,8 +15,8 @@ from gql.local.settings import LocalSettings
 from gql.server.settings import ServerSettings
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
-from tasks.setting_errors import values_of
 from tasks.settings import JobSettings
+from tasks.settings.errors import values_of
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -84,7 +84,7 @@ class Section(NamedTuple):
 SECTIONS = (
     Section(
         "API and workers",
-        "API processes and workers share these, and must have the same values (`tasks/settings.py`).",
+        "API processes and workers share these, and must have the same values (`tasks/settings/`).",
         JobSettings,
     ),
     Section("API", "Only API processes read these (`gql/settings.py`).", ApiSettings),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from gql.auth.api_keys import KEY_PREFIX, KeyStore
 from tasks.errors import BackendUnavailable
-from tasks.setting_errors import read_or_exit
 from tasks.settings import JobSettings
+from tasks.settings.errors import read_or_exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

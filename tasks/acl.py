@@ -20,8 +20,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from tasks.setting_errors import read_or_exit
 from tasks.settings import JobSettings
+from tasks.settings.errors import read_or_exit
 
 # Scripts and transactions, and the data types they use. CLIENT, CONFIG, KEYS and similar commands are in none of these
 # groups, or belong to the server's group @dangerous.

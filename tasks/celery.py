@@ -13,8 +13,8 @@ from celery import Celery
 from kombu import Queue
 
 from observability import environment
-from tasks.setting_errors import read_or_exit
 from tasks.settings import JobSettings
+from tasks.settings.errors import read_or_exit
 from tasks.storage.messages import LARGE_QUEUE, QUEUES
 from tasks.worker import gc_freeze, heartbeat, shutdown, startup, telemetry, termination
 

@@ -21,7 +21,7 @@ from tasks.exports.formats import export
 from tasks.instrumentation import metrics, tracing
 from tasks.results.reader import ResultReader
 from tasks.results.segments import SegmentStore
-from tasks.setting_errors import InvalidSettingError
+from tasks.settings.errors import InvalidSettingError
 from tasks.storage.messages import queue_for
 from tasks.storage.server_info import ServerInfo
 

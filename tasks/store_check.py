@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from tasks.results.object_store import ObjectStore
-from tasks.setting_errors import InvalidSettingError
+from tasks.settings.errors import InvalidSettingError
 from tasks.storage.redis import sync_client
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from gql.graphql.requests import RequestRefused
-from tasks.setting_errors import InvalidSettingError
+from tasks.settings.errors import InvalidSettingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

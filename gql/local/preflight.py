@@ -16,8 +16,8 @@ import redis
 
 from gql.local.errors import LocalRunError
 from tasks import store_check
-from tasks.setting_errors import InvalidSettingError
 from tasks.settings import JobSettings
+from tasks.settings.errors import InvalidSettingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

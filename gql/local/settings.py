@@ -17,8 +17,8 @@ from gql.server import binding
 from gql.server.settings import Address, ServerSettings
 from gql.settings import ApiSettings
 from observability.logs import LogSettings
-from tasks.setting_errors import InvalidSettingError, read
 from tasks.settings import JobSettings, RedisUrl
+from tasks.settings.errors import InvalidSettingError, read
 
 ROOT = Path(__file__).parents[2]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.settings import JobSettings
-    from tasks.store_url import StoreUrl
+    from tasks.settings.store_url import StoreUrl
 
 # From the call to the reply, including the time to connect.
 RESPONSE_TIMEOUT = timedelta(seconds=2)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from tasks.setting_errors import read_or_exit
 from tasks.settings import JobSettings
+from tasks.settings.errors import read_or_exit
 from tasks.storage import keys, records
 from tasks.storage.redis import sync_client
 

@@ -21,7 +21,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from observability import telemetry
 from observability.logs import LogSettings, configure
 from tasks.instrumentation import tracing
-from tasks.setting_errors import read_or_exit
+from tasks.settings.errors import read_or_exit
 
 if TYPE_CHECKING:
     from observability.telemetry import Telemetry

@@ -18,7 +18,7 @@ from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
 from tasks.service import JobService, JobSystem
 from tasks.settings import JobSettings
-from tasks.store_url import StoreUrl
+from tasks.settings.store_url import StoreUrl
 from tests import programs
 from tests.tasks.keys import fake_result, grant_claim
 from tests.waiting import eventually

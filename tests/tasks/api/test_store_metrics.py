@@ -15,7 +15,7 @@ from tasks.api.store_metrics import StoreMetrics
 from tasks.callers import ANYONE
 from tasks.jobs import FailureReason, JobStatus
 from tasks.requests import PrimesRequest
-from tasks.store_url import StoreUrl
+from tasks.settings.store_url import StoreUrl
 from tests.clients import post
 from tests.tasks.keys import fake_result, grant_claim, reconcile
 from tests.waiting import wait_until

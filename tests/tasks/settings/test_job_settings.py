@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tasks.setting_errors import InvalidSettingError, read
 from tasks.settings import JobSettings
+from tasks.settings.errors import InvalidSettingError, read
 
 NAMES = (
     "REDIS_URL",

@@ -1,4 +1,4 @@
-"""Settings that API and workers share. Read once, by the entry point of each process."""
+"""The stores, and the limits and lifetimes of jobs. Read once, by the entry point of each process."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BeforeValidator, Field, InstanceOf, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tasks.store_url import StoreUrl
+from tasks.settings.store_url import StoreUrl
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 
 Seconds = Annotated[int, Field(ge=1, le=366 * 24 * 3600)]
 

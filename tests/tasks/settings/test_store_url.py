@@ -12,8 +12,8 @@ from celery import Celery
 from kombu.transport.redis import Channel
 
 from tasks.settings import JobSettings
+from tasks.settings.store_url import StoreUrl
 from tasks.storage.redis import async_client, sync_client
-from tasks.store_url import StoreUrl
 from tests import programs
 
 if TYPE_CHECKING:

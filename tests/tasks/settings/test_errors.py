@@ -9,8 +9,8 @@ import pytest
 from gql import keys
 from gql.local import __main__ as local_run
 from observability.logs import LogSettings
-from tasks.setting_errors import InvalidSettingError, read, read_or_exit
 from tasks.settings import JobSettings
+from tasks.settings.errors import InvalidSettingError, read, read_or_exit
 from tasks.worker import healthcheck
 from tests import commands
 
