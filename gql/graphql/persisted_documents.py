@@ -10,9 +10,8 @@ import hashlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import orjson
-
 from gql.graphql.requests import RequestRefused
+from gql.http.json_text import parse_json
 from tasks.settings.errors import InvalidSettingError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class PersistedDocuments:
         if path is None:
             return cls(only=only)
         try:
-            documents = orjson.loads(path.read_bytes())
+            documents = parse_json(path.read_bytes())
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else f"not JSON, {error}"
             raise InvalidSettingError(f"TRUSTED_DOCUMENTS is {path}: {reason}") from None

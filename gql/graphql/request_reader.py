@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from schema.limits.document_cache import ValidatedDocument
     from schema.schema import JobSchema
 
+# What clients with automatic persisted queries (Apollo, urql) know: they send the query then, and no more hashes.
+_NOT_SUPPORTED = ("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
+
 
 class OperationRequest(NamedTuple):
     """A request of one operation.
@@ -59,12 +62,11 @@ class RequestReader:
         """
         check_parameters(parameters)
         query = self._documents.resolve(parameters.get("query"), parameters.get("documentId"))
+        name, extensions = parameters.get("operationName"), parameters.get("extensions")
         if not query:
-            raise RequestRefused(HTTPStatus.BAD_REQUEST, "query is missing or empty")
-        name = parameters.get("operationName")
+            raise _without_query(extensions or {})
         document, operation = self._selected(query, name)
-        variables, extensions = parameters.get("variables"), parameters.get("extensions")
-        return OperationRequest(query, name, variables, extensions, document, operation)
+        return OperationRequest(query, name, parameters.get("variables"), extensions, document, operation)
 
     def _selected(
         self, query: str, name: str | None
@@ -77,6 +79,13 @@ class RequestReader:
         if operation is None:
             raise _without_operation(document, name)
         return document, operation
+
+
+def _without_query(extensions: Mapping[str, Any]) -> RequestRefused:
+    if extensions.get("persistedQuery") is not None:
+        # As from Apollo's servers, not an error of HTTP: clients would not look into its body.
+        return RequestRefused(HTTPStatus.OK, *_NOT_SUPPORTED)
+    return RequestRefused(HTTPStatus.BAD_REQUEST, "query is missing or empty")
 
 
 def _without_operation(document: ValidatedDocument, name: str | None) -> RequestRefused:

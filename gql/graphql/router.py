@@ -31,6 +31,7 @@ from gql.graphql.responses import encode, response_body, status_of
 from gql.graphql.websocket import handler_class
 from gql.http import fields, negotiation
 from gql.http.addresses import path_prefix
+from gql.http.json_text import parse_json
 from gql.middleware.authentication import session_of
 from schema.context import Context
 from tasks.callers import ANYONE
@@ -200,8 +201,8 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
             raise RequestRefused(HTTPStatus.BAD_REQUEST, f"{what} is not valid JSON") from error
 
     def decode_json(self, data: str | bytes) -> object:
-        """Parse with orjson, which bounds nesting and the length of numbers. Python's own parser does not."""
-        return orjson.loads(data)
+        """Parse a request: also a WebSocket's messages."""
+        return parse_json(data)
 
     def encode_json(self, data: object) -> str:
         """JSON as text: a WebSocket would send bytes as a binary message."""

@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from gql.http.addresses import path_prefix
 from gql.http.fields import combined, elements
+from gql.http.json_text import parse_json
 from gql.http.preconditions import conditional_response, weak_tags
 from gql.http.problem_details import problem
 from gql.middleware.authentication import caller_of
@@ -155,7 +156,7 @@ async def _read_body(request: Request) -> dict[str, object]:
     if not body.strip():
         return {}
     try:
-        document = orjson.loads(body)
+        document = parse_json(body)
     except orjson.JSONDecodeError:
         raise _invalid_n('the body is not valid JSON: send {"n": 10} or ?n=10') from None
     if not isinstance(document, dict):

@@ -118,10 +118,13 @@ REFUSED_OPERATIONS: list[dict[str, Any]] = [
     {"documentId": 1},
     {"documentId": ""},
     {"documentId": "", "query": ""},
+    {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0"}}},
+    {"query": "", "operationName": "A", "extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0"}}},
     {"documentId": identifier_of(TRUSTED), "query": LIMITS},
 ]
 REFUSED: list[bytes] = [
     b"", b"null", b"true", b"1", b'"x"', b"{", b"\xff\xfe", b'{"query": "\xff"}', b"[" * 1000, b'{"a":' * 1000,
+    b"\xef\xbb\xbf" + encoded({"query": LIMITS}), b"\xef\xbb\xbf",
     b'{"query": ' + b"9" * 5000 + b"}", b"[]", b"[1]", b'[{"query": "{ a }"}]', b"{}",
     *(json.dumps(body).encode() for body in REFUSED_OPERATIONS),
 ]  # fmt: skip

@@ -125,6 +125,12 @@ def test_an_invalid_manifest_is_an_error_at_start(tmp_path: Path, content: str) 
         PersistedDocuments.load(file, only=False)
 
 
+def test_a_manifest_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "documents.json"
+    file.write_text(json.dumps(MANIFEST), encoding="utf-8-sig")
+    assert PersistedDocuments.load(file, only=False).resolve(None, identifier(QUERY)) == QUERY
+
+
 def test_the_manifest_in_the_documentation_is_valid(tmp_path: Path) -> None:
     [example] = re.findall(r"```json\n(.*?)```", (ROOT / "SECURITY.md").read_text(encoding="utf-8"), re.DOTALL)
     file = tmp_path / "documents.json"

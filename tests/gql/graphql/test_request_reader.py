@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import websockets
 
 from gql.graphql.persisted_documents import identifier_of
 from tests import in_process
-from tests.gql.graphql.transports import BY_GET, BY_WEBSOCKET, EVENTS, MULTIPART, TRANSPORTS
+from tests.gql.graphql.transports import (
+    BY_GET,
+    BY_WEBSOCKET,
+    EVENTS,
+    JSON,
+    MULTIPART,
+    STRICT,
+    TRANSPORTS,
+    in_query,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +38,8 @@ GONE = 'subscription Gone { jobUpdates(id: "none") { __typename } }'
 GONE_DATA = [{"data": {"jobUpdates": {"__typename": "JobNotFound"}}}]
 NAMES_AND_FRAGMENTS = f"{SUBMIT} {CANCEL} fragment F on Query {{ __typename }}"
 
+BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+HASH = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
 NO_JOBS = [{"data": {"jobs": {"totalCount": 0}}}]
 
 MISSING = "query is missing or empty"
@@ -96,6 +108,60 @@ async def test_request_without_a_query_has_the_same_error_on_every_transport(
 
 
 @pytest.mark.parametrize(
+    "parameters",
+    [
+        {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}},
+        {
+            "query": None,
+            "extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}},
+            "variables": {"a": 1},
+        },
+        {"query": "", "extensions": {"persistedQuery": {}, "other": 1}, "operationName": "One", "documentId": ""},
+    ],
+    ids=str,
+)
+async def test_hash_of_a_query_alone_has_the_error_that_makes_clients_send_the_query(
+    api: str, parameters: dict[str, Any]
+) -> None:
+    for transport in TRANSPORTS:
+        found = await transport.responses(api, parameters)
+        assert found == error("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED"), transport
+
+
+@pytest.mark.parametrize(("accept", "status"), [(JSON, 200), ("*/*", 200), (STRICT, 400), (f"{STRICT}, {JSON}", 400)])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_hash_of_a_query_alone_is_an_error_of_http_in_its_media_type_only(
+    api: str, method: str, accept: str, status: int
+) -> None:
+    parameters = {"extensions": HASH}
+    sent: dict[str, Any] = {"params": in_query(parameters)} if method == "GET" else {"json": parameters}
+    async with httpx.AsyncClient() as client:
+        response = await client.request(method, api, headers={"Accept": accept}, **sent)
+    assert response.status_code == status
+
+
+async def test_query_with_its_hash_is_executed(api: str) -> None:
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": identifier_of(ONE).removeprefix("sha256:")}}
+    for transport in set(TRANSPORTS) - set(BY_GET):
+        found = await transport.responses(api, {"query": ONE, "extensions": extensions})
+        assert found == [{"data": {"__typename": "Query"}}], transport
+
+
+async def test_byte_order_mark_before_json_is_skipped(api: str) -> None:
+    text = json.dumps({"query": ONE})
+    async with httpx.AsyncClient() as client:
+        response = await client.post(api, content=f"{BOM}{text}", headers={"Content-Type": JSON})
+        assert response.json() == {"data": {"__typename": "Query"}}
+        parameters = {"query": GONE, "variables": f"{BOM}{{}}", "extensions": f"{BOM}{{}}"}
+        response = await client.get(api, params=parameters, headers={"Accept": EVENTS})
+        assert "JobNotFound" in response.text
+    protocols = [websockets.Subprotocol("graphql-transport-ws")]
+    async with websockets.connect(api.replace("http", "ws", 1), subprotocols=protocols) as socket:
+        await socket.send(f'{BOM}{{"type": "connection_init"}}')
+        assert await socket.recv() == '{"type":"connection_ack"}'
+
+
+@pytest.mark.parametrize(
     ("parameters", "names"),
     [
         ({"query": f"{ONE} {TRUSTED} {SUBMIT}", "operationName": "Trusted"}, {"limits"}),
@@ -117,7 +183,7 @@ async def test_named_or_only_operation_is_executed(api: str, parameters: dict[st
         {"query": None},
         {"query": ""},
         {"query": None, "operationName": None, "variables": None, "extensions": None},
-        {"query": "", "variables": {}, "extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0"}}},
+        {"query": "", "variables": {}, "extensions": HASH},
     ],
     ids=str,
 )

@@ -44,7 +44,11 @@ def is_problem(response: httpx.Response, status: int) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize("request_", [{"params": {"n": "10"}}, {"json": {"n": 10}}, {"json": {"n": 10.0}}], ids=str)
+@pytest.mark.parametrize(
+    "request_",
+    [{"params": {"n": "10"}}, {"json": {"n": 10}}, {"json": {"n": 10.0}}, {"content": b'\xef\xbb\xbf{"n": 10}'}],
+    ids=str,
+)
 def test_a_client_of_the_earlier_api_works_unchanged(client: httpx.Client, request_: dict[str, Any]) -> None:
     accepted = client.post("/generate", **request_)
     assert accepted.status_code == 200
