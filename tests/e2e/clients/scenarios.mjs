@@ -21,7 +21,8 @@ async function follow() {
   const again = await all(client.subscribe(operation('follow'), { id: submitted.job.id }));
   const { job } = await client.execute(operation('state'), { id: submitted.job.id });
   const cached = client.cached?.(operation('state'), { id: submitted.job.id }).job;
-  return { submitted, updates: eventsOf(updates), again: eventsOf(again), job, cached: cached ?? job };
+  const hashes = client.hashes?.sent;
+  return { submitted, updates: eventsOf(updates), again: eventsOf(again), job, cached: cached ?? job, hashes };
 }
 
 async function page() {

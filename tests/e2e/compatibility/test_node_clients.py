@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 CLIENTS = ["graphql-ws", "graphql-sse", "apollo-http", "apollo-ws", "urql-http", "urql-ws"]
+# They send the hash of a query first, over HTTP or by WebSocket.
+HASHING_CLIENTS = ["apollo-hashes", "urql-hashes", "urql-ws-hashes"]
 TWENTY_FIVE = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97]
 # Node starts in half a second, and does not exit while a client keeps a connection or timer.
 SCENARIO_SECONDS = 30
@@ -35,9 +37,17 @@ SCENARIO_SECONDS = 30
 @pytest.fixture(params=CLIENTS)
 def run_scenario(request: pytest.FixtureRequest, clients: Path, system: System) -> Scenario:
     """Runs one scenario with one client. Returns what the scenario printed."""
+    return scenarios(request.param, clients, system)
 
+
+@pytest.fixture(params=HASHING_CLIENTS)
+def run_with_hashes(request: pytest.FixtureRequest, clients: Path, system: System) -> Scenario:
+    return scenarios(request.param, clients, system)
+
+
+def scenarios(client: str, clients: Path, system: System) -> Scenario:
     def run(name: str, *, worker_runs: bool = True) -> Any:
-        command = ["node", "scenarios.mjs", request.param, name, system.graphql]
+        command = ["node", "scenarios.mjs", client, name, system.graphql]
         with nullcontext() if worker_runs else paused(system.worker):
             done = subprocess.run(
                 command, cwd=clients, capture_output=True, text=True, timeout=SCENARIO_SECONDS, check=False
@@ -74,6 +84,14 @@ def test_client_submits_and_follows_to_the_final_state(run_scenario: Scenario) -
     # A late subscriber receives the final state, and the cache of the client holds the same.
     assert [update["job"] for update in received["again"]] == updates[-1:]
     assert plain(received["job"]) == plain(received["cached"]) == plain(updates[-1])
+
+
+def test_client_that_sends_hashes_goes_on_with_queries_after_the_first(run_with_hashes: Scenario) -> None:
+    received = run_with_hashes("follow")
+    assert received["hashes"] == 1
+    assert received["submitted"]["outcome"] == "CREATED"
+    assert received["updates"][-1]["job"]["status"] == "SUCCEEDED"
+    assert plain(received["job"]) == plain(received["updates"][-1]["job"])
 
 
 def test_client_pages_forwards_and_backwards(run_scenario: Scenario) -> None:

@@ -2,11 +2,12 @@
 import { cacheExchange, Client, fetchExchange, gql } from '@urql/core';
 import { toAsyncIterable } from 'wonka';
 
-export function connectUrql(url, { exchanges = [], fetchSubscriptions = false, close = () => {} }) {
+export function connectUrql(url, { exchanges = [], fetchSubscriptions = false, fetch, close = () => {} }) {
   const client = new Client({
     url,
     exchanges: [cacheExchange, ...exchanges, fetchExchange],
     fetchSubscriptions,
+    fetch,
     preferGetMethod: false,
   });
   return {
