@@ -1,4 +1,7 @@
-"""The OpenAPI document of the REST endpoints: descriptions, schemas and examples. Has no effect on requests."""
+"""The OpenAPI document of the REST endpoints: descriptions, schemas and examples. Has no effect on requests.
+
+If-Match is not listed: programs that generate requests from the document take a 412 for the refusal of a valid one.
+"""
 
 from __future__ import annotations
 
@@ -48,14 +51,12 @@ def status_parameters(
         ),
     ] = None,
     if_none_match: Annotated[str | None, Header(description="ETag of an earlier response")] = None,
-    if_match: Annotated[str | None, Header(description="ETag that the response must have")] = None,
 ) -> None:
     """Path and headers of GET /status/{request_id}."""
 
 
 def download_parameters(
     if_none_match: Annotated[str | None, Header(description="ETag of an earlier response")] = None,
-    if_match: Annotated[str | None, Header(description="ETag that the file must have")] = None,
     range_: Annotated[str | None, Header(alias="Range", description="One byte range, e.g. bytes=1000-")] = None,
     if_range: Annotated[str | None, Header(description="ETag of the file that the range belongs to")] = None,
     accept_encoding: Annotated[str | None, Header(description="zstd or gzip compress CSV and NDJSON")] = None,
