@@ -16,6 +16,8 @@ from tasks.settings.store_url import StoreUrl
 
 _ROOT = Path(__file__).parents[2]
 
+MAX_LEASE_SECONDS = 600
+
 Seconds = Annotated[int, Field(ge=1, le=366 * 24 * 3600)]
 
 
@@ -54,7 +56,7 @@ class JobSettings(BaseSettings):
     result_ttl_seconds: Seconds = Field(24 * 3600, description="Seconds to keep a result after its job ended")
     idempotency_ttl_seconds: Seconds = Field(24 * 3600, description="Seconds to remember an idempotency key")
     lease_seconds: float = Field(
-        5, ge=0.2, le=600, description="Seconds until the lease of a segment expires unless extended"
+        5, ge=0.2, le=MAX_LEASE_SECONDS, description="Seconds until the lease of a segment expires unless extended"
     )
     job_time_limit_seconds: Seconds = Field(3600, description="Seconds that a job may run before it fails")
     max_attempts: int = Field(3, ge=1, le=100, description="Maximum number of attempts for each segment of a job")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import orjson
 
 from tasks.jobs import JobStatus
+from tasks.settings.job_settings import MAX_LEASE_SECONDS
 from tasks.storage.messages import MESSAGE_TEMPLATE, QUEUES, SENDING_WINDOW, SMALL_QUEUE
 from tasks.storage.records import RECORD_FORMAT, WORKER_TTL
 
@@ -160,6 +161,7 @@ local FINAL = {{ {final} }}
 local QUEUES, SMALL_QUEUE = {_list(QUEUES)}, '{SMALL_QUEUE}'
 local SENDING_WINDOW = {SENDING_WINDOW}
 local WORKER_TTL_MS = {WORKER_TTL // timedelta(milliseconds=1)}
+local MAX_LEASE_MS = {MAX_LEASE_SECONDS * 1000}
 local function message_text(job, index, sends, queue, traceparent)
   traceparent = traceparent or ''
   return {_message_parts()}

@@ -36,6 +36,8 @@ class LeaseExtender:
         self._recorder = recorder
         # By thread: some of Celery's pools run several tasks in a process.
         self._held: dict[int, Claim] = {}
+        # Claims at the last check: time of the loss, None while the segment is held.
+        self._seen: dict[Claim, float | None] = {}
 
     def start(self) -> None:
         """Start the thread, which ends with the process."""
@@ -51,13 +53,15 @@ class LeaseExtender:
         finally:
             del self._held[thread]
 
+    def check(self) -> None:
+        """Extend all leases but those of claims that are new at this check."""
+        held, seen = list(self._held.values()), self._seen
+        self._seen = {claim: self._extend(claim, seen[claim]) if claim in seen else None for claim in held}
+
     def _run(self) -> None:
-        seen: dict[Claim, float | None] = {}
         while True:
             time.sleep(self._recorder.lease_seconds / _CHECKS_PER_LEASE)
-            # Time of the loss, None while the segment is held. Claims that are new at this check are not extended yet.
-            held = list(self._held.values())
-            seen = {claim: self._extend(claim, seen[claim]) if claim in seen else None for claim in held}
+            self.check()
 
     def _extend(self, claim: Claim, lost_at: float | None) -> float | None:
         """Extend a lease. Returns when it was lost, None while it is held."""

@@ -5,8 +5,13 @@
 -- Integers above 2^43 (starts, primes) are passed as strings: Lua prints numbers with 14 digits.
 
 local PREFIX = KEYS[1]
-local time = redis.call('TIME')
-local NOW = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- The clock of all scripts, in milliseconds.
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local NOW = clock()
 
 local TRANSITIONS = {
   QUEUED = { RUNNING = true, CANCELLED = true },
@@ -16,8 +21,9 @@ local TRANSITIONS = {
 -- For the caller's telemetry: snapshots of jobs that this script ended, and attempts that it found lost.
 local ENDED_JOBS, LOST_ATTEMPTS = {}, {}
 
--- No key outlives the last job that it could refer to.
-local function renew_ttl(key) redis.call('PEXPIRE', key, JOB_TTL_MS) end
+-- Keys that several jobs share live twice as long as the last job that they can refer to. A clock that is set back moves
+-- the ends of later times-to-live before those of earlier ones: an index must not expire before a job that is in it.
+local function renew_ttl(key) redis.call('PEXPIRE', key, 2 * JOB_TTL_MS) end
 
 -- Totals for metrics, counted in the step that acts, so they stay exact when a process is killed.
 -- tasks/api/store_metrics.py lists the names.
@@ -114,8 +120,8 @@ end
 
 -- Keeps a job's record for its time-to-live from now.
 local function keep_record(id, owner)
-  renew_ttl(job_key(id))
-  renew_ttl(segments_key(id))
+  redis.call('PEXPIRE', job_key(id), JOB_TTL_MS)
+  redis.call('PEXPIRE', segments_key(id), JOB_TTL_MS)
   redis.call('ZADD', PREFIX .. 'expiry', NOW + JOB_TTL_MS, expiry_member(id, owner))
   renew_ttl(PREFIX .. 'expiry')
 end

@@ -1,8 +1,22 @@
 -- The reconciler: sends lost segments again, and fails jobs that exceed their time limit. Safe to run at any time, by
 -- any number of workers. Arguments and reply: RescueSegments.
 
+-- Times the grace period of a segment that was sent again and again.
+local MAX_GRACE_FACTOR = 63
+
 allow_out_of_memory()
 renew_ttl(PREFIX .. 'counters')
+
+-- A clock that was set back leaves times far in the future, at which nothing would be rescued. None may be later than it
+-- could be if it were set now.
+local function limit_scores(key, latest)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. latest, '+inf', 'LIMIT', 0, ARGS.limit)) do
+    redis.call('ZADD', key, latest, member)
+  end
+end
+limit_scores(PREFIX .. 'leases', NOW + MAX_LEASE_MS)
+limit_scores(PREFIX .. 'deadlines', NOW + ARGS.time_limit_ms)
+for _, queue in ipairs(QUEUES) do limit_scores(PREFIX .. 'sent:' .. queue, NOW + ARGS.grace_ms * MAX_GRACE_FACTOR) end
 
 -- Expired leases.
 local expired, resent = 0, 0
@@ -52,7 +66,8 @@ for _, queue in ipairs(QUEUES) do
       if redis.call('EXISTS', job_key(id)) == 1 then
         local segment = load_segment(id, index)
         send_segment(id, index, segment)
-        redis.call('ZADD', sent, NOW + ARGS.grace_ms * (2 ^ math.min(segment.sends - 2, 6) - 1), member)
+        local factor = math.min(2 ^ (segment.sends - 2) - 1, MAX_GRACE_FACTOR)
+        redis.call('ZADD', sent, NOW + ARGS.grace_ms * factor, member)
         resent = resent + 1
         increment_counter('resent')
       end

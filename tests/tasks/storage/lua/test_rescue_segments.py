@@ -204,6 +204,21 @@ async def test_time_limit_that_passes_between_attempts_fails_the_job_when_it_run
     assert [ended.status for ended in recorder.reconcile().ended_jobs] == [JobStatus.FAILED]
 
 
+async def test_times_that_a_clock_set_back_left_in_the_future_are_limited(
+    store: JobStore, recorder: JobRecorder, keys: Keys, settings: JobSettings
+) -> None:
+    leased, queued = await submitted(store), await submitted(store)
+    grant_claim(recorder, leased)
+    future = keys.now_ms() + 10**9
+    for key, member in (("leases", f"{leased.id}:0"), ("deadlines", leased.id), ("sent:small", f"{queued.id}:0")):
+        keys.client.zadd(f"{keys.prefix}{key}", {member: future})
+    assert reconcile(recorder) == (0, 0)
+    now = keys.now_ms()
+    assert keys.leases()[f"{leased.id}:0"] <= now + 600_000
+    assert keys.deadline(leased.id) <= now + settings.job_time_limit_seconds * 1000
+    assert keys.sent_at_ms()[f"{queued.id}:0"] <= now + 63 * 2_000
+
+
 async def test_messages_that_a_worker_put_back_get_a_time_to_live(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
