@@ -151,7 +151,8 @@ def is_new_enough(version: str) -> bool:
 def _tools_from_wheel(target: Path) -> Toolchain:
     """Install the wheel into a temporary folder, so that no environment changes and no 200 MB remain."""
     pip = (sys.executable, "-m", "pip", "install", "--disable-pip-version-check")
-    network = ("--timeout", str(_REGISTRY_CHECK_SECONDS), "--retries", "0")
+    # --no-user: a user's pip.conf may have the opposite.
+    network = ("--no-user", "--timeout", str(_REGISTRY_CHECK_SECONDS), "--retries", "0")
     lock = ("--require-hashes", "--only-binary", ":all:", "-r", str(ROOT / "requirements-node.lock"))
     if _run((*pip, *network, "--target", str(target), *lock), _INSTALL_SECONDS) != 0:
         raise BuildError(f"Node 20.19 or newer is not installed, and installing its wheel failed (see {LOG})")
@@ -170,7 +171,9 @@ def _install_packages(tools: Toolchain, folder: Path) -> None:
     reachable = _run((*tools.npm, *view), _REGISTRY_CHECK_SECONDS, _environment(tools)) == 0
     network = ("--fetch-retries=2", "--prefer-offline") if reachable else ("--offline",)
     start = LOG.stat().st_size
-    if _run((*tools.npm, "ci", "--ignore-scripts", *network), _INSTALL_SECONDS, _environment(tools)) == 0:
+    # The bundler is a development dependency, which NODE_ENV=production would leave out.
+    here = ("--include=dev", "--global=false")
+    if _run((*tools.npm, "ci", "--ignore-scripts", *here, *network), _INSTALL_SECONDS, _environment(tools)) == 0:
         INSTALLED.write_text(packages, encoding="utf-8")
         return
     if reachable:

@@ -67,7 +67,11 @@ def _npm_packages(source: Path) -> Path:
                 "--fetch-retry-mintimeout=1000",
                 "--fetch-timeout=20000",
             )
-            _run(["npm", "ci", "--ignore-scripts", "--no-progress", *network], folder, f"{source.name}: npm packages")
+            _run(
+                ["npm", "ci", "--ignore-scripts", "--include=dev", "--no-progress", *network],
+                folder,
+                f"{source.name}: npm packages",
+            )
             (folder / _STAMP).touch()
     return folder / "node_modules"
 
