@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from tasks.settings import JobSettings
+from tasks.storage.messages import QUEUES
 from tests import in_process, programs
 from tests.authenticated import AuthenticatedSystem, with_keys
 from tests.otlp import receiver
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 # Collection creates millions of objects and frees few of them. This saves a tenth of its time.
 gc.set_threshold(100_000, 50, 100)
 
-# Celery's own list of queues, bounded by their number; and API keys, which hold until they are revoked.
-PERMANENT_KEYS = ("_kombu.binding", "@keys")
+# Celery's own lists of our queues; and API keys, which hold until they are revoked.
+PERMANENT_KEYS = {f"_kombu.binding{kind}.{queue}" for kind in ("", "_permanent") for queue in QUEUES} | {"@keys"}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,9 +71,7 @@ def prefix(redis_client: redis.Redis) -> Iterator[str]:
     prefix = f"test-{uuid.uuid4().hex}:"
     yield prefix
     keys = [key.decode() for key in redis_client.scan_iter(f"{prefix}*", count=1000)]
-    lasting = [
-        key for key in keys if redis_client.ttl(key) == -1 and not key.removeprefix(prefix).startswith(PERMANENT_KEYS)
-    ]
+    lasting = [key for key in keys if redis_client.ttl(key) == -1 and key.removeprefix(prefix) not in PERMANENT_KEYS]
     if keys:
         redis_client.delete(*keys)
     assert not lasting, f"keys without a time-to-live: {lasting}"

@@ -16,6 +16,8 @@
     counters             hash: totals for metrics; tasks.api.store_metrics lists the fields
     pace                 moving average of a job's run time in milliseconds
     {queue}              list: Celery messages
+    _kombu.binding...    Celery's own lists of queues. Those of our queues never expire; those of its tools (inspect,
+                         control, events) and the tools' queues expire at the tools' deadline (worker_heartbeat.lua)
     @rates:...           submissions per owner in the current and the previous minute (tasks.api.rate_limit)
     @keys                hash, never expires: API keys (gql.auth.api_keys)
     events               pub/sub channel: "{id} {version} {server time in ms}" after each visible change of a job after

@@ -145,7 +145,7 @@ def _leftovers(harness: Harness, expected_jobs: ExpectedJobs) -> list[str]:
         if len(listed.get(job_id, [])) != 1
     ]
     names = [key.decode().removeprefix(PREFIX) for key in harness.client.scan_iter(f"{PREFIX}*", count=1000)]
-    permanent = [name for name in names if keys.ttl_ms(name) == -1 and not name.startswith(PERMANENT_KEYS)]
+    permanent = [name for name in names if keys.ttl_ms(name) == -1 and name not in PERMANENT_KEYS]
     if permanent:
         found.append(f"keys without a time-to-live: {permanent}")
     used = harness.memory_bytes()
