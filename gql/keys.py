@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from gql.auth.api_keys import KeyRecord
 
 
+# A century.
+_MAX_DAYS = 36_500
+
+
 def main(command_line: Sequence[str] | None = None) -> int:
     """Exit status 0 on success, 1 with one line on stderr on errors."""
     arguments = parse_arguments(command_line)
@@ -38,11 +42,18 @@ def parse_arguments(command_line: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("create", help="create a key and print it; it can't be printed again")
     create.add_argument("name", help="name of the caller; all keys with the same name have access to the same jobs")
-    create.add_argument("--days", type=float, help="days until the key expires (default: valid until revoked)")
+    create.add_argument("--days", type=_days, help="days until the key expires (default: valid until revoked)")
     commands.add_parser("list", help="print id, name, creation and expiry of each key, without secrets")
     revoke = commands.add_parser("revoke", help="revoke a key and end its open requests, streams and WebSockets")
     revoke.add_argument("id", help="id of the key as printed by list, or the key itself")
     return parser.parse_args(command_line)
+
+
+def _days(text: str) -> float:
+    days = float(text)
+    if not 0 < days <= _MAX_DAYS:
+        raise argparse.ArgumentTypeError(f"{text}, must be more than 0, at most {_MAX_DAYS}")
+    return days
 
 
 async def run(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from tasks.settings import JobSettings
 
 _SECONDS = 2
+
+# As obstore reads booleans.
+_TRUE = frozenset({"1", "true", "on", "yes", "y"})
 
 
 def check(settings: JobSettings) -> None:
@@ -40,9 +45,20 @@ def check_or_exit(settings: JobSettings) -> None:
     try:
         # A folder may be repaired meanwhile. It is created when it is first used.
         if not settings.result_store_url.startswith("file:"):
+            _check_endpoint()
             ObjectStore.connect(settings.result_store_url)
         with suppress(redis.RedisError):
             check(settings)
     except ValueError as error:
         name = "" if isinstance(error, InvalidSettingError) else "RESULTS_URL is invalid: "
         sys.exit(f"error: {name}{error}")
+
+
+def _check_endpoint() -> None:
+    """Check the address of an S3 server, which obstore reads itself and would find out at the first file."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT"):
+        endpoint = os.environ.get(name, "")
+        if endpoint and not re.match("https?://[^/]", endpoint):
+            raise InvalidSettingError(f"{name} is invalid: must be an http:// or https:// URL")
+        if endpoint.startswith("http:") and os.environ.get("AWS_ALLOW_HTTP", "").lower() not in _TRUE:
+            raise InvalidSettingError(f"{name} is invalid: must begin with https://, or set AWS_ALLOW_HTTP=true")

@@ -41,6 +41,14 @@ def test_key_is_created_listed_and_revoked(run: Callable[..., Ended]) -> None:
     assert (again.returncode, again.stderr) == (1, f"error: no API key has the id {key.id}\n")
 
 
+@pytest.mark.parametrize("days", ["0", "-1", "nan", "inf", "1e400", "36501", "soon", ""])
+def test_days_out_of_bounds_are_refused(run: Callable[..., Ended], days: str) -> None:
+    refused = run("create", "alice", f"--days={days}")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "argument --days: " in refused.stderr.splitlines()[-1]
+    assert run("list").stdout == ""
+
+
 def test_errors_are_one_line(run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
     refused = run("create", "a b")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
