@@ -9,7 +9,7 @@ written once. The responses are the same on both ways, byte for byte.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import orjson
 from graphql import OperationType
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from gql.graphql.request_reader import RequestReader
+    from gql.graphql.request_reader import OperationRequest, RequestReader
     from gql.settings import ApiSettings
     from schema.context import Context
     from schema.limits.document_cache import ValidatedDocument
@@ -35,12 +35,6 @@ if TYPE_CHECKING:
 
 # Characters. Clients send a few short values of Content-Type and Accept again and again: those are cached.
 _MAX_HEADER_LENGTH = 200
-
-
-class _Operation(NamedTuple):
-    document: ValidatedDocument
-    name: str | None
-    variables: dict[str, Any] | None
 
 
 class GraphQLFastPath:
@@ -70,16 +64,17 @@ class GraphQLFastPath:
             await self._app(scope, receive, send)
             return
         body = await _read(receive)
-        operation = self._operation(body)
-        if operation is None:
+        found = self._operation(body)
+        if found is None:
             await self._app(scope, _repeating(body, receive), send)
             return
+        document, request = found
         context = self._new_context(HTTPConnection(scope))
-        result = await self._schema.execute_operation(operation.document, context, operation.variables, operation.name)
+        result = await self._schema.execute_operation(document, context, request.variables, request.operation_name)
         await _respond(response_body(result), media_type, send)
 
-    def _operation(self, body: bytes) -> _Operation | None:
-        """The operation, None unless the whole request is valid, up to the values of its variables."""
+    def _operation(self, body: bytes) -> tuple[ValidatedDocument, OperationRequest] | None:
+        """The operation and its document, None unless the whole request is valid, up to the values of its variables."""
         try:
             parameters = orjson.loads(body)
             if not isinstance(parameters, dict):
@@ -87,12 +82,12 @@ class GraphQLFastPath:
             request = self._reader.read(parameters)
         except (orjson.JSONDecodeError, RequestRefused):
             return None
-        document, name, variables = request.document, request.operation_name, request.variables
+        document = request.document
         if document is None or document.errors or request.kind is OperationType.SUBSCRIPTION:
             return None
-        if exceeded_limit(document, name, variables, self._settings) is not None:
+        if exceeded_limit(document, request.operation_name, request.variables, self._settings) is not None:
             return None
-        return _Operation(document, name, variables)
+        return document, request
 
 
 def _response_type(scope: Scope) -> str | None:

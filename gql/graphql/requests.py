@@ -62,9 +62,9 @@ def check_content_type(content_type: str) -> None:
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
     """Raise RequestRefused unless the parameters have the types of the specification."""
-    for name, (types, message) in _PARAMETER_TYPES.items():
-        if not isinstance(parameters.get(name), types):
-            raise RequestRefused(HTTPStatus.BAD_REQUEST, message)
+    for name, value in parameters.items():
+        if name in _PARAMETER_TYPES and not isinstance(value, _PARAMETER_TYPES[name][0]):
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, _PARAMETER_TYPES[name][1])
 
 
 def response_protocol(
