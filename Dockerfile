@@ -49,8 +49,8 @@ COPY --from=application /app /app
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8000
-# /livez, not /readyz: a container is restarted for its own faults, never for those of the job store. Not
-# urllib.request, which would send the request to a proxy.
+# /livez, not /readyz: a container is unhealthy for its own faults, never for those of the job store. Docker alone shows
+# that and restarts nothing; an orchestrator may. Not urllib.request, which would send the request to a proxy.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import http.client, sys; api = http.client.HTTPConnection('127.0.0.1', 8000, timeout=3); api.request('GET', '/livez'); sys.exit(api.getresponse().status != 200)"]
 CMD ["python", "-m", "gql"]

@@ -87,8 +87,9 @@ def check_store(settings: JobSettings) -> None:
     except redis.RedisError as error:
         rejected = isinstance(error, redis.AuthenticationError)
         reason = "wrong or missing user or password" if rejected else str(error).rstrip(".")
+        problem = "refuses requests" if isinstance(error, redis.ResponseError) else "does not answer"
         raise LocalRunError(
-            f"REDIS_URL {settings.redis_url} does not answer ({reason}). "
+            f"REDIS_URL {settings.redis_url} {problem} ({reason}). "
             "Start the server, correct the URL, or unset REDIS_URL to use the embedded server"
         ) from None
 

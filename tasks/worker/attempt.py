@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from enum import StrEnum
 from functools import cache
@@ -41,7 +42,7 @@ class AttemptOutcome(StrEnum):
     STALE = "stale"
     # The segment went to another worker, or its job ended, while this worker computed it.
     FENCED = "fenced"
-    # The job store is unavailable: another attempt starts when it is back.
+    # The job store is unavailable, or the machine has no more resources: another attempt starts later.
     ABANDONED = "abandoned"
     # This process was terminated: another worker can claim the segment at once.
     RELEASED = "released"
@@ -70,7 +71,12 @@ def run_attempt(claim: Claim, next_for: Callable[[Claim], str | None]) -> tuple[
         text = "Job %s segment %d abandoned: job store unavailable"
         log.exception(text, claim.job_id, claim.index, extra=_ids(claim))
         return AttemptOutcome.ABANDONED, None
-    except Exception:
+    except Exception as error:
+        if _is_of_machine(error):
+            # The lease expires, and another attempt starts, perhaps elsewhere.
+            text = "Job %s segment %d abandoned: this machine has no more threads, memory or files"
+            log.exception(text, claim.job_id, claim.index, extra=_ids(claim))
+            return AttemptOutcome.ABANDONED, None
         # A bug, not an outage: the same arguments would fail again. The traceback stays in the log.
         log.exception("Job %s failed: computing segment %d failed", claim.job_id, claim.index, extra=_ids(claim))
         recorder().fail_job(claim, FailureReason.INTERNAL, f"segment {claim.index} could not be computed")
@@ -81,6 +87,19 @@ def run_attempt(claim: Claim, next_for: Callable[[Claim], str | None]) -> tuple[
         return AttemptOutcome.FENCED, following
     metrics.PRIMES_COMPUTED.add(claim.length)
     return AttemptOutcome.DONE, following
+
+
+def _is_of_machine(error: Exception) -> bool:
+    """Whether an attempt failed for lack of a resource of this machine, which says nothing about the job."""
+    match error:
+        case MemoryError():
+            return True
+        case OSError():
+            return error.errno in {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+        # Python has no class of its own for EAGAIN at the start of a thread.
+        case RuntimeError():
+            return str(error) == "can't start new thread"
+    return False
 
 
 def compute(claim: Claim) -> npt.NDArray[np.uint64]:

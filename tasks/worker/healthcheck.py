@@ -1,7 +1,8 @@
 """Container health check: `python -m tasks.worker.healthcheck` exits with 0 if a worker on this host has a heartbeat.
 
 Reads heartbeats from the job store instead of the process table: a worker whose loop hangs, or that has lost its
-broker, still has a process. Restarting an unhealthy container is left to the container engine.
+broker, still has a process. Docker alone shows an unhealthy container and never restarts it. A worker whose loop hangs
+exits by itself (tasks.worker.watchdog), so that its restart policy applies.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ def main() -> int:
     host = socket.gethostname()
     try:
         workers = recent_workers(read_or_exit(JobSettings))
+    except redis.ResponseError as error:
+        # Such as NOPERM, NOAUTH or LOADING: it answers.
+        sys.stderr.write(f"Job store refused the request: {error}\n")
+        return 1
     except redis.RedisError as error:
         sys.stderr.write(f"Job store unavailable: {error}\n")
         return 1

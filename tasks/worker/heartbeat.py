@@ -6,6 +6,7 @@ reconcile at the same time: each run is one atomic script that handles only what
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import redis
@@ -28,6 +29,9 @@ log = get_logger(__name__)
 
 _HEARTBEAT_INTERVAL_SECONDS = 5.0
 _RECONCILE_INTERVAL_SECONDS = 1.0
+
+# Between two warnings about the same outage.
+_WARNING_INTERVAL_SECONDS = 60.0
 
 
 def connect(app: Celery, settings: JobSettings) -> None:
@@ -54,6 +58,7 @@ class HeartbeatStep(bootsteps.StartStopStep):
         self._stall_detector = StallDetector()
         self._watchdog = EventLoopWatchdog()
         self._consumed_at_reconnect = -1
+        self._warned_at: float | None = None
 
     def start(self, consumer: Consumer) -> None:
         """Send the first heartbeat at once, so that a new worker is registered before its first task."""
@@ -74,12 +79,25 @@ class HeartbeatStep(bootsteps.StartStopStep):
 
     def _send_heartbeat(self, consumer: Consumer) -> None:
         self._watchdog.tick()
+        if not consumer.pool.active:
+            # The worker shuts down, and its pool has ended already.
+            return
         try:
             queued = self._recorder.heartbeat(consumer.hostname, consumer.pool.num_processes)
         except redis.RedisError as error:
-            log.warning("Heartbeat failed, job store unavailable: %s", error)
+            self._warn("Heartbeat", error)
         else:
+            self._warned_at = None
             self._check_for_stall(queued)
+
+    def _warn(self, action: str, error: redis.RedisError) -> None:
+        """Log the first failure of an outage, and then one a minute."""
+        now = time.monotonic()
+        if self._warned_at is None or now - self._warned_at >= _WARNING_INTERVAL_SECONDS:
+            self._warned_at = now
+            is_refused = isinstance(error, redis.ResponseError)
+            reason = "the job store refused it" if is_refused else "the job store is unavailable"
+            log.warning("%s failed, %s: %s", action, reason, error)
 
     def _check_for_stall(self, queued: int) -> None:
         """Reconnect or end this worker if it consumes nothing although messages are queued.
@@ -101,7 +119,7 @@ class HeartbeatStep(bootsteps.StartStopStep):
         try:
             done = self._recorder.reconcile()
         except redis.RedisError as error:
-            log.warning("Reconciling failed, job store unavailable: %s", error)
+            self._warn("Reconciling", error)
         else:
             if done.resent_segments or done.ended_jobs:
                 log.warning(

@@ -8,7 +8,9 @@ that live for a moment.
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import sys
 import threading
 import warnings
 from functools import partial
@@ -16,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from billiard.process import current_process
 from celery import signals
+from celery.apps import worker as celery_worker
 from celery.exceptions import CPendingDeprecationWarning
 
 from observability import telemetry
-from observability.logs import LogSettings, configure
+from observability.logs import LogSettings, TracedJsonFormatter, configure
 from tasks.instrumentation import tracing
 from tasks.settings.errors import read_or_exit
 
@@ -61,6 +64,14 @@ def connect() -> None:
 
 def _configure_logs(**_: Any) -> None:  # noqa: ANN401 - arguments of the signal
     configure(LogSettings())
+    # Celery prints text when it is signalled.
+    celery_worker.safe_say = _say  # type: ignore[attr-defined] # not in the stubs
+
+
+def _say(text: str, *_: object) -> None:
+    """Write a log line directly: the signal may have interrupted one that is being logged."""
+    fields = {"name": "celery.worker", "levelname": "WARNING", "levelno": logging.WARNING, "msg": text.strip()}
+    os.write(sys.stderr.fileno(), f"{TracedJsonFormatter().format(logging.makeLogRecord(fields))}\n".encode())
 
 
 def _ignore_known_warning(**_: Any) -> None:  # noqa: ANN401 - arguments of the signal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,29 @@ async def test_segment_lost_while_it_is_computed_ends_the_task(
     assert await succeeded(store, jobs) == [False] * 3
     assert keys.queued_segments() == [f"{job.id}:0" for job in (*jobs[1:], jobs[0])]
     assert keys.leases() == {}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("can't start new thread"), MemoryError(), OSError(errno.EAGAIN, "no"), OSError(errno.EMFILE, "no")],
+    ids=["threads", "memory", "EAGAIN", "files"],
+)
+async def test_lack_of_a_resource_costs_one_attempt_and_fails_no_job(
+    store: JobStore, recorder: JobRecorder, keys: Keys, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: int) -> Any:
+        raise error
+
+    jobs = await submitted(store, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "primes_from", fail)
+        run_task(keys, jobs[0])
+    keys.expire_leases()
+    assert reconcile(recorder) == (1, 1)
+    run_task(keys, jobs[0])
+    [job] = await store.get_jobs([jobs[0].id], ANYONE)
+    assert job is not None
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
 
 
 async def test_segment_of_a_terminated_process_is_released_without_a_lost_attempt(

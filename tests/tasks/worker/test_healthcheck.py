@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import redis
 
     from tasks.settings import JobSettings
+    from tests.programs import Valkey
 
 LOCAL_WORKER = f"celery@{socket.gethostname()}"
 
@@ -75,3 +76,11 @@ def test_frozen_store_is_reported(tmp_path: Path, check: Check) -> None:
         server.thaw()
     assert code == 1
     assert error.startswith("Job store unavailable: ")
+
+
+def test_store_that_refuses_is_not_called_unavailable(redis_client: redis.Redis, valkey: Valkey, check: Check) -> None:
+    redis_client.acl_setuser("other", enabled=True, nopass=True, keys=["other:*"], commands=["+@all"])
+    code, error = check(valkey.url.replace("//", "//other:x@"), "x:")
+    redis_client.acl_deluser("other")
+    assert code == 1
+    assert error.startswith("Job store refused the request: ")

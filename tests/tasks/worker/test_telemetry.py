@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from observability.buckets import MILLISECONDS
+from tasks.worker import telemetry
 from tests.clients import data, finished_job
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.conftest import TracedSystem
 
 TASKS = "prime.task.duration"
@@ -44,6 +49,12 @@ def test_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) -> N
     }
     assert spans["job"].attributes["job.status"] == "SUCCEEDED"
     assert spans["process large"].attributes["task.outcome"] == "done"
+
+
+def test_messages_of_a_signalled_worker_are_json(capfd: pytest.CaptureFixture[str]) -> None:
+    telemetry._say("\nworker: Warm shutdown (MainProcess)", sys.__stdout__)  # noqa: SLF001 - as Celery calls it
+    line = json.loads(capfd.readouterr().err)
+    assert (line["level"], line["message"]) == ("WARNING", "worker: Warm shutdown (MainProcess)")
 
 
 def finished_trace(traced: TracedSystem, count: int) -> str:
