@@ -41,7 +41,7 @@ def origin(system: System, tmp_path: Path, request: pytest.FixtureRequest) -> It
 
 def test_pages_work_behind_nginx(browser: Browser, origin: str, built: None) -> None:  # noqa: ARG001 - needed for its effect
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     page = context.new_page()
     missing: list[str] = []
     page.on("response", lambda answer: missing.append(answer.url) if answer.status == 404 else None)
@@ -56,6 +56,7 @@ def test_pages_work_behind_nginx(browser: Browser, origin: str, built: None) -> 
     page.goto(f"{origin}/primes/")
     page.get_by_role("link", name="GraphiQL").click()
     explorer = ExplorerPage(page, origin)
+    expect(page.locator(".graphiql-query-editor .view-line").first).to_be_visible(timeout=30_000)
     explorer.open_tab("Submit")
     explorer.run()
     explorer.expect_result("GeneratePrimesAccepted")
