@@ -34,7 +34,7 @@ test: .installed-dev ## Run the tests, in as many processes as there are cores, 
 e2e: .installed-dev ## Run the slow tests in parallel: whole systems, browsers, other clients, injected faults
 	@$(BIN)/python -m gql.explorer.build --optional
 	@$(BIN)/python -m tests.e2e.telemetry.binaries
-	@$(BIN)/python -m pytest tests/e2e -n logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest tests/e2e tests/simulation -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: bench
 bench: .installed-dev ## Measure performance beside its floor and a naive system (BENCH_OPTIONS=--help); exit with 1 if a target is missed
@@ -59,6 +59,10 @@ loadtest: .installed-dev ## Run a load test against a running system (SCENARIO=l
 .PHONY: soak
 soak: .installed-dev ## Run a load test of MINUTES=30 on a new system; exit with 1 if memory, file descriptors or keys grow
 	@$(BIN)/python -m tests.bench.soak $(if $(MINUTES),--minutes $(MINUTES)) $(SOAK_OPTIONS)
+
+.PHONY: simulate
+simulate: $(VENV)/.dev ## Search HISTORIES=10000 new histories of the simulated job system; exit with 1 if an invariant is violated
+	@$(BIN)/python -m tests.simulation --histories $(or $(HISTORIES),10000) $(SIMULATION_OPTIONS)
 
 .PHONY: check
 check: .installed-dev ## Check format, lint, types, imports, spelling, schema compatibility and generated dashboards

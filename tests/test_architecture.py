@@ -121,7 +121,9 @@ def test_test_folders_are_packages() -> None:
     [
         path
         for path in ours("test_*.py")
-        if path.parent != ROOT / "tests" and not path.is_relative_to(ROOT / "tests/e2e")
+        if path.parent != ROOT / "tests"
+        # Tests of whole systems, real and simulated.
+        and not any(path.is_relative_to(ROOT / "tests" / folder) for folder in ("e2e", "simulation"))
     ],
     ids=name,
 )

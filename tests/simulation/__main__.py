@@ -1,0 +1,69 @@
+"""Replays and searches histories.
+
+python -m tests.simulation 4711             replay a seed, and print its shortest history that violates an invariant
+python -m tests.simulation --histories 1000 search new seeds, in as many processes as there are cores
+python -m tests.simulation --control no-fencing --histories 1000
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import time
+
+from tests.simulation.controls import CONTROLS
+from tests.simulation.runner import Summary, new_world, run_many, run_seed, run_seeds, shrink
+
+# Seeds are below this, so that they are short to type.
+MAX_SEED = 10**9
+
+
+def main() -> int:
+    options = _options()
+    if options.seed is not None:
+        return _replay(options.seed, options.control)
+    first = secrets.randbelow(MAX_SEED)
+    started_at = time.monotonic()
+    if options.control:
+        summary = run_seeds(options.control, range(first, first + options.histories))
+    else:
+        summary = run_many(first, options.histories)
+    seconds = time.monotonic() - started_at
+    print(f"{summary.histories} histories from seed {first}, {summary.steps} steps in {seconds:.0f} s")
+    for seed, violation in summary.violations.items():
+        print(f"seed {seed}: {violation}")
+    if options.table:
+        print(_table(summary))
+    return int(bool(summary.violations))
+
+
+def _replay(seed: int, control: str | None) -> int:
+    with new_world(control) as created:
+        history, violation = run_seed(created, seed)
+        if violation is not None:
+            history, violation = shrink(created, seed)
+        print("\n".join(history.report))
+    print(violation or "all invariants hold")
+    return int(violation is not None)
+
+
+def _table(summary: Summary) -> str:
+    lines = ["", "| action | times |", "|---|---|"]
+    lines += [f"| {name} | {count} |" for name, count in summary.actions.most_common()]
+    lines += ["", "| branch | times |", "|---|---|"]
+    lines += [f"| `{name.replace('|', '→')}` | {count} |" for name, count in sorted(summary.branches.items())]
+    return "\n".join(lines)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m tests.simulation")
+    parser.add_argument("seed", nargs="?", type=int, help="replay the history of this seed")
+    parser.add_argument("--histories", type=int, default=1000, help="number of new seeds (default: %(default)s)")
+    parser.add_argument("--control", choices=CONTROLS, help="without this safeguard; ends at the first violation")
+    parser.add_argument("--table", action="store_true", help="print how often each action and branch was taken")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""Calls that wait: the only places where simulated programs stop, and where the history decides what happens next."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+import greenlet
+from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as ResponseTimeout
+
+from tasks.storage import scripts
+from tests.simulation.store import COUNT_EXISTING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tasks.settings import JobSettings
+    from tests.simulation.history import History
+
+# Of a worker's client. Fewer than there, so that a history also sees it give up.
+RETRIES = 2
+API_TIMEOUT_MS = 2_000
+WORKER_TIMEOUT_MS = 5_000
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A call that was sent. It may be executed, answered, both or neither, and later than its caller waits.
+
+    Args:
+        caller: who waits, in words.
+        what: what is called, in words.
+        execute: executes it and returns the answer.
+        settle: hands an answer or an error to the caller.
+        timeout_at_ms: when the caller stops waiting; None: never.
+    """
+
+    caller: str
+    what: str
+    execute: Callable[[], Any]
+    settle: Callable[[Any, Exception | None], None]
+    timeout_at_ms: int | None = None
+    is_executed: bool = False
+    is_settled: bool = False
+    answer: Any = None
+    error: Exception | None = None
+
+    def run(self) -> None:
+        """Execute it and keep the answer."""
+        self.is_executed = True
+        try:
+            self.answer = self.execute()
+        except (RedisError, OSError) as error:
+            self.error = error
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Hand the answer, or another error, to the caller."""
+        self.is_settled = True
+        self.settle(None if error else self.answer, error or self.error)
+
+    def abandon(self) -> None:
+        """The caller is gone."""
+        self.is_settled = True
+
+
+class Registry:
+    """The scripts by their loaded text."""
+
+    def __init__(self) -> None:
+        self._scripts: dict[str, type[scripts.Script[Any]]] = {}
+        # The settings are the same in all histories.
+        self._texts: dict[type[scripts.Script[Any]], str] = {}
+        self._load = scripts.load_script
+
+    def load(self, script: type[scripts.Script[Any]], settings: JobSettings) -> str:
+        """As the function that it replaces."""
+        if script not in self._texts:
+            self._texts[script] = self._load(script, settings)
+            self._scripts[self._texts[script]] = script
+        return self._texts[script]
+
+    def decode(self, text: str, arguments: Sequence[Any]) -> tuple[type[scripts.Script[Any]], dict[str, Any]]:
+        """The script and its arguments by name."""
+        script = self._scripts[text]
+        names = scripts._argument_names(script)  # noqa: SLF001 - the simulation reads what it intercepts
+        return script, dict(zip(names, arguments, strict=True))
+
+
+class SyncClient:
+    """What JobRecorder needs of a client. In a task, a call waits; elsewhere it is executed at once."""
+
+    def __init__(self, history: History, task: Callable[[], Waiter | None] = lambda: None) -> None:
+        self._history = history
+        self._task = task
+
+    def register_script(self, text: str) -> Callable[..., Any]:
+        def run(*, keys: Iterable[str], args: Sequence[Any]) -> Any:
+            del keys
+            task = self._task()
+            if task is None or not task.is_current:
+                return self._history.execute(text, args)
+            return task.call(self._history.words(text, args), lambda: self._history.execute(text, args))
+
+        return run
+
+
+class Waiter:
+    """A task of a worker: runs until a call waits, and goes on when it is settled."""
+
+    current: ClassVar[Waiter | None] = None
+
+    def __init__(self, history: History, name: str, run: Callable[[], None]) -> None:
+        self.name = name
+        self._history = history
+        self._greenlet = greenlet.greenlet(run)
+        self._call: Call | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return not self._greenlet.dead
+
+    @property
+    def is_current(self) -> bool:
+        return Waiter.current is self
+
+    def start(self) -> None:
+        """Run until the first call waits."""
+        self._switch(None)
+
+    def kill(self) -> None:
+        """End without another step. What it has sent may still be executed."""
+        if self._call is not None:
+            self._call.abandon()
+        self._greenlet.throw(greenlet.GreenletExit)
+
+    def call(self, what: str, execute: Callable[[], Any], *, retries: int = RETRIES) -> Any:
+        """Wait for an answer, as a client with retries does."""
+        for left in range(retries, -1, -1):
+            try:
+                return self.wait(what, execute)
+            except (ConnectionLost, ResponseTimeout):
+                if not left:
+                    raise
+        raise AssertionError
+
+    def wait(self, what: str, execute: Callable[[], Any], timeout_ms: int | None = WORKER_TIMEOUT_MS) -> Any:
+        """Wait for one answer."""
+        timeout_at_ms = None if timeout_ms is None else self._history.clock.elapsed_ms + timeout_ms
+        self._call = Call(self.name, what, execute, self._resume, timeout_at_ms)
+        self._history.calls.append(self._call)
+        parent = cast("greenlet.greenlet", self._greenlet.parent)
+        answer, error = parent.switch()
+        self._call = None
+        if error is not None:
+            raise error
+        return answer
+
+    def _resume(self, answer: Any, error: Exception | None) -> None:
+        self._switch((answer, error))
+
+    def _switch(self, value: Any) -> None:
+        Waiter.current = self
+        try:
+            self._greenlet.switch() if value is None else self._greenlet.switch(value)
+        finally:
+            Waiter.current = None
+
+
+class AsyncClient:
+    """What JobStore needs of a client."""
+
+    def __init__(self, history: History, owner: str) -> None:
+        self._history = history
+        self._owner = owner
+        self.lines: list[Line] = []
+
+    def register_script(self, text: str) -> Callable[..., Any]:
+        async def run(*, keys: Iterable[str], args: Sequence[Any]) -> Any:
+            del keys
+            return await self._call(self._history.words(text, args), lambda: self._history.execute(text, args))
+
+        return run
+
+    async def exists(self, *keys: str) -> Any:
+        return await self._call(f"find {len(keys)} jobs", lambda: self._history.run_other(COUNT_EXISTING, *keys))
+
+    async def _call(self, what: str, execute: Callable[[], Any]) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def settle(answer: Any, error: Exception | None) -> None:
+            if future.done():
+                return
+            future.set_exception(error) if error else future.set_result(answer)
+
+        timeout_at_ms = self._history.clock.elapsed_ms + API_TIMEOUT_MS
+        self._history.calls.append(Call(self._owner, what, execute, settle, timeout_at_ms))
+        return await future
+
+    def pubsub(self) -> Line:
+        line = Line(self._history, self._owner)
+        self.lines = [one for one in self.lines if not one.is_broken]
+        self.lines.append(line)
+        return line
+
+
+class Line:
+    """A connection that receives events. It can break, or fall silent without an error."""
+
+    def __init__(self, history: History, owner: str) -> None:
+        self._history = history
+        self.owner = owner
+        self._received: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()
+        self.undelivered: list[bytes] = []
+        self.is_subscribed = self.is_broken = self.is_silent = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def subscribe(self, channel: str) -> None:
+        del channel
+        if self._history.store.is_down:
+            self.is_broken = True
+            raise ConnectionLost("the server is down")
+        self.is_subscribed = True
+        self._received.put_nowait({"type": "subscribe"})
+
+    async def get_message(self, timeout: float) -> Mapping[str, Any] | None:  # noqa: ASYNC109 - the client's own
+        try:
+            async with asyncio.timeout(timeout):
+                message = await self._received.get()
+        except TimeoutError:
+            return None
+        if message is None:
+            raise ConnectionLost("the connection was lost")
+        return message
+
+    async def ping(self) -> None:
+        if not self.is_silent:
+            self._received.put_nowait({"type": "pong"})
+
+    async def aclose(self) -> None:
+        self.is_broken = True
+
+    def deliver(self) -> None:
+        """Deliver the oldest event."""
+        self._received.put_nowait({"type": "message", "data": self.undelivered.pop(0)})
+
+    def break_off(self) -> None:
+        """Lose the connection, and the events on it."""
+        self.is_broken = True
+        self.undelivered.clear()
+        self._received.put_nowait(None)

@@ -1,0 +1,147 @@
+"""Workers: the code of tasks.worker in tasks that the history interrupts. Celery's part is simulated."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+import redis
+
+from tasks.errors import ResultStoreUnavailable
+from tasks.worker.generate_segment import Batch
+from tasks.worker.job_recorder import JobRecorder
+from tasks.worker.lease import LeaseExtender
+from tests.simulation.calls import SyncClient, Waiter
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from tests.simulation.history import History
+
+CHILDREN = 2
+
+
+class Child:
+    """A process of a worker that runs one task at a time."""
+
+    def __init__(self, history: History, worker: Worker, number: int) -> None:
+        self._history = history
+        self.worker = worker
+        self.name = f"{worker.name}/{number}"
+        self.task: Waiter | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.recorder = JobRecorder(SyncClient(self._history, lambda: self.task), self._history.settings)  # type: ignore[arg-type] # all that it uses
+        self.extender = LeaseExtender(self.recorder)
+
+    @property
+    def is_free(self) -> bool:
+        return self.task is None or not self.task.is_running
+
+    def deliver(self, message: bytes) -> None:
+        """Run the task of a message, as Celery does."""
+        found = json.loads(message)
+        [job, index], *_ = json.loads(found["body"])
+        queue = found["properties"]["delivery_info"]["routing_key"]
+        traceparent = found["headers"]["traceparent"] or None
+
+        def run() -> None:
+            try:
+                Batch(queue, self.worker.name).run(job, index, traceparent)
+            except redis.RedisError:
+                # Celery logs it. The segment is sent again.
+                pass
+            except Exception as error:  # noqa: BLE001 - reported as what it is
+                self._history.violate(f"the task of segment {job}:{index} raised {error!r}")
+
+        self.task = Waiter(self._history, self.name, run)
+        self.task.start()
+
+    def crash(self) -> None:
+        """The process is killed, and the worker starts another."""
+        if self.task is not None and self.task.is_running:
+            self.task.kill()
+        self.task = None
+        self._begin()
+
+
+class Worker:
+    """A worker: its main process, and the processes of its tasks."""
+
+    def __init__(self, history: History, name: str) -> None:
+        self.name = name
+        self._history = history
+        self.recorder = JobRecorder(SyncClient(history), history.settings)  # type: ignore[arg-type] # all that it uses
+        self.children = [Child(history, self, number) for number in range(CHILDREN)]
+        # Popped, not started.
+        self.messages: list[bytes] = []
+
+    def crash(self) -> None:
+        """All its processes are killed. Messages that it has popped are lost."""
+        for child in self.children:
+            child.crash()
+        self.messages.clear()
+
+    def stop(self) -> None:
+        """Stop at once, as after the time of a soft shutdown: segments go to others, messages go back."""
+        # If the store is away, the leases expire.
+        with suppress(redis.RedisError):
+            self.recorder.release_segments(self.name)
+        self._history.push_back(self.messages)
+        self.crash()
+
+
+class Engine:
+    """Computes at once. Every integer is a prime here, so that any result is easily checked."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    @staticmethod
+    def segment_start(start: int, rank: int) -> int:
+        return start + rank
+
+    def primes_from(self, start: int, count: int) -> npt.NDArray[np.uint64]:
+        running_task().wait(f"compute {count} from {start}", self._history.compute, None)
+        return np.arange(start, start + count, dtype=np.uint64)
+
+
+class Writer:
+    """Writes files to the simulated result store."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    def put_segment(self, result_id: str, index: int, file: bytes) -> None:
+        try:
+            running_task().wait(f"store file {index}", lambda: self._history.files.put(result_id, index, file))
+        except OSError as error:
+            raise ResultStoreUnavailable from error
+
+
+def encoded(primes: npt.NDArray[np.uint64]) -> Future[bytes]:
+    """A file without an encoding."""
+    future: Future[bytes] = Future()
+    future.set_result(primes.tobytes())
+    return future
+
+
+class SimulatedTime:
+    """The module `time` for code that measures durations and sleeps."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.perf_counter = self.monotonic = history.clock.monotonic
+
+    def sleep(self, seconds: float) -> None:
+        running_task().wait(f"sleep {seconds:g} s", lambda: None, None)
+
+
+def running_task() -> Waiter:
+    """The task that runs now."""
+    assert Waiter.current is not None
+    return Waiter.current
