@@ -168,19 +168,29 @@ class JobService:
         [job] = await self._store.get_jobs([job_id], self._caller)
         return None if job is None else await self.wait_for_update(job, wait, after_version)
 
-    async def wait_for_update(self, job: Job, wait: timedelta, after_version: int | None = None) -> Job:
+    async def wait_for_update(self, job: Job, wait: timedelta, after_version: int | None = None) -> Job | None:
         """The newest state of a job, once it is final, or newer than `after_version`, or `wait` has passed.
 
-        Returns the last known state when the store becomes unavailable meanwhile.
+        Returns None when the job expires or is deleted meanwhile, and the last known state when the store becomes
+        unavailable.
         """
         if wait <= NO_WAIT or _is_update(job, after_version):
             return job
-        with suppress(TimeoutError, BackendUnavailable, JobNotFound):
+        try:
             async with asyncio.timeout(wait.total_seconds()), aclosing(self.watch_job(job.id)) as updates:
                 async for update in updates:
                     job = update.job
                     if _is_update(job, after_version):
                         break
+        except JobNotFound:
+            return None
+        except BackendUnavailable:
+            return job
+        except TimeoutError:
+            # A job that does not exist any more has no event.
+            with suppress(BackendUnavailable):
+                [found] = await self._store.get_jobs([job.id], self._caller)
+                return found
         return job
 
     async def get_jobs(self, job_ids: Sequence[str]) -> list[Job | None]:

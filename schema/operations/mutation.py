@@ -111,7 +111,8 @@ class Mutation:
             submission = await service.submit_job(request)
         except JobError as error:
             return user_error(error, "input")
-        job = await service.wait_for_update(submission.job, wait)
+        # Accepted in any case, even if it has expired meanwhile.
+        job = await service.wait_for_update(submission.job, wait) or submission.job
         outcome = SubmissionOutcome.REPLAYED if submission.replayed else SubmissionOutcome.CREATED
         return GeneratePrimesAccepted(job=Job.of(job), outcome=outcome)
 

@@ -22,7 +22,7 @@ from tasks.instrumentation import metrics, tracing
 from tasks.jobs import JobUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Iterable, Iterator
 
     from redis.asyncio.client import PubSub
 
@@ -41,6 +41,10 @@ _RETRY_DELAY = timedelta(milliseconds=250)
 
 # A subscription survives an outage of the store of this length. A restart takes seconds.
 _MAX_OUTAGE = timedelta(seconds=30)
+
+# A job that expires or is deleted has no event. Looking for such jobs costs one command for this many.
+_EXISTENCE_INTERVAL = timedelta(seconds=2)
+_EXISTENCE_BATCH = 1_000
 
 # Until the first event: no job has this version.
 _NO_EVENT = (-1, 0)
@@ -175,7 +179,7 @@ class JobFeed:
         self._store = store
         # By job id and caller, whether or not the job belongs to the caller.
         self._topics: dict[str, dict[Caller, _Topic]] = {}
-        self._listener: asyncio.Task[None] | None = None
+        self._loops: tuple[asyncio.Task[None], ...] = ()
         # Set when this process is shutting down.
         self.shutting_down = asyncio.Event()
         # Set while no subscription is open.
@@ -189,13 +193,16 @@ class JobFeed:
 
     def start(self) -> None:
         """Start listening. Outages are logged, and the connection is retried."""
-        self._listener = asyncio.create_task(self._listen(), name="job feed")
+        self._loops = (
+            asyncio.create_task(self._listen(), name="job feed"),
+            asyncio.create_task(self._find_missing(), name="missing jobs"),
+        )
 
     async def stop(self) -> None:
         """End all subscriptions with BackendUnavailable and stop listening."""
         self.begin_shutdown()
-        if self._listener is not None:
-            await cancel_and_wait(self._listener)
+        for loop in self._loops:
+            await cancel_and_wait(loop)
 
     def begin_shutdown(self) -> None:
         """End all subscriptions with BackendUnavailable and refuse new ones."""
@@ -290,9 +297,24 @@ class JobFeed:
             topic.event = event
             topic.notify()
 
+    async def _find_missing(self) -> None:
+        """Let subscribers read their job again when it does not exist any more."""
+        while True:
+            await asyncio.sleep(_EXISTENCE_INTERVAL.total_seconds())
+            job_ids = list(self._topics)
+            for start in range(0, len(job_ids), _EXISTENCE_BATCH):
+                batch = job_ids[start : start + _EXISTENCE_BATCH]
+                with suppress(BackendUnavailable):
+                    if await self._store.count_existing(batch) < len(batch):
+                        self._notify(batch)
+
     def _notify_all(self) -> None:
-        for topic in self._all_topics():
-            topic.notify()
+        self._notify(self._topics)
+
+    def _notify(self, job_ids: Iterable[str]) -> None:
+        for job_id in job_ids:
+            for topic in self._topics.get(job_id, {}).values():
+                topic.notify()
 
     def _all_topics(self) -> list[_Topic]:
         return [topic for topics in self._topics.values() for topic in topics.values()]

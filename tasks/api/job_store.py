@@ -176,6 +176,13 @@ class JobStore:
         found = dict(zip(valid, jobs, strict=True))
         return [found.get(job_id) for job_id in job_ids]
 
+    async def count_existing(self, job_ids: Sequence[str]) -> int:
+        """How many of these jobs exist, of any caller."""
+        with translate_errors():
+            prefix = self._settings.key_prefix
+            count: int = await self._client.exists(*(keys.job_key(prefix, job_id) for job_id in job_ids))
+            return count
+
     async def list_jobs(self, request: JobPageRequest, caller: Caller) -> JobPage:
         """A consistent snapshot of one page of the caller's jobs, newest first."""
         return await self._run(

@@ -33,6 +33,11 @@ supported.
 from __future__ import annotations
 
 
+def job_key(prefix: str, job_id: str) -> str:
+    """Key of a job's record."""
+    return f"{prefix}job:{job_id}"
+
+
 def result_key(prefix: str, job_id: str) -> str:
     """Key of a small job's delta-coded primes."""
     return f"{prefix}job:{job_id}:result"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tasks.jobs import Job
     from tasks.worker.job_recorder import JobRecorder
+    from tests.tasks.keys import Keys
 
 UNKNOWN = "01945b7e-1c2d-7abc-8def-0123456789ab"
 LONG = timedelta(seconds=20)
@@ -52,10 +53,12 @@ async def submit_job(service: JobService) -> Job:
     return (await service.submit_job(PrimesRequest(10))).job
 
 
-async def start_waiting(system: JobSystem, job: Job, after_version: int | None = None) -> asyncio.Task[Job | None]:
+async def start_waiting(
+    system: JobSystem, job: Job, after_version: int | None = None, wait: timedelta = LONG
+) -> asyncio.Task[Job | None]:
     """Start waiting for an update. Returns once the wait is subscribed and has read the job."""
     before = system.subscribers
-    task = asyncio.create_task(system.for_caller(ANYONE).get_job(job.id, LONG, after_version))
+    task = asyncio.create_task(system.for_caller(ANYONE).get_job(job.id, wait, after_version))
 
     async def subscribed() -> bool:
         return system.subscribers > before
@@ -130,8 +133,21 @@ async def test_wait_returns_the_newest_state_when_time_is_up(
     grant_claim(recorder, job)
     began = time.monotonic()
     found = await service.wait_for_update(job, SHORT)
+    assert found is not None
     assert SHORT.total_seconds() <= time.monotonic() - began < 5
     assert (found.status, found.version) == (JobStatus.RUNNING, 2)
+    assert system.subscribers == 0
+
+
+@pytest.mark.parametrize("wait", [timedelta(seconds=1.5), LONG])
+async def test_wait_for_a_job_that_disappears_returns_none(
+    system: JobSystem, service: JobService, keys: Keys, wait: timedelta
+) -> None:
+    """Without an event: it expires, or an operator deletes it."""
+    job = await submit_job(service)
+    task = await start_waiting(system, job, wait=wait)
+    keys.client.delete(f"{keys.prefix}job:{job.id}")
+    assert await asyncio.wait_for(task, 10) is None
     assert system.subscribers == 0
 
 

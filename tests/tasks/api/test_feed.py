@@ -223,6 +223,20 @@ async def test_unknown_job_raises_job_not_found(store_and_feed: tuple[CountingSt
     assert feed.subscribers == 0
 
 
+async def test_job_that_disappears_ends_its_streams(store_and_feed: tuple[CountingStore, JobFeed], keys: Keys) -> None:
+    """Without an event: it expires, or an operator deletes it. Streams of other jobs continue, and read nothing."""
+    store, feed = store_and_feed
+    job, other = await submit_job(store), await submit_job(store)
+    ended = [asyncio.create_task(all_states(feed, job)) for _ in range(3)]
+    continuing = asyncio.create_task(all_states(feed, other))
+    await eventually(lambda: _holds(feed.subscribers == 4 and store.reads == 2))
+    keys.client.delete(f"{keys.prefix}job:{job.id}")
+    for error in await asyncio.wait_for(asyncio.gather(*ended, return_exceptions=True), 10):
+        assert isinstance(error, JobNotFound)
+    assert (feed.subscribers, continuing.done()) == (1, False)
+    continuing.cancel()
+
+
 async def test_shutdown_ends_subscriptions_and_refuses_new_ones(
     store_and_feed: tuple[CountingStore, JobFeed],
 ) -> None:
