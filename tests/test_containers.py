@@ -1,7 +1,7 @@
 """Dockerfile and docker-compose.yml, as far as they can be tested without a container engine.
 
-The content of the image is laid out in a folder, and the commands of image and services run from there. Building the
-image and enforcing its limits need an engine and are not tested.
+The content of the image is laid out in a folder, and the commands of image and services run from there.
+tests/e2e/engine builds and runs the images.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def instructions(name: str) -> list[str]:
 
 def built() -> list[str]:
     """Services whose image the project builds."""
-    return [name for name, service in SERVICES.items() if "build" in service]
+    return [name for name, service in SERVICES.items() if service["image"].endswith(":local")]
 
 
 def ours() -> list[str]:
     """Services that run the image of API and workers."""
-    return [name for name in built() if SERVICES[name]["build"] == "."]
+    return [name for name in built() if SERVICES[name]["image"] == "primes:local"]
 
 
 def settings_named(*classes: type[BaseSettings]) -> set[str]:
@@ -78,7 +78,11 @@ def test_services_are_hardened(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory", "pids"}
+    limits = service["deploy"]["resources"]["limits"]
+    # The settings of API and workers bound their processes.
+    assert limits.keys() == {"memory", "pids"} | (set() if name in {"api", "celery-worker"} else {"cpus"})
+    # An engine refuses a limit above its number of processors, which may be one.
+    assert float(limits.get("cpus", 0)) <= 1
     assert "privileged" not in service
 
 
@@ -99,7 +103,7 @@ def test_api_and_workers_wait_for_a_healthy_store() -> None:
     assert "healthcheck" in SERVICES["valkey"]
     for name in ours():
         if name not in ONCE:
-            assert SERVICES[name]["depends_on"] == {"valkey": {"condition": "service_healthy"}}
+            assert SERVICES[name]["depends_on"]["valkey"] == {"condition": "service_healthy"}
 
 
 def test_images_are_pinned_by_exact_version() -> None:
@@ -111,6 +115,22 @@ def test_images_are_pinned_by_exact_version() -> None:
         if name not in built()
     }
     assert [name for name, image in images.items() if not VERSION.search(image)] == []
+
+
+def test_each_image_is_built_once_and_never_pulled() -> None:
+    for names in (ours(), [name for name in built() if name not in ours()]):
+        builders = [name for name in names if "build" in SERVICES[name]]
+        assert len(builders) == 1
+        for name in names:
+            assert SERVICES[name].get("pull_policy") == (None if name in builders else "never")
+
+
+@pytest.mark.parametrize(("service", "file"), [("secrets", "Dockerfile"), ("locust", "loadtest/Dockerfile")])
+def test_every_build_argument_is_passed_from_the_environment(service: str, file: str) -> None:
+    """Docker knows those of a proxy without a declaration."""
+    declared = re.findall(r"^ARG (\w+)", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    arguments = SERVICES[service]["build"]["args"]
+    assert arguments == dict.fromkeys([*declared, "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"])
 
 
 def test_both_images_have_the_same_base() -> None:

@@ -24,4 +24,5 @@ exec valkey-server "$SCRATCH/password.conf" \
     --appendonly yes --appendfsync everysec --save '' \
     --maxmemory 512mb --maxmemory-policy noeviction \
     --min-replicas-to-write 1 --min-replicas-max-lag 2 \
+    --protected-mode no \
     "$@"
