@@ -7,20 +7,18 @@ cached outside the repository, for all clones of this user.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.e2e.cache import cache_folder, exclusive_lock
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -44,8 +42,8 @@ _BUILD_SECONDS = 1500
 def program(name: ProgramName) -> str:
     """The path of a program, built unless it is cached. Skips the test without a suitable Go."""
     source = PROGRAMS / _FOLDERS.get(name, name)
-    folder = _cache() / f"{source.name}-{_fingerprint(source)}"
-    with _exclusive_lock(folder):
+    folder = cache_folder() / f"{source.name}-{_fingerprint(source)}"
+    with exclusive_lock(folder):
         if not folder.exists():
             _build(source, folder)
     return str(folder / name)
@@ -91,20 +89,6 @@ def _fingerprint(source: Path) -> str:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     digest.update(repr((PACKAGES.get(source.name), _SETTINGS, _BUILD)).encode())
     return digest.hexdigest()[:16]
-
-
-def _cache() -> Path:
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "async-prime-generator"
-
-
-@contextmanager
-def _exclusive_lock(folder: Path) -> Iterator[None]:
-    """Let concurrent runs build one after the other. The kernel releases the lock when a run is killed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _run(command: list[str], folder: Path) -> None:
