@@ -98,7 +98,7 @@ def test_a_server_that_does_not_answer_times_out() -> None:
 
 def test_a_server_in_cluster_mode_is_refused(tmp_path: Path) -> None:
     """Scripts build names of keys, which a cluster would spread over its servers."""
-    options: dict[str, Any] = {"cluster-enabled": "yes"}
+    options: dict[str, Any] = {"cluster-enabled": "yes", "cluster-port": str(programs.free_port())}
     with programs.valkey(tmp_path, **options) as server:
         with pytest.raises(LocalRunError, match=f"^REDIS_URL is {server.url}: the server is in cluster mode"):
             preflight.check_store(JobSettings(redis_url=server.url))

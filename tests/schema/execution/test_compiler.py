@@ -94,8 +94,7 @@ async def events(document: ValidatedDocument, operation: Operation, executor_cla
         async with aclosing(stream):
             while len(responses) < MAX_EVENTS and (result := await anext(stream, None)) is not None:
                 responses.append(await response(result))
-    except (RuntimeError, GraphQLError) as error:
-        # The source of the events failed, which ends the stream.
+    except Exception as error:  # noqa: BLE001 - whatever the source of the events raises ends the stream
         responses.append(repr(error).encode())
     return Outcome(responses, system.log)
 
