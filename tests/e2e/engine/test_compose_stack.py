@@ -76,6 +76,8 @@ class TestCore:
     """API, worker and store."""
 
     def test_every_service_is_healthy(self, core: Project) -> None:
+        # Another test may just have started it again.
+        core.up("--wait")
         assert core.services() == CORE
 
     @pytest.mark.parametrize(("path", "text"), [("/", "Async Prime Generator"), ("/docs", "swagger-ui")])
@@ -189,6 +191,7 @@ class TestFull:
 
     def test_every_service_is_healthy(self, full: Project) -> None:
         """Grafana's stand-in is healthy if everything is mounted."""
+        full.up("--wait")
         assert full.services() == FULL
 
     def test_metrics_and_traces_of_jobs_arrive(self, full: Project) -> None:
