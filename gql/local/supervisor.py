@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gql.local.programs import Program
 
 _READY_POLL_SECONDS: Final = 0.05
+# A signal that arrives when the main thread is about to wait is handled only when that wait ends.
+_SIGNAL_POLL_SECONDS: Final = 0.5
 # Between SIGKILLs to a group that is still there.
 _KILL_POLL_SECONDS: Final = 0.5
 
@@ -66,7 +68,7 @@ class Supervisor:
                     self._wait_until_ready(program)
                 self._console.ready(url)
                 while True:
-                    self._watch(None)
+                    self._watch(_SIGNAL_POLL_SECONDS)
             except _StopRequested:
                 pass
             finally:
@@ -80,15 +82,15 @@ class Supervisor:
             self._watch(_READY_POLL_SECONDS)
         self._watch(0)
 
-    def _watch(self, seconds: float | None) -> None:
-        """Wait for `seconds`, or without limit if None. Raises when a signal arrives or a program exits."""
+    def _watch(self, seconds: float) -> None:
+        """Wait for `seconds`. Raises when a signal arrives or a program exits."""
         event = self._next_event(seconds)
         if isinstance(event, Child):
             raise LocalRunError(event.exit_report())
         if event is not None:
             raise _StopRequested
 
-    def _next_event(self, seconds: float | None) -> signal.Signals | Child | None:
+    def _next_event(self, seconds: float) -> signal.Signals | Child | None:
         try:
             event = self._events.get(timeout=seconds)
         except queue.Empty:
