@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 from celery import bootsteps, current_app
 from celery.apps import worker as celery_worker
+from celery.platforms import EX_OK
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
 
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
     from celery.worker import WorkController
 
 log = get_logger(__name__)
+
+# Seconds from the signal of a cold shutdown to the end of the main process, whatever Celery still waits for: less than
+# supervisors wait before they kill it.
+_DEADLINE_SECONDS = 8.0
 
 
 def connect(app: Celery) -> None:
@@ -48,9 +55,18 @@ class ReleaseSegmentsStep(bootsteps.StartStopStep):
 
     def start(self, worker: WorkController) -> None:
         """Nothing is claimed yet. In a terminal, Celery leaves SIGHUP to the system, which would kill the worker."""
-        del worker
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+        # Not in the stubs.
+        untyped: Any = worker
+        wait = untyped.wait_for_soft_shutdown
+
+        def wait_for_soft_shutdown() -> None:
+            """The first thing that Celery does in a cold shutdown."""
+            threading.Thread(target=_end_at_deadline, args=(worker,), name="shutdown deadline", daemon=True).start()
+            wait()
+
+        untyped.wait_for_soft_shutdown = wait_for_soft_shutdown
 
     def stop(self, worker: WorkController) -> None:
         """Warm shutdown: the tasks finish first, so nothing is left to release."""
@@ -58,6 +74,16 @@ class ReleaseSegmentsStep(bootsteps.StartStopStep):
     def terminate(self, worker: WorkController) -> None:
         """Cold shutdown: the pool's processes may still write until they are killed, but are fenced from now on."""
         release_segments(worker.hostname)  # type: ignore[attr-defined] # not in the stubs
+
+
+def _end_at_deadline(worker: WorkController) -> None:
+    """End the main process if Celery has not: its shutdown joins processes that may not end."""
+    time.sleep(_DEADLINE_SECONDS)
+    log.warning("Worker still shuts down %g s after its signal. Exiting.", _DEADLINE_SECONDS)
+    release_segments(worker.hostname)  # type: ignore[attr-defined] # not in the stubs
+    kill_pool(worker)
+    # Nothing is lost: what its tasks computed was handed back.
+    os._exit(EX_OK)
 
 
 def release_segments(worker: str) -> None:

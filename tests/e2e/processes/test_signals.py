@@ -18,6 +18,7 @@ from tasks.callers import ANYONE
 from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
 from tests import programs
+from tests.e2e.faults.launchers.worker_that_hangs import HANGING_COUNT
 from tests.e2e.faults.launchers.worker_that_is_slow import SLOW_COUNTS
 from tests.tasks.final_jobs import wait_until_final
 from tests.waiting import wait_until
@@ -74,11 +75,42 @@ async def test_no_attempt_is_lost_by_signals(  # noqa: PLR0913, PLR0917 - fixtur
     assert not re.search("Traceback|ERROR|CRITICAL", output), output
 
 
+@pytest.mark.parametrize("environment", [REMAPPED], ids=["TERM remapped"])
+async def test_worker_ends_although_its_shutdown_waits_for_ever(
+    environment: dict[str, str], settings: JobSettings, keys: Keys, tmp_path: Path
+) -> None:
+    """Before a supervisor kills it, and after its segments were handed back. Their leases would last ten minutes."""
+    store = JobStore.connect(settings)
+    job = (await store.submit_job(PrimesRequest(HANGING_COUNT), ANYONE)).job
+    launcher = "tests.e2e.faults.launchers.worker_that_does_not_stop"
+    with worker_of(launcher, 1, tmp_path, settings, LEASE_SECONDS="600", **environment) as worker:
+        wait_until(lambda: len(keys.leases()) == 1, 20, worker.output)
+        worker.process.terminate()
+        code = worker.process.wait(10)
+        output = worker.output()
+    assert (code, keys.leases()) == (0, {}), output
+    assert "Worker still shuts down 8 s after its signal. Exiting." in output
+    with programs.worker(tmp_path, str(settings.redis_url), settings.key_prefix):
+        ended = await wait_until_final(store, job)
+    await store.close()
+    assert (ended.status, ended.attempt) == (JobStatus.SUCCEEDED, 1)
+
+
 @contextmanager
 def slow_worker(folder: Path, settings: JobSettings, **environment: str) -> Iterator[Program]:
     """A worker with one process for each job, ready to take messages."""
-    command = [sys.executable, "-m", "tests.e2e.faults.launchers.worker_that_is_slow", "-A", "tasks", "worker"]
-    options = ["--without-gossip", "--without-mingle", "--concurrency", str(len(SLOW_COUNTS)), "--loglevel", "INFO"]
+    launcher = "tests.e2e.faults.launchers.worker_that_is_slow"
+    with worker_of(launcher, len(SLOW_COUNTS), folder, settings, **environment) as worker:
+        yield worker
+
+
+@contextmanager
+def worker_of(
+    launcher: str, processes: int, folder: Path, settings: JobSettings, **environment: str
+) -> Iterator[Program]:
+    """A worker of one of tests.e2e.faults.launchers."""
+    command = [sys.executable, "-m", launcher, "-A", "tasks", "worker"]
+    options = ["--without-gossip", "--without-mingle", "--concurrency", str(processes), "--loglevel", "INFO"]
     environment |= {"REDIS_URL": str(settings.redis_url), "KEY_PREFIX": settings.key_prefix}
     with programs.running([*command, *options], folder, lambda: True, **environment) as worker:
         yield worker
