@@ -48,7 +48,9 @@ def clone(tmp_path: Path) -> Path:
 
 
 def start(clone: Path, target: str, **variables: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"MAKEFLAGS": "", "HOME": str(clone)} | variables
+    # Those of the make that runs the tests are left out: it would be the parent of this one, which says so.
+    inherited = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
+    environment = inherited | {"HOME": str(clone)} | variables
     command = ["make", f"PYTHON={sys.executable}", target]
     output = subprocess.PIPE
     return subprocess.Popen(command, cwd=clone, env=environment, text=True, stdout=output, stderr=output)

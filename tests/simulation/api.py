@@ -132,6 +132,8 @@ class Subscriber:
     final_status: str | None = None
     is_done: bool = False
     is_missing: bool = False
+    # How often the store had lost its last second when it subscribed. After another loss the store can reach versions
+    # again that were received before, and the final state in one of them.
     losses: int = 0
     task: asyncio.Task[None] | None = None
 
@@ -141,9 +143,6 @@ class Subscriber:
 
     async def follow(self, api: Api) -> None:
         """Receive states until the stream ends or breaks."""
-        # A store that lost its last second can reach the final state in the very version that was received before.
-        if self.version is None:
-            self.losses = self.history.losses
         try:
             async for update in api.feed.watch_job(self.job_id, self.caller, self.version, final_only=self.final_only):
                 self._receive(update.job)
@@ -163,7 +162,7 @@ class Subscriber:
                 self.history.violate(f"a subscriber of {name} received version {job.version} after {self.version}")
             if self.final_status is not None:
                 self.history.violate(f"a subscriber of {name} received {job.status} after {self.final_status}")
-        self.version, self.losses = job.version, self.history.losses
+        self.version = job.version
         if job.status.is_final:
             self.final_status = job.status.value
 

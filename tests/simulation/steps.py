@@ -147,7 +147,7 @@ def _retry(history: History, rng: Random) -> str:
 
 def _subscribe(history: History, rng: Random) -> str:
     job_id, caller = history.known_job(rng)
-    subscriber = Subscriber(history, caller, job_id, final_only=rng.random() < 0.2)
+    subscriber = Subscriber(history, caller, job_id, final_only=rng.random() < 0.2, losses=history.losses)
     history.subscribers.append(subscriber)
     return _resume(history, subscriber, rng)
 

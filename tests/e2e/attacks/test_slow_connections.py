@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SOCKETS = 10_000
 MAX_PENDING_REQUESTS = 500
-HEAD = f"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: {JSON}\r\n"
+HEAD = f"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\n"
 BODY = HEAD + "Content-Length: 100000\r\n\r\n{"
 
 

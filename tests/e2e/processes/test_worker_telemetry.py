@@ -98,7 +98,10 @@ async def test_counts_are_exact_when_pool_processes_are_replaced(
             await run_jobs(settings, JOBS)
         assert received.total(TASKS) == JOBS
         assert received.total("job.duration") == JOBS
-        assert len(received.instances("primes-worker")) == 2
+        # One for each place in the pool that ran a task: one task can run all these jobs.
+        places = {instance.rpartition(":")[2] for instance in received.instances("primes-worker")}
+        assert places
+        assert places <= {"0", "1"}
     # The worker may have put back a message that was sent twice, while no process was free to take it.
     recorder.reconcile()
 
