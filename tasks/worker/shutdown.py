@@ -79,7 +79,7 @@ class ReleaseSegmentsStep(bootsteps.StartStopStep):
 def _end_at_deadline(worker: WorkController) -> None:
     """End the main process if Celery has not: its shutdown joins processes that may not end."""
     time.sleep(_DEADLINE_SECONDS)
-    log.warning("Worker still shuts down %g s after its signal. Exiting.", _DEADLINE_SECONDS)
+    log.warning("Worker has not stopped %g s after its signal. Exiting.", _DEADLINE_SECONDS)
     release_segments(worker.hostname)  # type: ignore[attr-defined] # not in the stubs
     kill_pool(worker)
     # Nothing is lost: what its tasks computed was handed back.

@@ -89,7 +89,7 @@ async def test_worker_ends_although_its_shutdown_waits_for_ever(
         code = worker.process.wait(10)
         output = worker.output()
     assert (code, keys.leases()) == (0, {}), output
-    assert "Worker still shuts down 8 s after its signal. Exiting." in output
+    assert "Worker has not stopped 8 s after its signal. Exiting." in output
     with programs.worker(tmp_path, str(settings.redis_url), settings.key_prefix):
         ended = await wait_until_final(store, job)
     await store.close()
