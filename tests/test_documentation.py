@@ -220,6 +220,14 @@ def test_development_page_lists_the_make_targets() -> None:
     assert listed >= TARGETS - {"help", "explorer", "loadtest"}
 
 
+def test_make_knows_what_each_target_needs() -> None:
+    """A dry run: it fails for a prerequisite that no rule makes."""
+    done = subprocess.run(
+        ["make", "--dry-run", *sorted(TARGETS)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_compose_services_exist(page: str) -> None:
     commands = [text for text in code_of(page) if "docker compose" in text]
