@@ -53,7 +53,7 @@ It is ignored with a warning, except those that describe the process, such as `C
 A variable of OpenTelemetry or of another library is ignored with a warning if the library can't use its value.
 `PYTHONWARNINGS=error` is ignored, too.
 
-The token issuer, a bucket, the collector and the server of `python -m gql.client` are asked through the proxies in
+The token issuer, a bucket, the collector and the server of `python -m gql.client` are reached through the proxies in
 `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY`, unless `NO_PROXY` has their host.
 Connections to this machine never go through a proxy, and load tests connect directly, by HTTP and by WebSocket.
 

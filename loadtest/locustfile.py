@@ -103,7 +103,7 @@ def on_init(environment: Environment, **_: object) -> None:
                 hooks.worker_report.add_listener(shape.processes.on_report)
                 # Runs before Locust's own handler, which waits for its child processes.
                 atexit.register(kill_unresponsive_children)
-            # The shape ends the run; otherwise Locust would also start a timer of its own.
+            # The shape ends the run; otherwise Locust would also start its own timer.
             options.run_time = None
     if not isinstance(environment.runner, MasterRunner):
         telemetry = Telemetry(exporting_reader(), lambda: _user_count(environment), lambda: _scenario(environment))

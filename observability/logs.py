@@ -15,7 +15,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pythonjsonlogger.json import JsonFormatter
 
-# Loggers of uvicorn and Celery that have handlers of their own.
+# Loggers of uvicorn and Celery that have their own handlers.
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 _CELERY = ("celery.task",)
 

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 P = TypeVar("P")
 
-# Of one export, in a background thread.
+# Timeout of one export, in a background thread.
 _EXPORT_SECONDS = 3
 
 # For the final export of all signals together. Enough for a collector that works; no process waits longer for one that

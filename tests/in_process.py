@@ -1,4 +1,4 @@
-"""The API inside the process of the tests, for tests that need other settings but no process of their own.
+"""The API inside the process of the tests, for tests that need other settings but no separate process.
 
 It listens on a socket, because httpx.ASGITransport returns a response only when it is complete and has no WebSockets.
 Tests of signals, exit codes, a process's output and its telemetry use `tests.programs.api`.

@@ -149,7 +149,7 @@ def test_request_with_curl_returns_the_documented_answer(system: System, block: 
 
 
 def with_id_of(documented: str, answer: str) -> Any:
-    """An answer, with the documented id in place of its own."""
+    """An answer, with the documented id in place of the answer's id."""
     known = UUID.search(documented)
     return parsed(UUID.sub(known[0], answer) if known else answer)
 

@@ -15,6 +15,8 @@ from tests.wording import in_text
         ("Likewise for workers.", "Likewise"),
         ("returns None where there are none", "there are none"),
         ("SIGN_OF_LIFE_SECONDS = 10", "SIGN_OF_LIFE"),
+        ("    # Of one export, in the background.", "Of"),
+        ('"""Where the API listens."""', "Where"),
     ],
 )
 def test_finds_words_in_prose_and_identifiers(text: str, phrase: str) -> None:
@@ -23,7 +25,8 @@ def test_finds_words_in_prose_and_identifiers(text: str, phrase: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["stolen", "toldyou", "the indoors sensor", "There are nonessential parts.", "at most"]
+    "text",
+    ["stolen", "toldyou", "the indoors sensor", "There are nonessential parts.", "at most", "# Often", "one # Offset"],
 )
 def test_leaves_other_words_alone(text: str) -> None:
     assert in_text("docs/page.md", text) == []

@@ -10,6 +10,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,6 +43,8 @@ WORDS = {
     "anew": "again",
     "likewise": "also, or leave it out",
     "of itself": "own, or leave it out",
+    "of its own": "its own, separate",
+    "of their own": "their own, separate",
     "of their own accord": "automatically",
     "sign of life": "heartbeat",
     "last words": "final output, final flush",
@@ -56,6 +62,9 @@ WORDS = {
 }
 PATTERN = re.compile("|".join(rf"(?<![a-z]){phrase.replace(' ', r'[ _]')}(?![a-z])" for phrase in WORDS), re.IGNORECASE)
 
+# Comments and docstrings that begin without their subject.
+OPENING = re.compile(r'(?<!\S)(?:#|//|--|"{3}) ?(Of|Where)\b')
+
 # Texts that others wrote, packages' names, and this list.
 EXCLUDED = re.compile(
     r"\.lock$|package-lock\.json$|go\.sum$|\.png$|^LICENSE$|^tests/wording\.py$|^tests/test_wording\.py$"
@@ -72,10 +81,17 @@ def findings() -> list[str]:
 def in_text(path: str, text: str) -> list[str]:
     """The places in one file."""
     return [
-        f"{path}:{number}: {match[0]!r}: write {WORDS[match[0].lower().replace('_', ' ')]}"
+        f"{path}:{number}: {phrase!r}: write {advice}"
         for number, line in enumerate(text.splitlines(), 1)
-        for match in PATTERN.finditer(line)
+        for phrase, advice in _in_line(line)
     ]
+
+
+def _in_line(line: str) -> Iterator[tuple[str, str]]:
+    for match in PATTERN.finditer(line):
+        yield match[0], WORDS[match[0].lower().replace("_", " ")]
+    for match in OPENING.finditer(line):
+        yield match[1], "the subject first"
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 python -m venv .venv && .venv/bin/pip install --require-hashes -r requirements-gql.lock
 .venv/bin/python follow_gql.py [address]
 
-It needs an environment of its own, because the server's folder `gql/` has the name of the package: run it from this
+It needs its own environment, because the server's folder `gql/` has the name of the package: run it from this
 folder, without the repository's root on PYTHONPATH.
 """
 

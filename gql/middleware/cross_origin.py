@@ -33,7 +33,7 @@ EXPOSED_HEADERS = (
 def cross_origin(allowed_origins: Collection[str]) -> list[Middleware]:
     """The middleware for these origins, none without them.
 
-    Clients add headers of their own, such as names and versions, so all are allowed. Credentials are sent in
+    Clients add their own headers, such as names and versions, so all are allowed. Credentials are sent in
     Authorization: pages may not use cookies or certificates of a proxy.
     """
     if not allowed_origins:

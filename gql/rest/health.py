@@ -76,7 +76,7 @@ class ResultStoreCheck:
         done, _ = await asyncio.wait({running}, timeout=_RESULT_STORE_SECONDS)
         if done:
             return running.result()
-        pending = f"the result store has not answered for {time.monotonic() - self._started_at:.1f} s"
+        pending = f"the result store has not responded for {time.monotonic() - self._started_at:.1f} s"
         return _not_ok(pending) if self._last is None else self._last | {"warning": pending}
 
     async def _run(self) -> dict[str, Any]:

@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 _MAX_BODY_BYTES = 4_096
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}")
 _DIGITS = re.compile(r"[0-9]+")
-# Of a number of seconds. More is longer than any wait.
+# Digits in a number of seconds. More digits are longer than any wait.
 _MAX_DIGITS = 9
 _POLL_AFTER_SECONDS = "1"
 
 # Primes that /status lists in JSON. For longer results it has the addresses of their files.
 MAX_LISTED_PRIMES = 2**20
 
-# Of an invalid value, in an error message.
+# Characters of an invalid value that an error message repeats.
 _MAX_VALUE_CHARACTERS = 40
 
 # Names of the service's arguments in this API.

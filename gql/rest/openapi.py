@@ -174,6 +174,6 @@ def _with_problems(responses: Responses, problems: dict[HTTPStatus, str]) -> Res
     content = {problem_details.MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA}}
     for status, description in problems.items():
         responses[status.value] = {"description": description, "content": content}
-    # Without a default, FastAPI adds a 422 response of its own shape, which is never sent.
+    # Without a default, FastAPI adds a 422 response in FastAPI's format, which is never sent.
     responses["default"] = {"description": "Any other error", "content": content}
     return responses

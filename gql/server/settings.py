@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Address(BaseSettings):
-    """Where the API listens. Each field is an environment variable."""
+    """The address that the API listens on. Each field is an environment variable."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 

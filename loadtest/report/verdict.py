@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """Of the program: 0 only for a run that passed."""
+        """The program's exit code: 0 only for a run that passed."""
         return {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.BROKEN: 2}[self]
 
 

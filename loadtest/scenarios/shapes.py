@@ -46,7 +46,7 @@ class Shape(LoadTestShape):
         self.processes: LoadProcesses | None = None
         # False while the run is in progress, and when it was interrupted.
         self.completed = False
-        # From the first user until all users are asked to stop.
+        # From the first user until all users have to stop.
         self.measured_seconds = 0.0
 
     def configure(self, users: int | None, seconds: float | None) -> None:

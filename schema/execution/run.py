@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from schema.execution.variables import Values
 
-# Where a value is in the response: where the value around it is, and its own key or index. None: the response itself.
+# The place of a value in the response: the place of the value around it, and a key or index. None: the response.
 Path: TypeAlias = "tuple[Path, str | int] | None"
 
 # From what is resolved to its form in the response, which can be a coroutine.

@@ -196,7 +196,7 @@ def describe_failure(error: BaseError | OSError) -> str:
 
 
 async def _in_thread(function: Callable[[Path], T], path: Path) -> T:
-    """Runs a blocking call on a daemon thread of its own.
+    """Runs a blocking call on a new daemon thread.
 
     Not on a ThreadPoolExecutor, nor by asyncio.to_thread: a call to a disk that hangs would occupy one of the pool's
     threads for good, and the process could not exit, since pools join their threads at exit.

@@ -23,7 +23,7 @@ COLUMN = "prime"
 # Field types of the compact protocol.
 _I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12
 _STOP = b"\x00"
-# Lists of this many elements or more need a length of their own: the header has four bits for it.
+# Lists of this many elements or more need a separate length: the header has four bits for it.
 _LONG_LIST = 15
 
 # Enumeration values of parquet.thrift: Type, FieldRepetitionType, Encoding, CompressionCodec.

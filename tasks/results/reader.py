@@ -25,7 +25,7 @@ _EMPTY: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
 
 class EncodedResults(Protocol):
-    """Where the primes of small jobs are stored: the job store."""
+    """The store of the primes of small jobs: the job store."""
 
     async def get_encoded_result(self, job_id: str) -> bytes | None:
         """Returns the delta-encoded primes of a small job; None if they have expired."""

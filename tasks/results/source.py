@@ -1,4 +1,4 @@
-"""Where an export reads its primes: an array for a small result, segments for a large one."""
+"""The source of an export's primes: an array for a small result, segments for a large one."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def values_of(field: FieldInfo) -> str:
 def _line(settings: type[BaseSettings], detail: ErrorDetails) -> str:
     reason = detail["msg"].removeprefix("Value error, ")
     if not detail["loc"]:
-        # Of several settings together: the message names them.
+        # An error of several settings together: the message names them.
         return reason
     name = str(detail["loc"][0])
     if detail["type"] != "value_error":

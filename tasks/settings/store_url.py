@@ -39,7 +39,7 @@ _BOOLEANS: Final = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
-    """Where the job store is, and how to connect to it.
+    """The address of the job store, and how to connect to it.
 
     Args:
         socket: path of its socket, instead of host and port.

@@ -96,7 +96,7 @@ def _is_of_machine(error: Exception) -> bool:
             return True
         case OSError():
             return error.errno in {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-        # Python has no class of its own for EAGAIN at the start of a thread.
+        # Python has no separate class for EAGAIN at the start of a thread.
         case RuntimeError():
             return str(error) == "can't start new thread"
     return False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tasks.settings import JobSettings
 
-# In the others, a computation blocks the heartbeat, and the extension of its own lease.
+# In the others, a computation blocks the heartbeat, and the extension of the computation's lease.
 _POOLS: Final = ("prefork", "threads")
 
 

@@ -24,7 +24,7 @@ _PERMANENT = (*PERMANENT_KEYS, "workers")
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a series measures. Includes the pid, so that a replaced process has a series of its own."""
+    """What a series measures. Includes the pid, so that each process after a replacement has its own series."""
 
     process: str
     pid: int

@@ -56,7 +56,7 @@ def load(url: str, folder: Path, *options: str, **environment: str) -> Run:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A system of its own, since thousands of jobs would affect other tests."""
+    """A separate system, since thousands of jobs would affect other tests."""
     folder = tmp_path_factory.mktemp("loaded")
     with (
         programs.valkey(folder) as valkey,

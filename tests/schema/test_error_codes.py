@@ -91,7 +91,7 @@ ERRORS: dict[str, tuple[Operation, str, list[str] | None]] = {
 
 @pytest.fixture
 def _unstarted_coroutines() -> Iterator[None]:
-    """Where a field fails, others may not have started. They are collected here, and not in a later test."""
+    """If a field fails, others may not have started. They are collected here, and not in a later test."""
     yield
     gc.collect()
 

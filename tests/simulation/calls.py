@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.settings import JobSettings
     from tests.simulation.history import History
 
-# Of a worker's client. Fewer than there, so that a history also sees it give up.
+# Retries of a worker's client. Fewer than in production, so that a history also sees it give up.
 RETRIES = 2
 API_TIMEOUT_MS = 2_000
 WORKER_TIMEOUT_MS = 5_000

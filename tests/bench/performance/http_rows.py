@@ -33,7 +33,7 @@ MAX_STATUS_US = 300
 MAX_PAGE_US = 500
 MAX_P99_MS = 20
 MIN_SCALING = 1.7
-# Of what the cores allow, where they do not suffice for two server processes, the store and the load generator.
+# Share of what the cores allow, if they do not suffice for two server processes, the store and the load generator.
 MIN_SHARE_OF_POSSIBLE = 0.9
 
 

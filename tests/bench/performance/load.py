@@ -26,7 +26,7 @@ _TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where requests go, and the processes whose work is measured."""
+    """The server that gets the requests, and the processes whose work is measured."""
 
     port: int
     pids: Sequence[int]

@@ -79,7 +79,7 @@ def fetched(page: Page, url: str, options: dict[str, Any] | None = None) -> int 
 
 @pytest.mark.parametrize(("name", "is_allowed"), [("evil.example", False), ("localhost", True), ("127.0.0.1", True)])
 def test_page_with_a_rebound_name_reaches_nothing(page: Page, system: System, name: str, is_allowed: bool) -> None:
-    """To the browser, the requests of the page are of its own origin."""
+    """To the browser, the requests of the page have the page's origin."""
     origin = system.url.replace("127.0.0.1", name)
     # Any response makes it a page of this origin.
     page.goto(f"{origin}/livez")

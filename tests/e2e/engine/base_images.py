@@ -36,7 +36,7 @@ _RELEASE = "trixie"
 _PACKAGES = "ca-certificates,python3,python3-pip,python3-venv,valkey-tools,wget"
 _UNUSED = ("./var/cache/apt/*", "./var/lib/apt/lists/*", "./usr/share/doc", "./usr/share/locale", "./usr/share/man")
 _DEBIAN = f"debian:{_RELEASE}"
-# Of all other images: Debian with the certificates of this machine.
+# The base of all other images: Debian with the certificates of this machine.
 _BASE = "base:local"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _DEBIAN_SECONDS = 600

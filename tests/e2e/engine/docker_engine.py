@@ -106,7 +106,7 @@ def _skip_unless_possible() -> None:
 
 @contextmanager
 def _running(engine: Engine) -> Iterator[None]:
-    """The engine's process. Its mounts are in a namespace of its own, and end with it."""
+    """The engine's process. Its mounts are in a separate namespace, and end with it."""
     folder, log = engine.folder, engine.folder / "log"
     for name in ("client", "data"):
         (folder / name).mkdir()

@@ -35,7 +35,7 @@ def problems() -> list[str]:
     home = Path(os.environ["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
     secret = Path(os.environ["GF_SECURITY_ADMIN_PASSWORD__FILE"])
     found += [f"{path} is not readable" for path in (home, secret) if not os.access(path, os.R_OK)]
-    # The volume of its own data.
+    # The volume of Grafana's data.
     if not os.access("/var/lib/grafana", os.W_OK):
         found.append("/var/lib/grafana is not writable")
     return found

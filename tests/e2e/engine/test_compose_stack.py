@@ -47,7 +47,7 @@ LARGE_LAST = 49_979_687
 PRIMES = primes_below(10_000).tolist()
 # Large enough to run for many seconds.
 ENDLESS = 100_000_000
-# Of the layers that the project adds to the base image.
+# Limit for the layers that the project adds to the base image.
 IMAGE_BYTES = 400_000_000
 
 

@@ -68,8 +68,8 @@ def key(system: System) -> dict[str, str]:
 def preflight(url: str, origin: str, method: str = "POST", **headers: str) -> httpx.Response:
     """As a browser sends it before a request with these headers: without credentials."""
     names = ",".join(sorted(headers)) or "content-type"
-    asked = {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": names}
-    return httpx.options(url, headers=asked)
+    preflight = {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": names}
+    return httpx.options(url, headers=preflight)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -84,12 +84,12 @@ def test_preflight_needs_no_credentials(url: str, path: str) -> None:
 
 
 def test_preflight_from_a_public_page_to_a_private_network_is_answered(url: str) -> None:
-    asked = {
+    preflight = {
         "Origin": ALLOWED,
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Private-Network": "true",
     }
-    assert httpx.options(f"{url}/graphql", headers=asked).headers["access-control-allow-private-network"] == "true"
+    assert httpx.options(f"{url}/graphql", headers=preflight).headers["access-control-allow-private-network"] == "true"
 
 
 @pytest.mark.parametrize("origin", FOREIGN)

@@ -147,7 +147,7 @@ def of_bucket(seconds: float = 2) -> ResultStoreCheck:
 
 async def ended(check: ResultStoreCheck) -> dict[str, Any]:
     """The outcome of the check that runs now."""
-    while "not answered" in str(outcome := await check.outcome()):
+    while "not responded" in str(outcome := await check.outcome()):
         pass
     return outcome
 
@@ -173,7 +173,7 @@ async def test_bucket_that_answers_as_slowly_as_a_worker_tolerates_passes_the_ch
     outcome = await check.outcome()
     assert time.monotonic() - started_at < 0.7
     assert outcome["ok"] is True
-    assert "the result store has not answered for 0." in outcome["warning"]
+    assert "the result store has not responded for 0." in outcome["warning"]
     assert await ended(check) == {"ok": True}
 
 
@@ -197,7 +197,7 @@ async def test_silent_bucket_fails_the_check_when_a_worker_gives_up(bucket: Buck
     check = of_bucket(0.2)
     bucket.unresponsive.set()
     first = await check.outcome()
-    assert (first["ok"], "has not answered" in first["reason"]) == (False, True)
+    assert (first["ok"], "has not responded" in first["reason"]) == (False, True)
     outcome = await ended(check)
     assert outcome["ok"] is False
     assert "does not answer" in outcome["reason"]

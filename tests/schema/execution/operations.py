@@ -138,7 +138,7 @@ class _Builder:
         name = f"v{len(self.declarations)}"
         nullable = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
         default = f" = {self.literal(nullable, constant=True)}" if self.chance(40) else ""
-        # Where there is a default, a nullable variable is valid for an argument that must not be null.
+        # With a default, a nullable variable is valid for an argument that must not be null.
         declared = nullable if (default and self.chance(60)) or not is_required(argument) else type_
         self.declarations.append(f"${name}: {declared}{default}")
         if not default or self.chance(70):

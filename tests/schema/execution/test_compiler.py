@@ -37,7 +37,7 @@ LIMITS = OperationLimits(max_wait_ms=1_000)
 
 MAX_EVENTS = 5
 
-# Where a field fails, graphql-core and plans cancel the others, also those that have not started yet.
+# If a field fails, graphql-core and plans cancel the others, also those that have not started yet.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 
 
@@ -50,7 +50,7 @@ def _unstarted_coroutines() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a client gets of an operation, and what the service was asked for meanwhile."""
+    """What a client gets of an operation, and the service's calls meanwhile."""
 
     responses: list[bytes]
     log: list[str]

@@ -53,7 +53,7 @@ class CountingObjectStore(ObjectStore):
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The object store with the result of JOB. Tests that change files use a folder of their own."""
+    """The object store with the result of JOB. Tests that change files use a separate folder."""
     url = f"file://{tmp_path_factory.mktemp('results')}"
     write(url, PRIMES)
     return url

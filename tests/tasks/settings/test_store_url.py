@@ -148,7 +148,7 @@ def test_every_client_connects_to_the_same_place(url: str) -> None:
     celerys = celery_options(settings.store)
     assert celerys | options == celerys
     kinds = {kind.__name__ for kind in (blocking.connection_class, pool.connection_class)}
-    # Celery's is a class of its own that inherits from it.
+    # Celery's is a separate class that inherits from it.
     assert kinds == {celerys["connection_class"].__mro__[1].__name__}
 
 
