@@ -29,7 +29,7 @@ from gql.middleware.same_origin import SameOriginMiddleware
 from gql.middleware.security_headers import SecurityHeadersMiddleware
 from gql.middleware.server_errors import ServerErrorMiddleware
 from gql.middleware.trusted_host import TrustedHostMiddleware
-from gql.pages import api_docs, front_page
+from gql.pages import api_docs, front_page, links
 from gql.rest import downloads, health, jobs, openapi
 from gql.server import shutdown, slow_requests
 from gql.server.settings import Address
@@ -123,6 +123,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings, host: str = "lo
     app.include_router(downloads.create_router(system), dependencies=security)
     app.include_router(health.create_router(system))
     front_page.add_routes(app, settings)
+    links.add_routes(app, settings)
     api_docs.add_routes(app)
     explorer.add_routes(app)
     problem_details.add_exception_handlers(app)

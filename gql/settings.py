@@ -28,6 +28,9 @@ def _check_web_url(value: str, subject: str = "") -> str:
 # Kept as it was written, since an issuer is compared with the text in tokens.
 WebUrl = Annotated[str, AfterValidator(lambda value: value and _check_web_url(value))]
 
+# The fields NAME_url have their addresses for browsers.
+_LINKED_SERVICES = ("grafana", "metrics", "traces", "locust")
+
 
 class ApiSettings(OperationLimits, BaseSettings):
     """Authentication, limits and linked services. Each field is an environment variable."""
@@ -110,11 +113,17 @@ class ApiSettings(OperationLimits, BaseSettings):
         10, gt=0, le=60, description="Seconds between heartbeats on an event stream without events"
     )
     drain_seconds: float = Field(2, ge=0, le=60, description="Seconds to wait for streams to complete at shutdown")
-    grafana_url: WebUrl = Field("http://localhost:3000", description="URL of Grafana, for the link on the front page")
+    grafana_url: WebUrl = Field("http://localhost:3000", description="URL of Grafana, for the link on the console")
     metrics_url: WebUrl = Field(
-        "http://localhost:8428", description="URL of VictoriaMetrics, for the link on the front page"
+        "http://localhost:8428", description="URL of VictoriaMetrics, for the link on the console"
     )
-    locust_url: WebUrl = Field("http://localhost:8089", description="URL of Locust, for the link on the front page")
+    traces_url: WebUrl = Field("http://localhost:16686", description="URL of Jaeger, for the links on the console")
+    locust_url: WebUrl = Field("http://localhost:8089", description="URL of Locust, for the link on the console")
+    link_check_urls: str = Field(
+        "",
+        description="List of URLs where the API checks that linked services respond, if other than those above, e.g. "
+        "`grafana=http://grafana:3000`. Names: `grafana`, `metrics`, `traces`, `locust`",
+    )
 
     @field_validator("allowed_origins")
     @classmethod
@@ -129,6 +138,16 @@ class ApiSettings(OperationLimits, BaseSettings):
             parsed = parse_host_header(host.removeprefix("*."))
             if host != "*" and (parsed is None or parsed.port is not None or "*" in parsed.host):
                 raise ValueError(f"{host!r} is not a host: must be a name without a port, *.name, an address or *")
+        return value
+
+    @field_validator("link_check_urls")
+    @classmethod
+    def _validate_link_check_urls(cls, value: str) -> str:
+        for pair in _split(value):
+            name, _, url = pair.partition("=")
+            if name not in _LINKED_SERVICES:
+                raise ValueError(f"{pair!r} must be NAME=URL, with one of the names {', '.join(_LINKED_SERVICES)}")
+            _check_web_url(url, f"the value of {name} ")
         return value
 
     @field_validator("jwt_algorithms")
@@ -170,6 +189,21 @@ class ApiSettings(OperationLimits, BaseSettings):
             jwks_url=self.jwt_jwks_url,
             algorithms=tuple(_split(self.jwt_algorithms)),
         )
+
+    @property
+    def has_graphiql(self) -> bool:
+        """Whether GraphiQL is served: it starts with an introspection query, which these settings refuse."""
+        return not (self.production or self.trusted_documents_only)
+
+    @property
+    def link_urls(self) -> dict[str, str]:
+        """The address of each linked service for browsers, by name."""
+        return {name: getattr(self, f"{name}_url") for name in _LINKED_SERVICES}
+
+    @property
+    def check_urls(self) -> dict[str, str]:
+        """The address of each linked service for the API, by name."""
+        return self.link_urls | dict(pair.split("=", 1) for pair in _split(self.link_check_urls))
 
     @property
     def origins(self) -> frozenset[str]:

@@ -1,7 +1,8 @@
-"""GraphiQL for browsers at /graphql, served from this origin alone, and a fallback page when it was not built.
+"""The pages that are built from src/: GraphiQL at /graphql and the console at /, served from this origin alone.
 
-The endpoint sends `page() or fallback(url)`. `add_routes(app)` serves the page's assets. Both read the disk on each
-request, so a page built while the server runs is served on the next reload. build.py builds the page from src/.
+`page(name)` is the HTML, None if the pages were not built. Then `fallback(url)` replaces GraphiQL; gql.pages replaces
+the console. `add_routes(app)` serves the assets of both. All read the disk on each request, so pages built while the
+server runs are served on the next reload. build.py builds them.
 """
 
 import html
@@ -17,10 +18,14 @@ from starlette.types import Scope
 
 DIST: Final = Path(__file__).parent / "dist"
 
-# The page refers to its assets relative to /graphql: `explorer/x.js`. vite.config.js has the same folder name.
+# Files of the built pages.
+GRAPHIQL: Final = "index.html"
+CONSOLE: Final = "console.html"
+
+# The pages refer to their assets relative to / and /graphql: `explorer/x.js`. vite.config.js has the same folder name.
 ASSETS_PATH: Final = "/explorer"
 
-# The minimum that the page needs. The editor writes inline styles at run time, and its CSS has icons as data: URLs.
+# The minimum that GraphiQL needs. The editor writes inline styles at run time, and its CSS has icons as data: URLs.
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; "
     "font-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -65,10 +70,10 @@ _EXAMPLE: Final = (
 )
 
 
-def page(dist: Path = DIST) -> str | None:
-    """The HTML of GraphiQL, or None if it was not built. Reads a file of about 1 kB."""
+def page(name: str, dist: Path = DIST) -> str | None:
+    """The HTML of a built page, or None if it was not built. Reads a file of about 1 kB."""
     try:
-        return (dist / "index.html").read_text(encoding="utf-8")
+        return (dist / name).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
 
@@ -85,7 +90,7 @@ def fallback(url: str) -> str:
 
 
 def add_routes(app: Starlette, dist: Path = DIST) -> None:
-    """Serve the page's assets at ASSETS_PATH. They can be built later, while the server runs."""
+    """Serve the pages' assets at ASSETS_PATH. They can be built later, while the server runs."""
     app.mount(ASSETS_PATH, _Assets(directory=dist / "explorer", check_dir=False), name="explorer")
 
 

@@ -115,8 +115,7 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
     ) -> None:
         super().__init__(
             schema,
-            # GraphiQL starts with an introspection query, which these settings refuse.
-            graphql_ide=None if settings.production or settings.trusted_documents_only else "graphiql",
+            graphql_ide="graphiql" if settings.has_graphiql else None,
             allow_queries_via_get=settings.queries_by_get,
             context_getter=context_getter,
             subscription_protocols=(
@@ -240,7 +239,7 @@ class GraphQLOverHTTPRouter(GraphQLRouter[Context, None]):
 
     async def render_graphql_ide(self, request: Request) -> HTMLResponse:
         """GraphiQL, or the fallback page if it was not built."""
-        page = explorer.page() or explorer.fallback(str(request.url.replace(query="")))
+        page = explorer.page(explorer.GRAPHIQL) or explorer.fallback(str(request.url.replace(query="")))
         return HTMLResponse(page, headers={"Content-Security-Policy": explorer.CONTENT_SECURITY_POLICY})
 
 

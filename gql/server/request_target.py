@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # First segments of the API's own paths. A prefix that starts with one can't be distinguished from a path.
 OWN_SEGMENTS: Final = frozenset(
-    {"docs", "explorer", "generate", "graphql", "jobs", "livez", "openapi.json", "readyz", "static", "status"}
+    {"docs", "explorer", "generate", "graphql", "jobs", "links", "livez", "openapi.json", "readyz", "static", "status"}
 )
 
 

@@ -36,11 +36,11 @@ def client(dist: Path) -> httpx.AsyncClient:
 
 
 def test_the_page_is_the_built_one(dist: Path) -> None:
-    assert explorer.page(dist) == (dist / "index.html").read_text()
+    assert explorer.page(explorer.GRAPHIQL, dist) == (dist / "index.html").read_text()
 
 
 def test_an_unbuilt_page_is_none(tmp_path: Path) -> None:
-    assert explorer.page(tmp_path / "dist") is None
+    assert explorer.page(explorer.GRAPHIQL, tmp_path / "dist") is None
 
 
 def test_the_fallback_page_names_the_build_command() -> None:
@@ -137,7 +137,7 @@ def test_a_new_page_replaces_the_old_one_and_its_assets(dist: Path, tmp_path: Pa
 
     build.publish(output, dist)
 
-    assert explorer.page(dist) == "new"
+    assert explorer.page(explorer.GRAPHIQL, dist) == "new"
     assert {path.name: path.read_text() for path in (dist / "explorer").iterdir()} == {
         "index-xyz.js": "new",
         "favicon-abc.svg": "new",
@@ -214,7 +214,7 @@ def test_a_failed_build_keeps_the_previous_page(copy: Path, closed_port: int) ->
     (dist / "stamp").write_text("hash of other inputs")
     result = run_build(copy, closed_port, path="")
     assert "/graphql serves the previous build" in result.stderr
-    assert explorer.page(dist) == "previous"
+    assert explorer.page(explorer.GRAPHIQL, dist) == "previous"
 
 
 def test_leftovers_of_a_killed_build_are_removed(copy: Path, closed_port: int) -> None:

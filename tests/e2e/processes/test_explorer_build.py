@@ -39,7 +39,7 @@ def test_an_unreachable_registry_is_reported_in_one_line(copy: Path, closed_port
         "Until `make explorer` succeeds, /graphql serves a fallback page.\n"
     )
     assert (result.stdout, result.returncode) == ("", 1)
-    assert explorer.page(copy / "gql/explorer/dist") is None
+    assert explorer.page(explorer.GRAPHIQL, copy / "gql/explorer/dist") is None
 
 
 @needs_node

@@ -62,5 +62,5 @@ def test_prefix_that_may_be_a_path_is_never_removed(root_path: str) -> None:
 
 def test_own_segments_are_those_of_all_paths(system: System) -> None:
     documented = httpx.get(f"{system.url}/openapi.json").json()["paths"]
-    others = {"docs", "explorer", "graphql", "openapi.json", "static"}
+    others = {"docs", "explorer", "graphql", "links", "openapi.json", "static"}
     assert {path.split("/")[1] for path in documented} | others == OWN_SEGMENTS

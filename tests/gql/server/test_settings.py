@@ -71,6 +71,8 @@ def test_defaults_protect_the_api() -> None:
         ("JWT_JWKS_URL", "https://", "http:// or https:// URL"),
         ("GRAFANA_URL", "javascript:alert(1)", "http:// or https:// URL"),
         ("LOCUST_URL", "http://host:port", "http:// or https:// URL"),
+        ("LINK_CHECK_URLS", "http://grafana:3000", "must be NAME=URL, with one of the names grafana, metrics"),
+        ("LINK_CHECK_URLS", "grafana=http://a,locust=b", "the value of locust must be an http:// or https:// URL"),
         ("ALLOWED_ORIGINS", "a.example", "origin"),
         ("LOG_LEVEL", "loud", "must be DEBUG, INFO, WARNING, ERROR"),
         ("REDIS_URL", "redis://:secret@host/6/", "must have a database"),
