@@ -175,10 +175,11 @@ def project_program(text: str) -> tuple[list[str], dict[str, str]]:
 
 
 @pytest.mark.parametrize("block", CLIENT, ids=name)
-def test_client_saves_the_file(system: System, tmp_path: Path, block: Block) -> None:
-    command, _ = project_program(block.text)
+def test_client_writes_the_documented_output(system: System, tmp_path: Path, block: Block) -> None:
+    client, _, rest = block.text.partition("|")
+    command, _ = project_program(client)
     done = subprocess.run(
-        [*command, "--url", system.url],
+        ["sh", "-c", f"{shlex.join([*command, '--url', system.url])}{rest and f' | {rest}'}"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -187,7 +188,9 @@ def test_client_saves_the_file(system: System, tmp_path: Path, block: Block) -> 
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert [file.name for file in tmp_path.iterdir()] == ["primes.parquet"]
+    assert [file.name for file in tmp_path.iterdir()] == re.findall(r"--output (\S+)", client)
+    if block.answer:
+        assert done.stdout == block.answer
 
 
 def test_keys_are_created_and_listed(valkey: Valkey, prefix: str) -> None:

@@ -1,4 +1,4 @@
-"""The command: exit status 0 when the primes were generated, 1 on errors, 130 after Ctrl-C."""
+"""The command. Its help describes the exit codes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gql.client.arguments import KEY_VARIABLE, parse_arguments
 from gql.client.downloads import download
 from gql.client.errors import ClientError
 from gql.client.jobs import cancel, follow, new_request, submit
+from gql.client.streams import standard_output
 from gql.http.proxies import ProxyError, client_options
 
 if TYPE_CHECKING:
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
 # The server sends a heartbeat every 10 seconds.
 TIMEOUT_SECONDS = 30
 
+# As a shell reports SIGINT and SIGPIPE.
 EXIT_INTERRUPTED = 130
+EXIT_OUTPUT_CLOSED = 141
 
 
 def main(command_line: Sequence[str] | None = None) -> int:
     """Parse the command line, connect and run. Returns the exit status."""
     arguments = parse_arguments(command_line)
-    # Progress and errors. Standard output has the result only.
+    # Progress and errors. Standard output has the primes only, or the summary if they are not written there.
     console = Console(stderr=True, soft_wrap=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -42,6 +45,8 @@ def main(command_line: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("Interrupted.")
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return EXIT_OUTPUT_CLOSED
     except (ClientError, ProxyError, httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return fail(console, str(error) or type(error).__name__)
 
@@ -59,12 +64,15 @@ def run(client: httpx.Client, arguments: Arguments, console: Console) -> int:
     if job["status"] != "SUCCEEDED":
         reason = job["failure"]["message"] if job["failure"] else "cancelled by another client"
         return fail(console, f"Job {job_id} {job['status'].lower()}: {reason}")
-    if arguments.output is not None:
-        download(client, job_id, arguments.output, console)
     result = job["result"]
-    sys.stdout.write(
-        f"{arguments.count} primes from {result['first']} to {result['last']}, sha256 {result['sha256']}\n"
-    )
+    summary = f"{arguments.count} primes from {result['first']} to {result['last']}, sha256 {result['sha256']}"
+    if arguments.form is not None:
+        download(client, job_id, arguments.form, arguments.output, console)
+        if arguments.output is None:
+            console.print(summary, markup=False, highlight=False)
+            return 0
+    with standard_output() as file:
+        file.write(f"{summary}\n".encode())
     return 0
 
 

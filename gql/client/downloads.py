@@ -1,16 +1,18 @@
-"""Downloads the primes of a job to a file."""
+"""Downloads the primes of a job to a file or to standard output."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, BinaryIO
 
 import httpx
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 
 from gql.client.errors import ClientError, ServerUnavailableError
 from gql.client.responses import check_status
 from gql.client.retries import renew, retrying
+from gql.client.streams import progress_bar, standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,56 +20,93 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-FORMATS = ("parquet", "csv", "ndjson")
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A file format.
+
+    Args:
+        suffix: what the names of its files end in.
+        resource: the file that the server has for it.
+        skipped: number of bytes at the start of that file that are not part of the format.
+    """
+
+    suffix: str
+    resource: str
+    skipped: int = 0
+
+
+FORMATS = {
+    "parquet": Format(".parquet", "primes.parquet"),
+    "csv": Format(".csv", "primes.csv"),
+    "ndjson": Format(".ndjson", "primes.ndjson"),
+    # CSV with one column and without its header.
+    "text": Format(".txt", "primes.csv", len(b"prime\n")),
+}
 
 # A compressed response has neither a known length nor byte ranges.
 UNCOMPRESSED = {"Accept-Encoding": "identity"}
 
 
-def download(client: httpx.Client, job_id: str, output: Path, console: Console) -> None:
+def download(client: httpx.Client, job_id: str, form: Format, output: Path | None, console: Console) -> None:
+    """Save the primes in a file, or write them to standard output if there is none."""
+    path = f"/jobs/{job_id}/{form.resource}"
+    if output is None:
+        with standard_output() as file:
+            _receive(client, path, form, file, console)
+    else:
+        _save(client, path, form, output, console)
+
+
+def _save(client: httpx.Client, path: str, form: Format, output: Path, console: Console) -> None:
     """Save the primes. The output file appears when it is complete.
 
     After a failure, the partial file is kept, and a command to resume the download is printed.
     """
-    path = f"/jobs/{job_id}/primes{output.suffix}"
     partial = output.with_name(f"{output.name}.part")
     try:
-        _receive(client, path, partial, console)
+        with partial.open("wb") as file:
+            _receive(client, path, form, file, console)
     except (KeyboardInterrupt, ClientError, OSError):
         url = client.base_url.join(path)
-        console.print(f"To resume: curl -C - -o {partial} {url}", markup=False, highlight=False)
+        resume = f"curl -C - -o {partial} {url}"
+        if form.skipped and partial.exists():
+            resume = f"curl -r {partial.stat().st_size + form.skipped}- {url} >> {partial}"
+        console.print(f"To resume: {resume}", markup=False, highlight=False)
         raise
     partial.replace(output)
 
 
-def _receive(client: httpx.Client, path: str, partial: Path, console: Console) -> None:
-    columns = (TextColumn(partial.stem), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress, partial.open("wb") as file:
+def _receive(client: httpx.Client, path: str, form: Format, file: BinaryIO, console: Console) -> None:
+    columns = (TextColumn(form.resource), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with progress_bar(console, *columns) as progress:
         bar = progress.add_task("", total=None)
+        position = form.skipped
         try:
             for attempt in retrying():
                 with attempt:
-                    for size in _append(client, path, file):
+                    for received, size in _append(client, path, position, file):
+                        position = received
                         renew(attempt)
-                        progress.update(bar, completed=file.tell(), total=size)
+                        progress.update(bar, completed=position, total=size)
         except (httpx.TransportError, ServerUnavailableError) as error:
             raise ClientError(f"Download failed ({str(error) or type(error).__name__}).") from error
 
 
-def _append(client: httpx.Client, path: str, file: BinaryIO) -> Iterator[int]:
-    """Append the missing bytes. Yields the total size after each chunk.
+def _append(client: httpx.Client, path: str, position: int, file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Append the bytes from that position on. Yields the position and the total size after each chunk.
 
     Raises:
         httpx.TransportError: the connection broke.
     """
-    headers = UNCOMPRESSED | {"Range": f"bytes={file.tell()}-"}
-    with client.stream("GET", path, headers=headers) as response:
+    with client.stream("GET", path, headers=UNCOMPRESSED | {"Range": f"bytes={position}-"}) as response:
         check_status(response)
-        # A proxy may not support ranges.
-        if response.status_code == HTTPStatus.OK:
-            file.seek(0)
-            file.truncate()
-        size = file.tell() + int(response.headers["Content-Length"])
+        # A proxy may not support ranges, and sends what is there already again.
+        repeated = position if response.status_code == HTTPStatus.OK else 0
+        size = position - repeated + int(response.headers["Content-Length"])
         for chunk in response.iter_raw():
-            file.write(chunk)
-            yield size
+            content = chunk[repeated:]
+            repeated -= len(chunk) - len(content)
+            file.write(content)
+            position += len(content)
+            yield position, size

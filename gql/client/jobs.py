@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from httpx_sse import connect_sse
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from gql.client.errors import ClientError, ServerUnavailableError
 from gql.client.responses import check_status, data_of, execute
 from gql.client.retries import renew, retrying
+from gql.client.streams import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,7 @@ def follow(client: httpx.Client, job_id: str, count: int, console: Console) -> d
     """Show progress until the job has a final status, and return the job."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     job: dict[str, Any] = {"version": None}
-    with Progress(*columns, console=console) as progress:
+    with progress_bar(console, *columns) as progress:
         bar = progress.add_task("queued", total=count)
         try:
             for attempt in retrying():
