@@ -7,15 +7,17 @@
 ARG PYTHON_IMAGE=python:3.13.14-slim-trixie
 ARG NODE_IMAGE=node:24.18.0-bookworm-slim
 
-# The page at /graphql, bundled. Node stays in this stage.
+# The pages at /graphql and /, bundled. Node stays in this stage.
 FROM ${NODE_IMAGE} AS explorer
 ARG NPM_CONFIG_REGISTRY
-WORKDIR /explorer
+WORKDIR /app/gql/explorer
 COPY gql/explorer/package.json gql/explorer/package-lock.json gql/explorer/.npmrc ./
-RUN npm ci --ignore-scripts --no-update-notifier
-COPY gql/explorer/vite.config.js gql/explorer/index.html ./
+RUN npm ci --ignore-scripts
+COPY gql/explorer/vite.config.js gql/explorer/tsconfig.json gql/explorer/generate.js ./
+COPY gql/explorer/index.html gql/explorer/console.html ./
 COPY gql/explorer/src src
-RUN node node_modules/vite/bin/vite.js build --logLevel error
+COPY schema/schema.graphql /app/schema/
+RUN npm run build
 
 # The dependencies and the source, compiled. pip stays in this stage.
 FROM ${PYTHON_IMAGE} AS application
@@ -39,7 +41,7 @@ COPY observability observability
 COPY tasks tasks
 COPY schema schema
 COPY gql gql
-COPY --from=explorer /explorer/dist gql/explorer/dist
+COPY --from=explorer /app/gql/explorer/dist gql/explorer/dist
 # Readable by the image's user even if the files of this clone are not, as under umask 077.
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /app && chmod -R a+rX /app
 

@@ -89,7 +89,7 @@ dashboards: .installed-dev ## Write Grafana's dashboards from observability/graf
 	@$(BIN)/python -m observability.grafana
 
 .PHONY: explorer
-explorer: .installed ## Build the page at /graphql; report what is missing if that fails
+explorer: .installed ## Build the pages at / and /graphql; report what is missing if that fails
 	@$(BIN)/python -m gql.explorer.build
 
 UV_COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet
@@ -107,7 +107,7 @@ audit: .installed-dev ## Look up the locked dependencies in advisory databases (
 
 .PHONY: clean
 clean: ## Remove everything that was installed or cached; keep the jobs in .data
-	@rm -rf $(VENV) .cache gql/explorer/dist gql/explorer/node_modules
+	@rm -rf $(VENV) .cache gql/explorer/dist gql/explorer/generated gql/explorer/node_modules
 	@rm -rf examples/javascript/node_modules tests/e2e/clients/node_modules
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find . -type d -name __pycache__ -prune -exec rm -rf {} +

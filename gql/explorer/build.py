@@ -1,9 +1,9 @@
-"""Build GraphiQL from its npm packages: `python -m gql.explorer.build [--optional]`.
+"""Build GraphiQL and the console from their npm packages: `python -m gql.explorer.build [--optional]`.
 
 Runs during installation, and builds again only after an input has changed. Uses the installed Node if it is new enough.
 Otherwise Node is installed temporarily from a wheel of 60 MB, which is not a dependency of the project because running
 and testing it do not need Node. With --optional a failed build prints one line and exits with 0, since the API works
-without the page. __init__.py serves the page.
+without the pages. __init__.py serves them.
 """
 
 import argparse
@@ -29,7 +29,11 @@ STAMP: Final = DIST / "stamp"
 INSTALLED: Final = ROOT / "node_modules" / ".installed"
 
 _PACKAGES: Final = (".npmrc", "package.json", "package-lock.json")
-_INPUTS: Final = (*_PACKAGES, "vite.config.js", "index.html", "src")
+# The console's operations are checked against the schema, so that a change that breaks one fails the build.
+_SCHEMA: Final = "../../schema/schema.graphql"
+_PAGES: Final = ("index.html", "console.html")
+_INPUTS: Final = (*_PACKAGES, "vite.config.js", "tsconfig.json", "generate.js", *_PAGES, "src", _SCHEMA)
+
 
 _UNFINISHED: Final = "unfinished-"
 
@@ -37,12 +41,12 @@ _UNFINISHED: Final = "unfinished-"
 _REGISTRY_CHECK_SECONDS: Final = 10
 # Timeout of an installation. The packages have 40 MB, the wheel has 60 MB.
 _INSTALL_SECONDS: Final = 300
-# Timeout of the build, which takes 3 s on two cores.
+# Timeout of the build, which takes 6 s on two cores.
 _BUILD_SECONDS: Final = 300
 
 
 class BuildError(Exception):
-    """The page could not be built. The message is a clause with the reason."""
+    """The pages could not be built. The message is a clause with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,9 @@ class Toolchain:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build if needed and print one line. Returns the exit code: 0 if the page is built, or if it is optional."""
+    """Build if needed and print one line. Returns the exit code: 0 if the pages are built, or if they are optional."""
     parser = argparse.ArgumentParser(
-        prog="python -m gql.explorer.build", description="Build GraphiQL, the page at /graphql."
+        prog="python -m gql.explorer.build", description="Build GraphiQL at /graphql and the console at /."
     )
     parser.add_argument("--optional", action="store_true", help="exit with 0 even if the build fails")
     optional: bool = parser.parse_args(arguments).optional
@@ -64,21 +68,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _exclusive():
             built = build()
     except (BuildError, OSError) as error:
-        served = "the previous build" if (DIST / "index.html").exists() else "a fallback page"
+        served = "the previous build" if (DIST / "index.html").exists() else "fallback pages"
         _print(
-            f"GraphiQL was not built: {error}. Until `make explorer` succeeds, /graphql serves {served}.", sys.stderr
+            f"GraphiQL and the console were not built: {error}. "
+            f"Until `make explorer` succeeds, /graphql and / serve {served}.",
+            sys.stderr,
         )
         return 0 if optional else 1
     if built:
-        _print("GraphiQL was built.", sys.stdout)
+        _print("GraphiQL and the console were built.", sys.stdout)
     return 0
 
 
 def build() -> bool:
-    """Build the page unless its inputs are unchanged since the last build.
+    """Build the pages unless their inputs are unchanged since the last build.
 
     Returns:
-        Whether the page was built.
+        Whether the pages were built.
 
     Raises:
         BuildError: Node or the npm packages are not available, or the build failed. The previous build is kept.
@@ -188,19 +194,21 @@ def _npm_code(start: int) -> str:
 
 
 def _bundle(tools: Toolchain, output: Path) -> None:
-    vite = (tools.node, "node_modules/vite/bin/vite.js", "build", "--logLevel", "error", "--outDir", str(output))
-    if _run((*vite, "--emptyOutDir"), _BUILD_SECONDS, _environment(tools)) != 0:
+    """Generate types, check them and bundle: the script in package.json, which the Dockerfile runs too."""
+    options = ("--outDir", str(output), "--emptyOutDir")
+    if _run((*tools.npm, "run", "build", "--", *options), _BUILD_SECONDS, _environment(tools)) != 0:
         raise BuildError(f"bundling failed (see {LOG})")
 
 
 def publish(output: Path, dist: Path) -> None:
-    """Replace the page so that it never refers to a missing file: new assets, then the page, then delete old assets."""
+    """Replace the pages so that none refers to a missing file: new assets, then the pages, then delete old assets."""
     assets = dist / "explorer"
     assets.mkdir(exist_ok=True)
     new_names = {path.name for path in (output / "explorer").iterdir()}
     for name in new_names:
         (output / "explorer" / name).replace(assets / name)
-    (output / "index.html").replace(dist / "index.html")
+    for name in _PAGES:
+        (output / name).replace(dist / name)
     for path in assets.iterdir():
         if path.name not in new_names:
             path.unlink()

@@ -1,11 +1,13 @@
-// Builds the page for any path prefix and a strict Content-Security-Policy: relative URLs, workers and fonts as files
+// Builds both pages for any path prefix and a strict Content-Security-Policy: relative URLs, workers and fonts as files
 // of the same origin, nothing inline.
 import { defineConfig } from "vite";
 
 export default defineConfig({
   base: "./",
   build: {
-    // Relative to the page at /graphql, "./explorer/x.js" is /explorer/x.js, which add_routes() serves.
+    // The page at /graphql, and the console at /.
+    rolldownOptions: { input: ["index.html", "console.html"] },
+    // Relative to both pages, "./explorer/x.js" is /explorer/x.js, which add_routes() serves.
     assetsDir: "explorer",
     // Fonts and images stay files, so that the policy needs no data: for them.
     assetsInlineLimit: 0,

@@ -1,4 +1,4 @@
-"""GraphiQL: the page and its assets, the fallback page, and the build with its failures."""
+"""GraphiQL and the console: the pages and their assets, the fallback page, and the build with its failures."""
 
 import os
 import shutil
@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from gql import explorer
 from gql.explorer import build
+from tests.programs import ROOT
 
 SOURCES = Path(explorer.__file__).parent
 
@@ -23,6 +24,7 @@ def dist(tmp_path: Path) -> Path:
     folder = tmp_path / "dist"
     (folder / "explorer").mkdir(parents=True)
     (folder / "index.html").write_text('<script type="module" src="./explorer/index-abc.js"></script>')
+    (folder / "console.html").write_text('<script type="module" src="./explorer/console-abc.js"></script>')
     for name in ("index-abc.js", "index-abc.css", "favicon-abc.svg", "codicon-abc.ttf"):
         (folder / "explorer" / name).write_text(name)
     (folder / "stamp").write_text("of the build")
@@ -35,8 +37,9 @@ def client(dist: Path) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test")
 
 
-def test_the_page_is_the_built_one(dist: Path) -> None:
+def test_the_pages_are_the_built_ones(dist: Path) -> None:
     assert explorer.page(explorer.GRAPHIQL, dist) == (dist / "index.html").read_text()
+    assert explorer.page(explorer.CONSOLE, dist) == (dist / "console.html").read_text()
 
 
 def test_an_unbuilt_page_is_none(tmp_path: Path) -> None:
@@ -57,7 +60,14 @@ def test_the_fallback_page_escapes_the_address() -> None:
     assert "curl &#x27;http://localhost/graphql?&lt;script&gt;" in text
 
 
-@pytest.mark.parametrize("html", [explorer.fallback("http://localhost/graphql"), (SOURCES / "index.html").read_text()])
+@pytest.mark.parametrize(
+    "html",
+    [
+        explorer.fallback("http://localhost/graphql"),
+        (SOURCES / "index.html").read_text(),
+        (SOURCES / "console.html").read_text(),
+    ],
+)
 def test_no_page_has_inline_code_or_a_foreign_address(html: str) -> None:
     assert "<style" not in html
     assert "style=" not in html
@@ -132,12 +142,14 @@ def test_a_new_page_replaces_the_old_one_and_its_assets(dist: Path, tmp_path: Pa
     output = tmp_path / "output"
     (output / "explorer").mkdir(parents=True)
     (output / "index.html").write_text("new")
+    (output / "console.html").write_text("new console")
     for name in ("index-xyz.js", "favicon-abc.svg"):
         (output / "explorer" / name).write_text("new")
 
     build.publish(output, dist)
 
     assert explorer.page(explorer.GRAPHIQL, dist) == "new"
+    assert explorer.page(explorer.CONSOLE, dist) == "new console"
     assert {path.name: path.read_text() for path in (dist / "explorer").iterdir()} == {
         "index-xyz.js": "new",
         "favicon-abc.svg": "new",
@@ -149,12 +161,16 @@ def test_a_new_page_replaces_the_old_one_and_its_assets(dist: Path, tmp_path: Pa
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the explorer's sources, not built."""
+    """A copy of the explorer's sources and the schema, not built."""
     root = tmp_path / "tree"
     shutil.copytree(
-        SOURCES, root / "gql/explorer", ignore=shutil.ignore_patterns("dist", "node_modules", "__pycache__")
+        SOURCES,
+        root / "gql/explorer",
+        ignore=shutil.ignore_patterns("dist", "generated", "node_modules", "__pycache__"),
     )
     (root / "gql/__init__.py").touch()
+    (root / "schema").mkdir()
+    shutil.copy(ROOT / "schema/schema.graphql", root / "schema")
     return root
 
 
@@ -193,7 +209,7 @@ def test_a_missing_node_and_wheel_are_reported(copy: Path, closed_port: int) -> 
 def test_an_unwritable_folder_is_reported_in_one_line(copy: Path, closed_port: int) -> None:
     (copy / "gql/explorer/dist").touch()
     result = run_build(copy, closed_port, "--optional")
-    assert result.stderr.startswith("GraphiQL was not built: ")
+    assert result.stderr.startswith("GraphiQL and the console were not built: ")
     assert result.stderr.count("\n") == 1
     assert result.returncode == 0
 
@@ -213,7 +229,7 @@ def test_a_failed_build_keeps_the_previous_page(copy: Path, closed_port: int) ->
     (dist / "index.html").write_text("previous")
     (dist / "stamp").write_text("hash of other inputs")
     result = run_build(copy, closed_port, path="")
-    assert "/graphql serves the previous build" in result.stderr
+    assert "/graphql and / serve the previous build" in result.stderr
     assert explorer.page(explorer.GRAPHIQL, dist) == "previous"
 
 
@@ -224,7 +240,13 @@ def test_leftovers_of_a_killed_build_are_removed(copy: Path, closed_port: int) -
     assert not leftover.exists()
 
 
-@pytest.mark.parametrize("name", ["src/tabs.js", "src/main.jsx", "package-lock.json", "vite.config.js", "index.html"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "src/graphiql/tabs.js", "src/console/shell/App.tsx", "src/console/jobs/jobs.graphql", "package-lock.json",
+        "vite.config.js", "tsconfig.json", "generate.js", "index.html", "console.html", "../../schema/schema.graphql",
+    ],
+)  # fmt: skip
 def test_a_changed_input_changes_the_fingerprint(copy: Path, name: str) -> None:
     root = copy / "gql/explorer"
     before = build.fingerprint(root)
@@ -235,5 +257,5 @@ def test_a_changed_input_changes_the_fingerprint(copy: Path, name: str) -> None:
 def test_a_renamed_input_changes_the_fingerprint(copy: Path) -> None:
     root = copy / "gql/explorer"
     before = build.fingerprint(root)
-    (root / "src/tabs.js").rename(root / "src/steps.js")
+    (root / "src/graphiql/tabs.js").rename(root / "src/graphiql/steps.js")
     assert build.fingerprint(root) != before

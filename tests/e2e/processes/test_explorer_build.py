@@ -1,4 +1,4 @@
-"""The build of GraphiQL without a network, with Node."""
+"""The build of the pages without a network, with Node."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def silent_port() -> Iterator[int]:
 def test_an_unreachable_registry_is_reported_in_one_line(copy: Path, closed_port: int) -> None:
     result = run_build(copy, closed_port)
     assert result.stderr == (
-        "GraphiQL was not built: the npm registry is unreachable (ECONNREFUSED). "
-        "Until `make explorer` succeeds, /graphql serves a fallback page.\n"
+        "GraphiQL and the console were not built: the npm registry is unreachable (ECONNREFUSED). "
+        "Until `make explorer` succeeds, /graphql and / serve fallback pages.\n"
     )
     assert (result.stdout, result.returncode) == ("", 1)
     assert explorer.page(explorer.GRAPHIQL, copy / "gql/explorer/dist") is None
@@ -45,7 +45,7 @@ def test_an_unreachable_registry_is_reported_in_one_line(copy: Path, closed_port
 @needs_node
 def test_a_failed_optional_build_exits_with_0(copy: Path, closed_port: int) -> None:
     result = run_build(copy, closed_port, "--optional")
-    assert "GraphiQL was not built" in result.stderr
+    assert "GraphiQL and the console were not built" in result.stderr
     assert result.returncode == 0
 
 

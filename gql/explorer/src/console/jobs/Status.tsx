@@ -1,0 +1,14 @@
+// A job's status as a word with a colour.
+import type { JobStatus } from "../api/documents";
+
+const NAMES: Record<JobStatus, string> = {
+  QUEUED: "Queued",
+  RUNNING: "Running",
+  SUCCEEDED: "Succeeded",
+  FAILED: "Failed",
+  CANCELLED: "Cancelled",
+};
+
+export function Status({ status }: { status: JobStatus }) {
+  return <span className={`status ${status.toLowerCase()}`}>{NAMES[status]}</span>;
+}

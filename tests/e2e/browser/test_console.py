@@ -1,0 +1,51 @@
+"""The console's frame in a real browser: its views, its addresses, and the policy that it runs under."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.clients import finished_job
+from tests.e2e.browser.console_page import ConsolePage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+    from tests.conftest import System
+
+
+@pytest.fixture
+def console(browser: Browser, system: System, built: None) -> Iterator[ConsolePage]:  # noqa: ARG001 - needed for its effect
+    context = browser.new_context(viewport={"width": 1200, "height": 800})
+    context.set_default_timeout(15_000)
+    console = ConsolePage(context.new_page(), system.url)
+    yield console
+    console.expect_no_faults()
+    context.close()
+
+
+def test_address_names_the_view(console: ConsolePage, system: System) -> None:
+    job_id = finished_job(system, 10)
+    console.open()
+    page, heading = console.page, console.page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("Jobs")
+    page.locator(f'a[href="?job={job_id}"]').first.click()
+    expect(page).to_have_url(f"{system.url}/?job={job_id}")
+    expect(heading).to_be_focused()
+    expect(page.get_by_text("Succeeded")).to_be_visible()
+    page.get_by_role("link", name="System").click()
+    expect(page).to_have_title("System · Primes")
+    page.go_back()
+    page.reload()
+    expect(page.get_by_text("Succeeded")).to_be_visible()
+
+
+def test_header_links_to_the_other_pages(console: ConsolePage, system: System) -> None:
+    page = console.open().page
+    expect(page.get_by_role("link", name="GraphiQL")).to_have_attribute("href", f"{system.url}/graphql")
+    page.get_by_role("link", name="REST").click()
+    expect(page.locator("#operations-primes-generate_generate_post")).to_be_visible(timeout=15_000)
