@@ -33,7 +33,10 @@ def add_routes(app: FastAPI, settings: ApiSettings) -> None:
     """Serve the links. Like every route that is not listed as public, this one requires credentials."""
     services = LinkedServices(settings.check_urls)
     # Relative to the console.
-    graphiql = {"name": "GraphiQL", "url": "graphql", "isReachable": settings.has_graphiql}
+    pages = [
+        {"name": "GraphiQL", "url": "graphql", "isReachable": settings.has_graphiql},
+        {"name": "REST", "url": "docs", "isReachable": True},
+    ]
 
     @app.get("/links", include_in_schema=False)
     async def links() -> JSONResponse:
@@ -42,7 +45,7 @@ def add_routes(app: FastAPI, settings: ApiSettings) -> None:
             {"name": _TITLES[name], "url": url, "isReachable": name in responding}
             for name, url in settings.link_urls.items()
         ]
-        return JSONResponse({"links": [graphiql, *linked]}, headers={"Cache-Control": "no-store"})
+        return JSONResponse({"links": [*pages, *linked]}, headers={"Cache-Control": "no-store"})
 
 
 class LinkedServices:

@@ -80,6 +80,7 @@ async def test_links_say_which_services_respond(service: Service) -> None:
     urls = dict.fromkeys(("grafana_url", "traces_url", "locust_url"), closed)
     assert await listed(metrics_url=service.url, **urls) == {
         "GraphiQL": ("graphql", True),
+        "REST": ("docs", True),
         "Grafana": (closed, False),
         "VictoriaMetrics": (service.url, True),
         "Jaeger": (closed, False),
