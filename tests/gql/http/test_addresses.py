@@ -68,7 +68,7 @@ def test_everything_a_page_refers_to_is_found(client: httpx.Client, page: str) -
     assert answer.status_code == 200
     references = [reference for reference in REFERENCES.findall(answer.text) if "://" not in reference]
     assert references
-    # Of its first element with an address, if that is the base of the others.
+    # The first one may be the base of the others.
     base = references.pop(0) if "<base" in answer.text else page
     for reference in references:
         address = httpx.URL(f"http://proxy{base}").join(reference)

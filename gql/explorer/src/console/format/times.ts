@@ -23,6 +23,13 @@ function two(ms: number, large: number, largeName: string, small: number, smallN
   return `${Math.floor(ms / large)} ${largeName}${rest > 0 ? ` ${rest} ${smallName}` : ""}`;
 }
 
+// In one unit: a more exact estimate would only flicker.
+export function formatEstimate(ms: number): string {
+  if (ms < 100 * SECOND) return `${Math.max(1, Math.round(ms / SECOND))} s`;
+  if (ms < 100 * MINUTE) return `${Math.round(ms / MINUTE)} min`;
+  return `${Math.round(ms / HOUR)} h`;
+}
+
 // How long ago, in one unit.
 export function formatAge(time: string, now: number): string {
   const ms = Math.max(0, now - Date.parse(time));

@@ -1,7 +1,7 @@
 // A job's status as a word with a colour.
 import type { JobStatus } from "../api/documents";
 
-const NAMES: Record<JobStatus, string> = {
+export const STATUS_NAMES: Record<JobStatus, string> = {
   QUEUED: "Queued",
   RUNNING: "Running",
   SUCCEEDED: "Succeeded",
@@ -10,5 +10,5 @@ const NAMES: Record<JobStatus, string> = {
 };
 
 export function Status({ status }: { status: JobStatus }) {
-  return <span className={`status ${status.toLowerCase()}`}>{NAMES[status]}</span>;
+  return <span className={`status ${status.toLowerCase()}`}>{STATUS_NAMES[status]}</span>;
 }

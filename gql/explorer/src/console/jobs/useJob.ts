@@ -1,14 +1,24 @@
-// A job that stays current: its state from a query, then each newer one from its own subscription.
+// A job that stays current: as listed, then each newer state from its own subscription.
+import { useEffect, useRef, useState } from "react";
 import { useSubscription } from "urql";
 
 import { FollowJobDocument, type JobSummaryFragment } from "../api/documents";
 
-export function useJob<T extends JobSummaryFragment>(job: T): T | (T & JobSummaryFragment) {
+export function useJob(listed: JobSummaryFragment, onEnd: (job: JobSummaryFragment) => void): JobSummaryFragment {
+  // The list is refreshed again and again; the subscription stays.
+  const [afterVersion] = useState(listed.version);
   const [{ data }] = useSubscription({
     query: FollowJobDocument,
-    variables: { id: job.id, afterVersion: job.version },
-    pause: job.isFinal,
+    variables: { id: listed.id, afterVersion },
+    pause: listed.isFinal,
   });
   const event = data?.jobUpdates;
-  return event?.__typename === "JobUpdate" && event.job.version > job.version ? { ...job, ...event.job } : job;
+  const job = event?.__typename === "JobUpdate" && event.job.version > listed.version ? event.job : listed;
+
+  const wasFinal = useRef(job.isFinal);
+  useEffect(() => {
+    if (job.isFinal && !wasFinal.current) onEnd(job);
+    wasFinal.current = job.isFinal;
+  }, [job, onEnd]);
+  return job;
 }

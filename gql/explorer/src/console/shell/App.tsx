@@ -1,6 +1,6 @@
 // The frame of all views: header, status bar, the view that the address names, and the dialog for the key.
 import { JobView } from "../job/JobView";
-import { JobsView } from "../jobs/JobsView";
+import { JobsView } from "../list/JobsView";
 import { SystemView } from "../system/SystemView";
 import { Header } from "./Header";
 import { KeyDialog } from "./KeyDialog";

@@ -1,0 +1,59 @@
+// One job, which follows its own updates.
+import { JobAction } from "../jobs/JobAction";
+import type { Report } from "../jobs/useJobAction";
+import type { JobSummaryFragment } from "../api/documents";
+import { shortId } from "../format/ids";
+import { formatNumber } from "../format/numbers";
+import { formatAge, formatDuration, formatTime } from "../format/times";
+import { useNow } from "../format/useNow";
+import { Link } from "../shell/Link";
+import { href } from "../shell/route";
+import { Progress } from "./Progress";
+import { Status } from "../jobs/Status";
+import { useJob } from "../jobs/useJob";
+
+interface Props {
+  job: JobSummaryFragment;
+  onReport: Report;
+  onEnd: (job: JobSummaryFragment) => void;
+}
+
+export function JobRow({ job: listed, onReport, onEnd }: Props) {
+  const job = useJob(listed, onEnd);
+  const { id, status, count, start, createdAt, runMs, attempt, maxAttempts } = job;
+  return (
+    <tr>
+      <th scope="row">
+        <Link href={href({ job: id })} className="id" aria-label={`Job ${shortId(id)}`}>
+          {shortId(id)}
+        </Link>
+      </th>
+      <td className="state-cell">
+        <div className="state">
+          <Status status={status} />
+          <Progress job={job} />
+        </div>
+      </td>
+      <td className="number">{formatNumber(count)}</td>
+      <td className="number wide">{formatNumber(start)}</td>
+      <td className="created medium">
+        <Age time={createdAt} />
+      </td>
+      <td className="number medium">{runMs === null ? "" : formatDuration(runMs)}</td>
+      <td className={attempt > 1 ? "number wide" : "number wide faint"}>
+        {attempt}/{maxAttempts}
+      </td>
+      <td className="action">
+        <JobAction job={job} onReport={onReport} />
+      </td>
+    </tr>
+  );
+}
+
+function Age({ time }: { time: string }) {
+  return (
+    <time dateTime={time} title={formatTime(time)}>
+      {formatAge(time, useNow())}
+    </time>
+  );
+}

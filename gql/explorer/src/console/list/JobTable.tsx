@@ -1,0 +1,62 @@
+// A table of jobs in groups.
+import type { JobSummaryFragment } from "../api/documents";
+import { formatNumber } from "../format/numbers";
+import type { Report } from "../jobs/useJobAction";
+import { JobRow } from "./JobRow";
+
+export interface Group {
+  name: string;
+  total: number;
+  jobs: JobSummaryFragment[];
+}
+
+interface Props {
+  groups: Group[];
+  onReport: Report;
+  onEnd: (job: JobSummaryFragment) => void;
+}
+
+const COLUMNS = [
+  { name: "Job", className: "col-job" },
+  { name: "Status" },
+  { name: "Count", className: "col-count number" },
+  { name: "Start", className: "col-start number wide" },
+  { name: "Created", className: "col-created medium" },
+  { name: "Duration", className: "col-duration number medium" },
+  { name: "Attempt", className: "col-attempt number wide" },
+];
+
+export function JobTable({ groups, onReport, onEnd }: Props) {
+  const shown = groups.filter(({ jobs }) => jobs.length > 0);
+  return (
+    <table className="jobs">
+      <caption className="visually-hidden">Jobs, newest first</caption>
+      <thead>
+        <tr>
+          {COLUMNS.map(({ name, className }) => (
+            <th key={name} scope="col" className={className}>
+              {name}
+            </th>
+          ))}
+          <th scope="col" className="col-action">
+            <span className="visually-hidden">Action</span>
+          </th>
+        </tr>
+      </thead>
+      {shown.map(({ name, total, jobs }) => (
+        <tbody key={name}>
+          {shown.length > 1 && (
+            <tr className="group">
+              <th scope="rowgroup" colSpan={COLUMNS.length + 1}>
+                {name} · {formatNumber(total)}
+              </th>
+            </tr>
+          )}
+          {jobs.map((job) => (
+            <JobRow key={job.id} job={job} onReport={onReport} onEnd={onEnd} />
+          ))}
+        </tbody>
+      ))}
+    </table>
+  );
+}

@@ -1,0 +1,92 @@
+// Submit jobs, and see them live: open ones first, then those that have ended, or what the filters name.
+import "./list.css";
+
+import { useMemo, useState } from "react";
+
+import { NoticeLine } from "../jobs/NoticeLine";
+import type { Notice } from "../jobs/useJobAction";
+import { FilterBar } from "../filters/FilterBar";
+import { filtersOf, isFiltered, OPEN, parametersOf, type Filters } from "../filters/filters";
+import { formatNumber } from "../format/numbers";
+import { Heading } from "../shell/Heading";
+import { Link } from "../shell/Link";
+import { href, useRoute } from "../shell/route";
+import { SubmitForm } from "../submit/SubmitForm";
+import { Ends, useEnds } from "./Ends";
+import { JobTable } from "./JobTable";
+import { Pages } from "./Pages";
+import { useJobs } from "./useJobs";
+
+const DEFAULT_COUNT = formatNumber(1000);
+const FIRST_PRIME = "2";
+
+export function JobsView() {
+  const params = useRoute();
+  const filters = useMemo(() => filtersOf(params), [params]);
+  const { data, error, isLoading, refreshSoon } = useJobs(filters);
+  const [notice, setNotice] = useState<Notice | null>(null);
+  const [count, start] = [params.get("count") ?? DEFAULT_COUNT, params.get("start") ?? FIRST_PRIME];
+  const { text, add } = useEnds();
+  const open = data?.open?.edges.map(({ node }) => node) ?? [];
+  const listed = data?.jobs.edges.map(({ node }) => node) ?? [];
+
+  return (
+    <>
+      <Heading title="Jobs" />
+      {/* Another address can have other numbers. */}
+      <SubmitForm key={`${count} ${start}`} initial={{ count, start }} onSubmitted={refreshSoon} />
+      <section className="panel list" aria-label="List of jobs">
+        <FilterBar filters={filters} />
+        <NoticeLine notice={notice} onClose={() => setNotice(null)} />
+        {error && <p role="alert" className="problem">{`The jobs could not be loaded: ${error.message}`}</p>}
+        {isLoading && <p className="empty">Loading…</p>}
+        {data && open.length + listed.length === 0 && <Empty filters={filters} />}
+        {open.length + listed.length > 0 && (
+          <JobTable
+            groups={[
+              { name: "Open", total: data?.open?.totalCount ?? 0, jobs: open },
+              { name: "Ended", total: data?.jobs.totalCount ?? 0, jobs: listed },
+            ]}
+            onReport={(report) => {
+              setNotice(report);
+              refreshSoon();
+            }}
+            onEnd={(job) => {
+              add(job);
+              refreshSoon();
+            }}
+          />
+        )}
+        <MoreOpen filters={filters} total={data?.open?.totalCount ?? 0} shown={open.length} />
+        {data && listed.length > 0 && (
+          <Pages
+            filters={filters}
+            total={data.jobs.totalCount + (data.open?.totalCount ?? 0)}
+            info={data.jobs.pageInfo}
+          />
+        )}
+      </section>
+      <Ends text={text} />
+    </>
+  );
+}
+
+function Empty({ filters }: { filters: Filters }) {
+  return isFiltered(filters) ? (
+    <p className="empty">
+      No job matches these filters. <Link href={href({})}>Show all jobs</Link>
+    </p>
+  ) : (
+    <p className="empty">No jobs yet. Generate some primes above, and follow them here.</p>
+  );
+}
+
+function MoreOpen({ filters, total, shown }: { filters: Filters; total: number; shown: number }) {
+  if (total <= shown) return null;
+  const target = href(parametersOf({ ...filters, statuses: OPEN }));
+  return (
+    <p>
+      {formatNumber(total - shown)} more jobs are open. <Link href={target}>Show all open jobs</Link>
+    </p>
+  );
+}
