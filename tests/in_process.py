@@ -42,7 +42,7 @@ def api(redis_url: str, prefix: str, **environment: str) -> Iterator[str]:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         try:
-            wait_until(lambda: server.started or not thread.is_alive(), 60)
+            wait_until(lambda: server.started or not thread.is_alive())
             assert server.started, "the API did not start, see the log"
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:

@@ -43,7 +43,7 @@ class Program:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
-    def stop(self, timeout_seconds: float = 15) -> int:
+    def stop(self, timeout_seconds: float = 60) -> int:
         """Stop it with SIGTERM. Returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)

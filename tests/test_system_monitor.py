@@ -35,5 +35,5 @@ def test_the_process_that_rewrites_the_append_only_file_is_a_child_of_valkey(tmp
         assert role(server) == "valkey"
         client.eval(_SET_MANY_KEYS, 0)
         client.bgrewriteaof()
-        wait_until(lambda: rewrite_started(server), 20)
+        wait_until(lambda: rewrite_started(server))
     assert set(roles.values()) == {"valkey's child"}

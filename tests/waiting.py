@@ -11,8 +11,13 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.02
 
+# Costs nothing while the condition comes true, and is sufficient on a machine that is busy with other tests.
+_DEADLINE_SECONDS = 60
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10, explain: Callable[[], str] = str) -> None:
+
+def wait_until(
+    condition: Callable[[], bool], seconds: float = _DEADLINE_SECONDS, explain: Callable[[], str] = str
+) -> None:
     """Return when the condition holds; fail with the explanation after the deadline."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -20,7 +25,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10, explain: Call
         time.sleep(_POLL_SECONDS)
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = _DEADLINE_SECONDS) -> None:
     """As wait_until, for a condition that must be awaited."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - the condition depends on other processes

@@ -156,7 +156,7 @@ def test_killed_worker_only_repeats_its_own_segments(tmp_path: Path) -> None:
         wait_until(lambda: child.cpu_times().user > before + 0.03)
         target.kill()
         # The other worker completes the job.
-        wait_until(lambda: execute(url, STATE, id=job, offset=0)["job"]["status"] == "SUCCEEDED", 60)
+        wait_until(lambda: execute(url, STATE, id=job, offset=0)["job"]["status"] == "SUCCEEDED")
         assert result(url, job)["sha256"] == SHA256
         segments = -(-COUNT // 2**20)
         claims = int(valkey_counter(valkey.url, "killed:counters", "claims large"))

@@ -142,9 +142,9 @@ def test_an_interrupted_run_prints_its_summary_and_fails(address: str, tmp_path:
     command = [sys.executable, "-m", "loadtest", "light", "--host", address, "--report", str(tmp_path / "report")]
     program = programs.start(command, tmp_path, {})
     try:
-        wait_until(lambda: " requests, 0 failures" in program.output(), 40, program.output)
+        wait_until(lambda: " requests, 0 failures" in program.output(), explain=program.output)
         program.send(number)
-        assert program.process.wait(20) == 1
+        assert program.process.wait(60) == 1
     finally:
         if program.process.poll() is None:
             program.kill()
@@ -157,7 +157,7 @@ def test_a_run_that_loses_processes_is_broken(address: str, tmp_path: Path) -> N
     command = [sys.executable, "-m", "loadtest", *options, "--host", address, "--report", str(tmp_path / "report")]
     program = programs.start(command, tmp_path, {})
     try:
-        wait_until(lambda: " requests, 0 failures" in program.output(), 40, program.output)
+        wait_until(lambda: " requests, 0 failures" in program.output(), explain=program.output)
         killed, frozen, _ = psutil.Process(program.process.pid).children()
         killed.kill()
         frozen.suspend()

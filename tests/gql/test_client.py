@@ -168,7 +168,7 @@ def test_interrupted_download_prints_how_to_resume(system: System, tmp_path: Pat
         client = subprocess.Popen(
             command(url, "20000", "--output", str(file)), cwd=ROOT, stderr=subprocess.PIPE, text=True
         )
-        wait_until(file.with_name("primes.csv.part").exists, 20)
+        wait_until(file.with_name("primes.csv.part").exists)
         client.send_signal(signal.SIGINT)
         _, stderr = client.communicate(timeout=20)
         released.set()
@@ -244,6 +244,6 @@ def running_job(system: System) -> str:
         found[:] = data(system, query)["jobs"]["edges"]
         return [job["node"]["count"] for job in found] == [90_000_000]
 
-    wait_until(is_running, 30)
+    wait_until(is_running)
     job_id: str = found[0]["node"]["id"]
     return job_id

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests import in_process, programs
+from tests.stopwatch import Stopwatch, own_threads
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 SUBMIT = "mutation { generatePrimes(input: {count: 10}) { __typename ... on UserError { code retryable message } } }"
 
-# The API responds within 2.5 s. Allows one more second on a loaded machine.
-MAX_RESPONSE_SECONDS = 3.5
+MAX_RESPONSE_SECONDS = 2.5
 
 
 @pytest.fixture
@@ -32,16 +31,16 @@ def frozen(tmp_path: Path) -> Iterator[tuple[str, Valkey]]:
 
 
 def submit(url: str) -> str:
-    response = httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=10).json()
+    response = httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).json()
     name: str = response["data"]["generatePrimes"]["__typename"]
     return name
 
 
 def test_a_frozen_store_is_an_error_in_time_and_recovers(frozen: tuple[str, Valkey]) -> None:
     url, server = frozen
-    started = time.monotonic()
-    response = httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=10).json()["data"]["generatePrimes"]
-    assert time.monotonic() - started < MAX_RESPONSE_SECONDS
+    watch = Stopwatch(*own_threads())
+    response = httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).json()["data"]["generatePrimes"]
+    assert watch.stop().seconds < MAX_RESPONSE_SECONDS
     assert (response["__typename"], response["code"], response["retryable"]) == (
         "BackendUnavailable",
         "BACKEND_UNAVAILABLE",
@@ -53,12 +52,12 @@ def test_a_frozen_store_is_an_error_in_time_and_recovers(frozen: tuple[str, Valk
 
 def test_a_frozen_store_is_503_with_retry_after_over_rest(frozen: tuple[str, Valkey]) -> None:
     url, _ = frozen
-    started = time.monotonic()
+    watch = Stopwatch(*own_threads())
     responses = [
-        httpx.post(f"{url}/generate?n=10", timeout=10),
-        httpx.get(f"{url}/status/01945b7e-1c2d-7abc-8def-0123456789ab", timeout=10),
+        httpx.post(f"{url}/generate?n=10", timeout=30),
+        httpx.get(f"{url}/status/01945b7e-1c2d-7abc-8def-0123456789ab", timeout=30),
     ]
-    assert time.monotonic() - started < 2 * MAX_RESPONSE_SECONDS
+    assert watch.stop().seconds < 2 * MAX_RESPONSE_SECONDS
     for response in responses:
         assert response.status_code == 503
         assert response.headers["retry-after"] == "1"
@@ -68,18 +67,20 @@ def test_a_frozen_store_is_503_with_retry_after_over_rest(frozen: tuple[str, Val
 def test_a_query_during_an_outage_is_an_error_with_a_code(frozen: tuple[str, Valkey]) -> None:
     url, _ = frozen
     query = '{ job(id: "01945b7e-1c2d-7abc-8def-0123456789ab") { id } }'
-    response = httpx.post(f"{url}/graphql", json={"query": query}, timeout=10).json()
+    response = httpx.post(f"{url}/graphql", json={"query": query}, timeout=30).json()
     assert response["data"] == {"job": None}
     assert response["errors"][0]["extensions"] == {"code": "BACKEND_UNAVAILABLE", "retryAfterMs": 1_000}
 
 
 def test_the_event_loop_is_not_blocked_by_a_frozen_store(frozen: tuple[str, Valkey]) -> None:
     url, _ = frozen
-    with httpx.Client(base_url=url, timeout=10) as client:
+    with httpx.Client(base_url=url, timeout=30) as client:
         # Twenty requests that block on the store. The test does not wait for them.
         for _ in range(20):
             with pytest.raises(httpx.ReadTimeout):
                 client.post("/graphql", json={"query": SUBMIT}, timeout=0.05)
         assert client.get("/livez").is_success
-        slowest = max(client.get("/livez").elapsed.total_seconds() for _ in range(20))
-    assert slowest < 1
+        watch = Stopwatch(*own_threads())
+        for _ in range(20):
+            assert client.get("/livez").is_success
+        assert watch.stop().seconds < 1

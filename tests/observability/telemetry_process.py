@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 
 from opentelemetry import metrics, trace
 
 from observability import telemetry
+from tests.stopwatch import Stopwatch
 
 SPANS = 1_000
 
@@ -23,7 +23,7 @@ def main() -> None:
     """Run with each of the endpoints in the command line."""
     for endpoint in sys.argv[1:]:
         os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
-        started_at = time.monotonic()
+        watch = Stopwatch()
         running = telemetry.start("tests")
         assert running.tracer_provider is not None
         assert running.meter_provider is not None
@@ -33,7 +33,7 @@ def main() -> None:
             with tracer.start_as_current_span("span"):
                 counter.add(1)
         running.shutdown()
-        print(time.monotonic() - started_at)  # noqa: T201 - the result
+        print(watch.stop().seconds)  # noqa: T201 - the result
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def test_commands_of_the_image_make_a_working_system(image: Path, tmp_path: Path
 
     def succeeds(command: list[str], environment: dict[str, str]) -> bool:
         with started(command, image, environment) as process:
-            return process.wait(20) == 0
+            return process.wait(60) == 0
 
     def environment(role: str) -> dict[str, str]:
         url = SERVICES[role]["environment"]["REDIS_URL"].replace("valkey:6379", f"127.0.0.1:{server.port}")
@@ -70,8 +70,8 @@ def test_commands_of_the_image_make_a_working_system(image: Path, tmp_path: Path
         started(worker, image, environment("celery-worker")),
         started(api, image, environment("api")),
     ):
-        wait_until(lambda: succeeds(api_check, environment("api")), 30, log.read_text)
-        wait_until(lambda: succeeds(worker_check, environment("celery-worker")), 30, log.read_text)
+        wait_until(lambda: succeeds(api_check, environment("api")), explain=log.read_text)
+        wait_until(lambda: succeeds(worker_check, environment("celery-worker")), explain=log.read_text)
         request_id = httpx.post(f"http://127.0.0.1:{port}/generate?n=3").json()["request_id"]
         status = f"http://127.0.0.1:{port}/status/{request_id}"
         found = httpx.get(status, headers={"Prefer": "wait=20"}, timeout=30).json()
@@ -114,14 +114,14 @@ def test_commands_of_the_load_test_generate_and_report_load(load_image: Path, sy
         return found
 
     with started(master, load_image, environment), started(worker, load_image, environment):
-        wait_until(lambda: answer("/") is not None, 30, log.read_text)
+        wait_until(lambda: answer("/") is not None, explain=log.read_text)
         healthy = [part.replace("8089", str(web)) for part in SERVICES["locust"]["healthcheck"]["test"][1:]]
         with started(healthy, load_image, environment) as process:
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         page = answer("/").text
         assert f'"host": "{system.url}"' in page
         assert all(f'"{scenario}"' in page for scenario in ("Light", "Medium", "Stress", "Soak", "Spike"))
-        wait_until(lambda: [worker["state"] for worker in statistics()["workers"]] == ["ready"], 30, log.read_text)
+        wait_until(lambda: [worker["state"] for worker in statistics()["workers"]] == ["ready"], explain=log.read_text)
         answer("/swarm", user_count="3", spawn_rate="3", shape_class="Light", host=system.url)
         # The scenario sets the number of users, not the form.
         wait_until(
@@ -150,7 +150,7 @@ def started(command: list[str], image: Path, environment: dict[str, str]) -> Ite
         yield process
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def log_of(image: Path) -> Path:

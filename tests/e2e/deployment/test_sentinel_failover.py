@@ -137,9 +137,9 @@ class Workload:
             responses.append(httpx.post(f"{self.address}/generate?n=10", timeout=10))
             return responses[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
 
-        wait_until(is_accepted, 40)
+        wait_until(is_accepted)
         request_id: str = responses[-1].raise_for_status().json()["request_id"]
-        wait_until(lambda: self.has_completed(request_id), 60, self._worker.output)
+        wait_until(lambda: self.has_completed(request_id), explain=self._worker.output)
         return request_id
 
     def _start_worker(self) -> Program:
@@ -147,25 +147,25 @@ class Workload:
 
 
 def test_jobs_survive_the_loss_of_the_primary_and_of_all_servers(pods: Pods, tmp_path: Path) -> None:
-    wait_until(lambda: pods.roles() == ["master", "slave", "slave"], 30, pods.output)
+    wait_until(lambda: pods.roles() == ["master", "slave", "slave"], explain=pods.output)
     with ExitStack() as stack:
         system = Workload(stack, tmp_path, pods.url)
         before = system.run_job()
         pods.kill(PODS[0])
-        wait_until(lambda: "master" in pods.roles(), 40, pods.output)
+        wait_until(lambda: "master" in pods.roles(), explain=pods.output)
         new_primary = PODS[pods.roles().index("master")]
         # The new primary has the completed job, and accepts another.
-        wait_until(lambda: system.has_completed(before), 30)
+        wait_until(lambda: system.has_completed(before))
         after = system.run_job()
         # The former primary restarts as a replica of the new one.
         pods.start(PODS[0])
-        wait_until(lambda: pods.role(PODS[0]) == "slave", 30, pods.output)
+        wait_until(lambda: pods.role(PODS[0]) == "slave", explain=pods.output)
         # After all servers were stopped, the last primary becomes the primary again, not the first pod.
         for address in PODS:
             pods.kill(address)
         for address in PODS:
             pods.start(address)
-        wait_until(lambda: pods.roles().count("slave") == 2, 40, pods.output)
+        wait_until(lambda: pods.roles().count("slave") == 2, explain=pods.output)
         assert pods.role(new_primary) == "master"
-        wait_until(lambda: system.has_completed(before) and system.has_completed(after), 30)
+        wait_until(lambda: system.has_completed(before) and system.has_completed(after))
         system.run_job()

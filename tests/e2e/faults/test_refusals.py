@@ -63,7 +63,7 @@ REFUSALS = {
 async def test_store_that_refuses_writes_is_reported_in_time_and_loses_no_job(tmp_path: Path, fault: str) -> None:
     refuse, accept, logged = REFUSALS[fault]
     with Harness(tmp_path) as harness:
-        url = harness.add_api()
+        harness.add_api()
         # One process of the worker computes, and the worker waits for more messages.
         harness.add_worker().ready()
         expected_jobs = ExpectedJobs()
@@ -72,7 +72,7 @@ async def test_store_that_refuses_writes_is_reported_in_time_and_loses_no_job(tm
             await eventually(lambda: segment_is_leased(harness))
             harness.client.execute_command(*refuse)
             before = harness.client.dbsize()
-            await expect_unavailable(url)
+            await expect_unavailable(harness)
             assert harness.client.dbsize() <= before
             if logged is not None:
                 await eventually(lambda: has_logged(harness, logged))
@@ -81,7 +81,7 @@ async def test_store_that_refuses_writes_is_reported_in_time_and_loses_no_job(tm
                 await eventually(lambda: has_logged(harness, "Trying to re-establish the connection"))
             else:
                 # Workers complete the segments that they had claimed.
-                await eventually(lambda: no_segment_is_leased(harness), 20)
+                await eventually(lambda: no_segment_is_leased(harness))
                 assert all("failed" not in line for line in harness.workers[0].output().splitlines() if "Job " in line)
             harness.client.execute_command(*accept)
             for worker in harness.workers:
@@ -94,7 +94,7 @@ async def test_store_that_refuses_writes_is_reported_in_time_and_loses_no_job(tm
 async def test_store_that_loads_its_data_is_reported_in_time_and_loses_no_job(tmp_path: Path) -> None:
     """key-load-delay: microseconds per command of the file. The server responds after every 1,000 commands."""
     with Harness(tmp_path, **{"key-load-delay": "500"}) as harness:
-        url = harness.add_api()
+        harness.add_api()
         harness.add_worker().ready()
         expected_jobs = ExpectedJobs()
         async with User(harness.urls, expected_jobs, random.Random(1)) as user:
@@ -105,8 +105,8 @@ async def test_store_that_loads_its_data_is_reported_in_time_and_loses_no_job(tm
                     pipeline.set(f"other:{number}", "")
                 pipeline.execute()
             harness.valkey.restart()
-            await eventually(lambda: is_loading(harness), 20)
-            await expect_unavailable(url)
+            await eventually(lambda: is_loading(harness))
+            await expect_unavailable(harness)
             assert await is_loading(harness)
             harness.valkey.ready()
             await user.submit(JobRequest(1_000))
@@ -123,7 +123,7 @@ async def test_segment_completed_during_an_outage_does_not_fail_its_job(tmp_path
             job_id = await user.submit(LONG_JOB)
             await eventually(lambda: segment_is_leased(harness))
             harness.valkey.kill()
-            await eventually(lambda: has_logged(harness, f"Job {job_id} segment 0: "), 60)
+            await eventually(lambda: has_logged(harness, f"Job {job_id} segment 0: "))
             harness.valkey.start()
             harness.valkey.ready()
             assert await check_invariants(harness, expected_jobs) == []

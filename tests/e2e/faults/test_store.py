@@ -39,7 +39,7 @@ async def test_store_that_does_not_respond_makes_the_api_unavailable_and_loses_n
     """The API refuses callers within 2.5 s and serves other requests, and all jobs end after the outage."""
     with Harness(tmp_path) as harness:
         async with start_proxy(harness.port) as proxy:
-            url = await asyncio.to_thread(harness.add_api, redis_url=proxy.redis_url)
+            await asyncio.to_thread(harness.add_api, redis_url=proxy.redis_url)
             harness.add_worker().ready()
             expected_jobs = ExpectedJobs()
             async with User(harness.urls, expected_jobs, random.Random(1)) as user:
@@ -51,7 +51,7 @@ async def test_store_that_does_not_respond_makes_the_api_unavailable_and_loses_n
                 proxy.delay = 3.0 if fault.startswith("slow") else 0.0
                 # Users that retry are served after the outage, and get one job each.
                 retrying = [asyncio.create_task(user.submit(JobRequest(1_000))) for _ in range(5)]
-                await expect_unavailable(url)
+                await expect_unavailable(harness)
                 proxy.silent, proxy.delay = False, 0.0
                 # Data that the proxy dropped is never sent again, so these connections are unusable.
                 await proxy.abort_connections()
@@ -143,7 +143,7 @@ async def test_store_with_a_full_disk_refuses_jobs_and_keeps_accepted_ones(tmp_p
                         expected_jobs.add(response.json()["request_id"], JobRequest(1_000))
                     return response.status_code == httpx.codes.SERVICE_UNAVAILABLE
 
-                await eventually(is_refused, 20)
+                await eventually(is_refused)
                 unready = await client.get("/readyz")
                 assert unready.status_code == httpx.codes.SERVICE_UNAVAILABLE
                 assert "check that its disk has free space" in unready.json()["checks"]["persistence"]["reason"]

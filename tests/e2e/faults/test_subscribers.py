@@ -48,7 +48,7 @@ async def test_thousand_subscribers_receive_the_final_state_although_the_store_i
             following = []
             for number in range(0, SUBSCRIBERS, 50):
                 following += [asyncio.create_task(user.follow(jobs[i % JOBS], "websocket")) for i in range(50)]
-                await eventually(lambda count=number + 50: have_state(expected_jobs, count), 30)  # type: ignore[misc]
+                await eventually(lambda count=number + 50: have_state(expected_jobs, count))  # type: ignore[misc]
             await asyncio.to_thread(harness.restart_valkey)
             harness.add_worker()
             await asyncio.gather(*following)
@@ -73,7 +73,7 @@ async def test_no_subscriber_misses_the_final_state_although_the_store_is_killed
                 await user.follow(job_id, STREAMS[number % len(STREAMS)])
 
             following = [asyncio.create_task(submit_and_follow(number)) for number in range(clients)]
-            await eventually(lambda: have_final_state(expected_jobs, clients // 2), 30)
+            await eventually(lambda: have_final_state(expected_jobs, clients // 2))
             await asyncio.to_thread(harness.restart_valkey)
             await asyncio.gather(*following)
             assert len(expected_jobs.subscriptions) == len(expected_jobs.requests) == clients

@@ -181,7 +181,7 @@ async def test_no_subscriber_misses_the_final_state_although_the_store_is_killed
     async def some_are_finished() -> bool:
         return int((await harness.post(finished))["jobs"]["totalCount"]) >= 2
 
-    await eventually(some_are_finished, 60)
+    await eventually(some_are_finished)
     assert harness.valkey.program is not None
     harness.valkey.program.kill()
     restarted = programs.valkey(harness.valkey.folder, harness.valkey.port)
@@ -224,4 +224,4 @@ async def test_disconnected_subscriber_is_removed(harness: Harness) -> None:
         found: int = response["data"]["system"]["subscribers"]
         return found
 
-    wait_until(lambda: subscribers() == 0, 20)
+    wait_until(lambda: subscribers() == 0)

@@ -32,7 +32,7 @@ def test_port_in_use_is_an_error(valkey: Valkey, tmp_path: Path, web_workers: st
 
 def test_processes_share_a_port_and_log_in_the_configured_format(valkey: Valkey, prefix: str, tmp_path: Path) -> None:
     with programs.api(tmp_path, valkey.url, prefix, WEB_WORKERS="2", LOG_FORMAT="json") as (url, api):
-        wait_until(lambda: api.output().count("Application startup complete") == 2, 60, api.output)
+        wait_until(lambda: api.output().count("Application startup complete") == 2, explain=api.output)
         answer = httpx.get(f"{url}/livez")
         assert api.stop() == 0
     assert answer.is_success

@@ -29,11 +29,11 @@ def test_counts_are_exact_over_several_processes_and_a_hot_restart(valkey: Valke
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
         with programs.api(tmp_path, valkey.url, prefix, WEB_WORKERS="2", **options) as (url, api):
-            wait_until(lambda: started(api) == 2, 30)
+            wait_until(lambda: started(api) == 2)
             for _ in range(requests):
                 assert httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).is_success
             api.send(signal.SIGHUP)
-            wait_until(lambda: started(api) == 4, 30)
+            wait_until(lambda: started(api) == 4)
             for _ in range(requests):
                 assert httpx.post(f"{url}/graphql", json={"query": SUBMIT}, timeout=30).is_success
             api.stop()

@@ -29,7 +29,7 @@ def test_processes_started_separately_make_a_ready_system(tmp_path: Path) -> Non
         for block in BY_HAND:
             command = re.sub("|".join(map(re.escape, changes)), lambda found: changes[found[0]], block.text)
             stack.enter_context(in_a_terminal(command, tmp_path))
-        wait_until(lambda: is_ready(f"http://127.0.0.1:{api}/readyz"), 40)
+        wait_until(lambda: is_ready(f"http://127.0.0.1:{api}/readyz"))
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def in_a_terminal(command: str, folder: Path) -> Iterator[None]:
         yield
     finally:
         os.killpg(program.process.pid, signal.SIGTERM)
-        program.process.wait(20)
+        program.process.wait(60)
 
 
 def is_ready(url: str) -> bool:

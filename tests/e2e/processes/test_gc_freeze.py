@@ -25,7 +25,7 @@ def test_garbage_collection_copies_no_inherited_memory(valkey: Valkey, tmp_path:
     arguments = ["--include", "tests.e2e.processes.gc_cost"]
     environment = {FOLDER_VARIABLE: str(tmp_path)}
     with programs.worker(tmp_path, valkey.url, "forking:", PROCESSES, arguments, **environment):
-        wait_until(lambda: len(measurements()) == PROCESSES, 15, lambda: str(measurements()))
+        wait_until(lambda: len(measurements()) == PROCESSES, explain=lambda: str(measurements()))
     for file in measurements():
         frozen, unfrozen, threshold = (int(number) for number in file.read_text(encoding="utf-8").split())
         assert frozen < 2 * MEBIBYTE, (frozen, unfrozen)

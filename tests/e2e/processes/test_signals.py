@@ -59,13 +59,13 @@ async def test_no_attempt_is_lost_by_signals(  # noqa: PLR0913, PLR0917 - fixtur
     store = JobStore.connect(settings.model_copy(update={"max_attempts": 1, "lease_seconds": 1.0}))
     jobs = [(await store.submit_job(PrimesRequest(count), ANYONE)).job for count in SLOW_COUNTS]
     with slow_worker(tmp_path, settings, **ENVIRONMENT | environment) as worker:
-        wait_until(lambda: len(keys.leases()) == len(jobs), 20, worker.output)
+        wait_until(lambda: len(keys.leases()) == len(jobs), explain=worker.output)
         for number in signals:
             if worker.process.poll() is None:
                 (os.killpg if is_group else os.kill)(worker.process.pid, number)
             # Signals of the same kind that arrive together count as one.
             await asyncio.sleep(_PACE_SECONDS)
-        worker.process.wait(20)
+        worker.process.wait(60)
         output = worker.output()
     assert keys.leases() == {}, output
     with programs.worker(tmp_path, str(settings.redis_url), settings.key_prefix, 2, (), **ENVIRONMENT):
@@ -84,9 +84,9 @@ async def test_worker_ends_although_its_shutdown_waits_for_ever(
     job = (await store.submit_job(PrimesRequest(HANGING_COUNT), ANYONE)).job
     launcher = "tests.e2e.faults.launchers.worker_that_does_not_stop"
     with worker_of(launcher, 1, tmp_path, settings, LEASE_SECONDS="600", **environment) as worker:
-        wait_until(lambda: len(keys.leases()) == 1, 20, worker.output)
+        wait_until(lambda: len(keys.leases()) == 1, explain=worker.output)
         worker.process.terminate()
-        code = worker.process.wait(10)
+        code = worker.process.wait(60)
         output = worker.output()
     assert (code, keys.leases()) == (0, {}), output
     assert "Worker has not stopped 8 s after its signal. Exiting." in output

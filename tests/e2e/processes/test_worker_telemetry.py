@@ -46,7 +46,7 @@ async def test_counts_are_exact_after_a_shutdown(
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
             await run_jobs(settings, JOBS)
             worker.send(ending)
-            worker.process.wait(15)
+            worker.process.wait(60)
         assert received.total(TASKS) == JOBS
         assert received.total("job.duration", job_status="SUCCEEDED") == JOBS
         assert received.total("prime.computed") == JOBS * 10
@@ -74,9 +74,9 @@ async def test_counts_are_exact_after_a_shutdown_under_load(
         with programs.worker(tmp_path, str(settings.redis_url), settings.key_prefix, **options) as worker:
             # At this start each takes a while.
             ids = [(await store.submit_job(PrimesRequest(count, 10**15), ANYONE)).job.id for _ in range(JOBS)]
-            await eventually(some_are_done, 30)
+            await eventually(some_are_done)
             worker.send(ending)
-            worker.process.wait(15)
+            worker.process.wait(60)
         assert 4 <= await done() < JOBS
         assert received.total(TASKS) == received.total("job.duration", job_status="SUCCEEDED") == await done()
         assert received.total("prime.computed") == await done() * count
@@ -197,4 +197,4 @@ async def ended(store: JobStore, jobs: list[Job]) -> None:
             job is not None and job.status.is_final for job in await store.get_jobs([job.id for job in jobs], ANYONE)
         )
 
-    await eventually(all_final, 20)
+    await eventually(all_final)

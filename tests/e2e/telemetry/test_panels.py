@@ -95,7 +95,7 @@ def test_links_of_panels_find_traces(busy: Busy) -> None:
         without_traces = [search for search in without_traces if not has_traces(busy, search)]
         return not without_traces
 
-    wait_until(all_have_traces, 30, lambda: "\n".join(map(str, without_traces)))
+    wait_until(all_have_traces, explain=lambda: "\n".join(map(str, without_traces)))
     assert not traces(busy, {"service": "primes-api", "operation": "unknown"})
 
 

@@ -108,7 +108,7 @@ def test_every_documented_metric_is_stored_under_its_documented_name(stack: Stac
         names = {series.labels["__name__"] for series in stack.query('{service_name="names"}')}
         return {name for name in names if not name.endswith(("_sum", "_count"))}
 
-    wait_until(lambda: found() >= expected, 30, lambda: f"missing: {sorted(expected - found())}")
+    wait_until(lambda: found() >= expected, explain=lambda: f"missing: {sorted(expected - found())}")
     assert found() == expected
 
 
@@ -119,7 +119,7 @@ def test_series_have_their_attributes_and_those_of_their_process(stack: Stack, p
         record(test_meter, "job.submissions", "counter", "{job}", {"job.queue": "small", "job.outcome": "created"})
         record(test_meter, "job.duration", "histogram", "s", {"job.queue": "small"})
     process_labels = {"service_name": service, "service_instance_id": "host:1"}
-    wait_until(lambda: len(stack.query(f'{{service_name="{service}"}}')) == 6, 30)
+    wait_until(lambda: len(stack.query(f'{{service_name="{service}"}}')) == 6)
 
     [submissions] = stack.query(f'job_submissions_total{{service_name="{service}"}}')
     assert submissions.labels == process_labels | {
@@ -147,7 +147,7 @@ def test_a_trace_is_found_by_its_id_with_its_links(stack: Stack, protocol: Proto
         delivered = traces.start_span("deliver", links=[Link(sent.get_span_context())])
         delivered.end()
     job, delivery = (format_trace_id(span.get_span_context().trace_id) for span in (sent, delivered))
-    wait_until(lambda: len(stack.trace(job)) == 2 and len(stack.trace(delivery)) == 1, 30)
+    wait_until(lambda: len(stack.trace(job)) == 2 and len(stack.trace(delivery)) == 1)
 
     spans = {span["operationName"]: span for span in stack.trace(job)}
     assert spans["process small"]["references"] == [
@@ -167,7 +167,7 @@ def test_requests_of_probes_are_not_stored(stack: Stack) -> None:
             span = traces.start_span("GET", kind=SpanKind.SERVER, attributes={"url.path": path})
             span.end()
             ids[path] = format_trace_id(span.get_span_context().trace_id)
-    wait_until(lambda: len(stack.trace(ids["/graphql"])) == 1, 30)
+    wait_until(lambda: len(stack.trace(ids["/graphql"])) == 1)
     # All spans were exported together, so these would have arrived by now.
     assert [stack.trace(ids[path]) for path in ("/livez", "/readyz")] == [[], []]
 
@@ -178,10 +178,10 @@ def test_the_stack_exports_metrics_about_itself(stack: Stack, tmp_path: Path) ->
     with stack.vmalert(tmp_path), tracer(stack, "own") as traces:
         traces.start_span("one").end()
         jobs = {"otel-collector", "victoria-metrics", "vmalert", "jaeger"}
-        wait_until(lambda: {up.labels["job"] for up in stack.query("up == 1")} == jobs, 60)
+        wait_until(lambda: {up.labels["job"] for up in stack.query("up == 1")} == jobs)
     assert httpx.get(stack.collector_health).json()["status"] == "Server available"
     passed = "otelcol_receiver_accepted_spans > 0 and on (job) otelcol_exporter_sent_spans > 0"
-    wait_until(lambda: bool(stack.query(passed)), 60)
+    wait_until(lambda: bool(stack.query(passed)))
     waiting = {series.labels["exporter"] for series in stack.query("otelcol_exporter_queue_size == 0")}
     assert waiting == {"otlp_http/metrics", "otlp_grpc/traces"}
     assert {series.value for series in stack.query("otelcol_exporter_queue_capacity")} == {32 * 1024 * 1024}
@@ -193,7 +193,7 @@ def test_an_alert_that_fires_is_a_series(stack: Stack, tmp_path: Path) -> None:
         encoding="utf-8",
     )
     with stack.vmalert(tmp_path, interval="1s"):
-        wait_until(lambda: bool(stack.query('ALERTS{alertname="Scraped", alertstate="firing"}')), 60)
+        wait_until(lambda: bool(stack.query('ALERTS{alertname="Scraped", alertstate="firing"}')))
 
 
 def test_the_store_evaluates_every_deployed_rule(stack: Stack) -> None:
@@ -217,7 +217,7 @@ def test_data_exported_during_an_outage_of_the_stores_arrives_afterwards(tmp_pat
             before = traces.start_span("before")
             before.end()
         old = format_trace_id(before.get_span_context().trace_id)
-        wait_until(lambda: bool(stack.query('job_submissions_total{service_name="before"}') and stack.trace(old)), 30)
+        wait_until(lambda: bool(stack.query('job_submissions_total{service_name="before"}') and stack.trace(old)))
 
         stack.stop_metrics_store()
         stack.stop_trace_store()
@@ -225,13 +225,13 @@ def test_data_exported_during_an_outage_of_the_stores_arrives_afterwards(tmp_pat
             record(test_meter, "job.submissions", "counter", "{job}", {})
             meanwhile = traces.start_span("meanwhile")
             meanwhile.end()
-        wait_until(lambda: exporters_with_queue(stack) == {"otlp_http/metrics", "otlp_grpc/traces"}, 30)
+        wait_until(lambda: exporters_with_queue(stack) == {"otlp_http/metrics", "otlp_grpc/traces"})
         stack.start_metrics_store()
         stack.start_trace_store()
 
         new = format_trace_id(meanwhile.get_span_context().trace_id)
-        wait_until(lambda: len(stack.trace(new)) == 1, 60)
-        wait_until(lambda: bool(stack.query('job_submissions_total{service_name="meanwhile"}')), 60)
+        wait_until(lambda: len(stack.trace(new)) == 1)
+        wait_until(lambda: bool(stack.query('job_submissions_total{service_name="meanwhile"}')))
         assert stack.query('last_over_time(job_submissions_total{service_name="before"}[10m])')
         assert len(stack.trace(old)) == 1
 

@@ -49,7 +49,7 @@ def test_a_job_has_one_trace_even_if_a_worker_is_killed(
             names = Counter(span["operationName"] for span in stack.trace(job["traceId"]))
             return names["job"] == 1 and names["attempt lost"] >= 1 and names["process large"] >= 5
 
-        wait_until(is_complete, 30, lambda: tree(stack.trace(job["traceId"])))
+        wait_until(is_complete, explain=lambda: tree(stack.trace(job["traceId"])))
     with capsys.disabled():
         sys.stdout.write(f"\n{tree(stack.trace(job['traceId']))}\n")
     spans = stack.trace(job["traceId"])

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from gql.local.console import Console
 from gql.local.errors import LocalRunError
 from gql.local.programs import Program
 from gql.local.supervisor import Supervisor
+from tests.stopwatch import Stopwatch
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -130,15 +130,15 @@ def test_a_program_that_is_killed_is_named_with_the_signal(output: Path) -> None
 
 def test_a_program_that_ignores_sigterm_is_killed_in_time(output: Path) -> None:
     stubborn = program("one", IGNORES_SIGTERM, until_printed(output, "up"), seconds=0.5)
-    ready_at: list[float] = []
+    watches: list[Stopwatch] = []
 
     def terminate() -> None:
-        ready_at.append(time.monotonic())
+        watches.append(Stopwatch(threading.main_thread().native_id or 0))
         os.kill(os.getpid(), signal.SIGTERM)
 
     with meanwhile(output, "Ready", terminate):
         supervise(output, stubborn)
-    assert time.monotonic() - ready_at[0] < 3
+    assert watches[0].stop().seconds < 3
     assert "one did not stop in time: killed" in output.read_text()
 
 

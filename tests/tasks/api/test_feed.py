@@ -343,7 +343,7 @@ async def test_frozen_server_is_detected_and_survived(tmp_path: Path, caplog: py
             async with aclosing(feed.watch_job(job.id, ANYONE)) as updates, asyncio.timeout(20):
                 assert (await anext(updates)).job.version == 1
                 server.freeze()
-                await eventually(lambda: _holds("Event feed lost its Redis connection" in caplog.text), 12)
+                await eventually(lambda: _holds("Event feed lost its Redis connection" in caplog.text))
                 server.thaw()
                 finish(JobRecorder.connect(settings), job)
                 rest = [update.job async for update in updates]

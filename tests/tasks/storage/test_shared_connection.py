@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 from tasks.api.job_store import JobStore
 from tasks.storage.redis import async_client
 from tasks.storage.shared_connection import SharedConnectionClient
+from tests.stopwatch import Stopwatch
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -169,21 +170,19 @@ async def test_commands_on_a_slow_connection_keep_their_own_time() -> None:
 
 async def test_each_caller_of_a_silent_server_fails_in_time() -> None:
     async with scripted_server() as (server, client):
-        loop = asyncio.get_running_loop()
 
-        async def seconds_until_timeout() -> float:
-            began = loop.time()
-            with pytest.raises(TimeoutError):
+        async def until_timeout() -> Stopwatch:
+            with Stopwatch() as watch, pytest.raises(TimeoutError):
                 await get(client, "silent")
-            return loop.time() - began
+            return watch
 
         calls = []
         for _ in range(5):
-            calls.append(asyncio.create_task(seconds_until_timeout()))
+            calls.append(asyncio.create_task(until_timeout()))
             await asyncio.sleep(TIMEOUT.total_seconds() / 10)
-        seconds = await asyncio.gather(*calls)
-        assert min(seconds) >= TIMEOUT.total_seconds()
-        assert max(seconds) < 2 * TIMEOUT.total_seconds()
+        watches = await asyncio.gather(*calls)
+        assert min(watch.elapsed for watch in watches) >= TIMEOUT.total_seconds()
+        assert max(watch.seconds for watch in watches) < 2 * TIMEOUT.total_seconds()
 
         async def are_closed() -> bool:
             return all(server.is_closed)

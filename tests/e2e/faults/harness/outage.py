@@ -3,62 +3,74 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
 
 from tests.e2e.faults.harness.expected_jobs import report
 from tests.e2e.faults.harness.users import SUBMIT
+from tests.stopwatch import Stopwatch
 
-# The guarantee to callers, and that of /livez for other requests.
-MAX_RESPONSE_SECONDS = 2.5
+if TYPE_CHECKING:
+    from tests.e2e.faults.harness.system import Harness
+
+# A request that the store does not answer is refused 2 s after the API has received it.
+MAX_WAIT_SECONDS = 2.25
+# A machine that is busy with other tests delays requests and responses. So probes are the clock: when these have been
+# answered, all requests have been received, and of those that are sent after the wait, only a few overtake a response.
+EARLY_PROBES = 5
+MAX_LATE_PROBES = 8
 MAX_PROBE_SECONDS = 0.1
-# Clients and servers share the processors of one machine.
-SHARED_MACHINE_SECONDS = 0.5
 CALLERS = 10
 
 
-async def expect_unavailable(url: str) -> None:
-    """Every caller is refused within 2.5 s because the store is unavailable, and probes succeed meanwhile."""
-    async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A request that does not need the store."""
+
+    sent_at: float
+    answered_at: float
+    watch: Stopwatch
+
+
+async def expect_unavailable(harness: Harness) -> None:
+    """The newest API refuses every caller in time because the store is unavailable, and probes succeed meanwhile."""
+    url, process = harness.urls[-1], harness.apis[-1].pid
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
         # Connect first: a burst of new connections is not measured.
         await asyncio.gather(*(client.get("/livez") for _ in range(2 * CALLERS)))
         body = {"query": SUBMIT, "variables": {"input": {"count": 10}}}
         requests = [client.post("/graphql", json=body) for _ in range(CALLERS)]
         requests += [client.post("/generate?n=10") for _ in range(CALLERS)]
-        is_over = threading.Event()
-        probing = asyncio.create_task(asyncio.to_thread(probe, url, is_over))
-        try:
-            responses = await asyncio.gather(*(timed(request) for request in requests))
-        finally:
-            is_over.set()
-            probes = sorted(await probing)
-    slowest = max(seconds for _, seconds in responses)
-    p95, maximum = probes[len(probes) * 95 // 100], probes[-1]
-    report(f"responses within {slowest:.2f} s; {len(probes)} probes: p95 {p95:.3f} s, max {maximum:.3f} s")
-    for response, _ in responses[:CALLERS]:
+        with Stopwatch(process) as watch:
+            responding = asyncio.gather(*requests)
+            probes = await probe(client, process, responding)
+            responses = await responding
+    received_at = probes[:EARLY_PROBES][-1].answered_at
+    late = [each for each in probes if each.sent_at > received_at + MAX_WAIT_SECONDS]
+    p95 = sorted(each.watch.seconds for each in probes)[len(probes) * 95 // 100]
+    idle = max(each.watch.idle_seconds for each in probes)
+    report(f"responses within {watch}; {len(probes)} probes, {len(late)} late, p95 {p95:.3f} s, idle {idle:.3f} s")
+    for response in responses[:CALLERS]:
         assert response.json()["data"]["generatePrimes"]["__typename"] == "BackendUnavailable"
-    for response, _ in responses[CALLERS:]:
+    for response in responses[CALLERS:]:
         assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-    assert slowest <= MAX_RESPONSE_SECONDS + SHARED_MACHINE_SECONDS
+    assert len(late) <= MAX_LATE_PROBES
     assert p95 <= MAX_PROBE_SECONDS
-    assert maximum <= MAX_PROBE_SECONDS + SHARED_MACHINE_SECONDS
+    assert idle <= MAX_PROBE_SECONDS
 
 
-def probe(url: str, is_over: threading.Event) -> list[float]:
-    """Seconds of each probe, at least one. Runs in a thread, so that the work of the callers is not measured."""
-    seconds: list[float] = []
-    with httpx.Client(base_url=url, timeout=10) as client:
-        while not seconds or not is_over.wait(0.02):
-            started_at = time.monotonic()
-            assert client.get("/livez").is_success
-            seconds.append(time.monotonic() - started_at)
-    return seconds
-
-
-async def timed(request: Any) -> tuple[httpx.Response, float]:
-    started_at = time.monotonic()
-    response: httpx.Response = await request
-    return response, time.monotonic() - started_at
+async def probe(
+    client: httpx.AsyncClient, process: int, responding: asyncio.Future[list[httpx.Response]]
+) -> list[Probe]:
+    """Probe until all have responded, and at least once."""
+    probes: list[Probe] = []
+    while not probes or not responding.done():
+        sent_at = time.monotonic()
+        with Stopwatch(process) as watch:
+            assert (await client.get("/livez")).is_success
+        probes.append(Probe(sent_at, time.monotonic(), watch))
+        await asyncio.wait([responding], timeout=0.02)
+    return probes

@@ -104,7 +104,7 @@ async def miss_events(harness: Harness, launcher: str = "gql", seconds: float = 
             proxy.refusing = True
             await proxy.abort_connections()
             worker = harness.add_worker()
-            await eventually(lambda: all_jobs_are_final(harness, len(jobs)), 20)
+            await eventually(lambda: all_jobs_are_final(harness, len(jobs)))
             proxy.refusing = False
             await asyncio.wait(following, timeout=seconds)
             violations = await check_invariants(harness, expected_jobs)

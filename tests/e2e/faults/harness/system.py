@@ -56,13 +56,13 @@ class ManagedProcess:
 
     def ready(self) -> Self:
         """Wait until it is ready."""
-        wait_until(lambda: self._is_alive() and self._is_ready(), 30, self.output)
+        wait_until(lambda: self._is_alive() and self._is_ready(), explain=self.output)
         return self
 
     def kill(self) -> None:
         """Kill it and its children with SIGKILL."""
         self.send(signal.SIGKILL)
-        self._runs[-1].process.wait(10)
+        self._runs[-1].process.wait(60)
 
     def restart(self) -> None:
         """Kill it and start it again."""
@@ -80,7 +80,7 @@ class ManagedProcess:
 
     def reap(self) -> None:
         """Reap its main process, which was killed from outside. Its children stay."""
-        self._runs[-1].process.wait(10)
+        self._runs[-1].process.wait(60)
 
     def output(self) -> str:
         """What it wrote since its last start."""
@@ -91,7 +91,7 @@ class ManagedProcess:
         for program in self._runs:
             with suppress(ProcessLookupError):
                 os.killpg(program.process.pid, signal.SIGKILL)
-            program.process.wait(10)
+            program.process.wait(60)
 
     def _is_alive(self) -> bool:
         code = self._runs[-1].process.poll()
