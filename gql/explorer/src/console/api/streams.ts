@@ -46,11 +46,17 @@ export function createStreams(key: string | null): Streams {
     let failures = 0;
     let waitMs: number | null = null;
     let isStopped = false;
+    // Why the server is about to end the stream.
+    let failure: GraphQLError[] | null = null;
 
     const retry = (ms: number) => {
       if (!isStopped) timer = setTimeout(open, ms);
     };
     function next(result: ExecutionResult) {
+      if (result.errors?.length && !result.data) {
+        failure = result.errors as GraphQLError[];
+        return;
+      }
       const [field, event] = (Object.entries(result.data ?? {})[0] ?? []) as [string?, StreamEvent?];
       if (event?.__typename === "BackendUnavailable") {
         reportConnection("store away");
@@ -65,7 +71,8 @@ export function createStreams(key: string | null): Streams {
       sink.next(result);
     }
     function complete() {
-      if (waitMs === null) sink.complete();
+      if (failure !== null) graphqlError(failure);
+      else if (waitMs === null) sink.complete();
       else retry(waitMs);
     }
     function error(cause: unknown) {
@@ -91,6 +98,7 @@ export function createStreams(key: string | null): Streams {
     }
     function open() {
       waitMs = null;
+      failure = null;
       const handlers = { next: next as never, complete, error };
       stop = socket.isBlocked() ? events.subscribe(request, handlers) : socket.client.subscribe(request, handlers);
     }

@@ -11,6 +11,7 @@ import { formatNumber } from "../format/numbers";
 import { Heading } from "../shell/Heading";
 import { Link } from "../shell/Link";
 import { href, useRoute } from "../shell/route";
+import { SystemStrip } from "../system/SystemStrip";
 import { SubmitForm } from "../submit/SubmitForm";
 import { Ends, useEnds } from "./Ends";
 import { JobTable } from "./JobTable";
@@ -33,6 +34,7 @@ export function JobsView() {
   return (
     <>
       <Heading title="Jobs" />
+      <SystemStrip />
       {/* Another address can have other numbers. */}
       <SubmitForm key={`${count} ${start}`} initial={{ count, start }} onSubmitted={refreshSoon} />
       <section className="panel list" aria-label="List of jobs">

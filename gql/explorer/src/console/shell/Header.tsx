@@ -1,6 +1,6 @@
 // Navigation between the views, and to the other pages of this server and to linked services.
-import { apiUrl } from "../api/addresses";
 import { Link } from "./Link";
+import { OtherPages } from "./OtherPages";
 import { href, type View } from "./route";
 
 export function Header({ view }: { view: View }) {
@@ -17,10 +17,7 @@ export function Header({ view }: { view: View }) {
           System
         </Link>
       </nav>
-      <nav aria-label="Other pages" className="others">
-        <a href={apiUrl("graphql")}>GraphiQL</a>
-        <a href={apiUrl("docs")}>REST</a>
-      </nav>
+      <OtherPages />
     </header>
   );
 }

@@ -1,0 +1,19 @@
+// Links to the other pages of this server and to linked services; those that do not respond are apart from the others.
+import { useFreshLinks, type LinkedPage } from "./links";
+
+export function OtherPages() {
+  const links = useFreshLinks();
+  const missing = links.filter(({ isReachable }) => !isReachable);
+  return (
+    <nav aria-label="Other pages" className="others">
+      {links.filter(({ isReachable }) => isReachable).map(toLink)}
+      {missing.length > 0 && <span className="missing">Not reachable: {missing.map(toLink)}</span>}
+    </nav>
+  );
+}
+
+const toLink = ({ name, url }: LinkedPage) => (
+  <a key={name} href={url}>
+    {name}
+  </a>
+);
