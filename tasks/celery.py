@@ -16,7 +16,7 @@ from observability import environment
 from tasks.settings import JobSettings
 from tasks.settings.errors import read_or_exit
 from tasks.storage.messages import LARGE_QUEUE, QUEUES
-from tasks.worker import gc_freeze, heartbeat, shutdown, startup, telemetry, termination
+from tasks.worker import heartbeat, memory, shutdown, startup, telemetry, termination
 
 # Variables of Celery that say how a process runs. Any other would override what follows.
 _PROCESS_OPTIONS = re.compile(
@@ -81,8 +81,8 @@ app.conf.update(
 
 
 startup.connect(settings)
-gc_freeze.connect()
 heartbeat.connect(app, settings)
+memory.connect()
 shutdown.connect(app)
 telemetry.connect()
 termination.connect()
