@@ -3,7 +3,7 @@
     POST /graphql                     the request that submitted it
     └─ send small                     its context is stored in the job record, and so sent with every message
        ├─ process small               one attempt at one segment, on any worker
-       │  ├─ claim_segment, compute, store, complete_segment (the next small job of a task: claimed by the one before)
+       │  ├─ claim_segment, compute, store, complete_segment (the next one of a task is claimed by the one before)
        ├─ attempt lost                emitted for a killed worker by the process that finds its lease expired
        └─ job                         from submission to the final state
 
@@ -61,9 +61,8 @@ def send_span(queue: str | None = None) -> Iterator[str | None]:
         span.end()
 
 
-@contextmanager
-def process_span(traceparent: str | None, queue: str, job_id: str, index: int) -> Iterator[Span]:
-    """The span of one attempt at one segment, in the trace of its job."""
+def start_process_span(traceparent: str | None, queue: str, job_id: str, index: int) -> Span:
+    """Starts the span of one attempt at one segment, in the trace of its job. The caller ends it, in any thread."""
     attributes: Mapping[str, str | int] = {
         **_MESSAGING,
         "messaging.operation.name": "process",
@@ -71,10 +70,14 @@ def process_span(traceparent: str | None, queue: str, job_id: str, index: int) -
         "job.id": job_id,
         "segment.index": index,
     }
-    with _tracer.start_as_current_span(
-        f"process {queue}", extract_context(traceparent), SpanKind.CONSUMER, attributes
-    ) as span:
-        yield span
+    return _tracer.start_span(f"process {queue}", extract_context(traceparent), SpanKind.CONSUMER, attributes)
+
+
+@contextmanager
+def in_span(span: Span) -> Iterator[None]:
+    """The block is a part of a span that has been started, in this thread."""
+    with trace.use_span(span):
+        yield
 
 
 @contextmanager

@@ -13,8 +13,9 @@ QUEUES = (SMALL_QUEUE, LARGE_QUEUE)
 
 SEGMENT_TASK = "generate_segment"
 
-# Segments of one job that are queued at a time: enough for a few workers, few enough for jobs to take turns.
-SENDING_WINDOW = 4
+# Segments of one job that are queued or being worked on at a time: enough for four processes, each of which stores one
+# and computes another; few enough for jobs to take turns.
+SENDING_WINDOW = 8
 
 # The message as Celery encodes it for a Redis broker, with the placeholders @job@, @index@, @sends@, @queue@ and
 # @traceparent@. Scripts find a cancelled job's messages in the queue by comparing texts: a version that changes this

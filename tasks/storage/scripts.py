@@ -40,7 +40,7 @@ _FOLDER = Path(__file__).parent / "lua"
 SHARED = ("lib", "claims")
 
 # Functions that a call of a script reaches at most once, and many calls never.
-CONDITIONAL = {"lose_attempt", "claim_another", "send_next_segments", "queue_stats"}
+CONDITIONAL = {"lose_attempt", "claim_from_queue", "send_next_segments", "queue_stats"}
 
 # How a script reads an argument of each type from ARGV. None is passed as an empty text.
 _READ_ARGUMENT = {

@@ -112,6 +112,30 @@ class FencedScript(Script[R], Generic[R]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimNextSegment(FencedScript[ClaimReply]):
+    """Claims the segment of the next message in a queue, for the holder of another segment.
+
+    Args:
+        queue: where the message is. Nothing is claimed while a queue with a higher priority has messages.
+        nonce: as in ClaimSegment, like the three below.
+        worker: claims the segment.
+        lease_ms: its lease.
+        time_limit_ms: time limit of its job.
+    """
+
+    name = "claim_next_segment"
+    queue: str
+    nonce: str
+    worker: str
+    lease_ms: int
+    time_limit_ms: int
+
+    def parse(self, reply: Reply) -> ClaimReply:
+        """The claim and what the script found meanwhile."""
+        return _parse_claim(parse_fields(reply), "claim")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendLease(FencedScript[bool]):
     """Extends the lease of a segment."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import time
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import redis
 from celery import current_app
@@ -18,6 +19,7 @@ from tasks.instrumentation import metrics, tracing
 from tasks.jobs import FailureReason
 from tasks.results import delta_codec
 from tasks.results.writer import SegmentWriter, encode_in_background
+from tasks.storage.messages import SEGMENT_TASK
 from tasks.worker import termination
 from tasks.worker.job_recorder import JobRecorder, SegmentResult
 from tasks.worker.lease import LeaseExtender
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tasks.storage.worker_scripts import Claim
+
+T = TypeVar("T")
 
 log = get_task_logger(__name__)
 
@@ -50,43 +54,91 @@ class AttemptOutcome(StrEnum):
     FAILED = "failed"
 
 
-def run_attempt(claim: Claim, next_for: Callable[[Claim], str | None]) -> tuple[AttemptOutcome, Claim | None]:
-    """Compute, store and complete a claimed segment. Also returns the claim of the next one.
+@dataclass(frozen=True, slots=True)
+class ComputedSegment:
+    """A segment that is computed and not yet stored.
+
+    Args:
+        result: what completes it.
+        file: its file, which another thread may still encode; None: the job record will hold the primes.
+    """
+
+    result: SegmentResult
+    file: Future[bytes] | None
+
+
+def compute_segment(claim: Claim) -> ComputedSegment | AttemptOutcome:
+    """Compute a claimed segment. Returns an outcome if that fails: the attempt has ended."""
+
+    def run() -> ComputedSegment:
+        with termination.interruptible():
+            return encode(claim, compute(claim))
+
+    return run_step(claim, run)
+
+
+def complete_segment(
+    claim: Claim, computed: ComputedSegment, next_for: Callable[[Claim], str | None]
+) -> tuple[AttemptOutcome, Claim | None]:
+    """Store and complete a computed segment, in any thread. Also returns the claim of the next one.
 
     Args:
         claim: the segment.
+        computed: what was computed.
         next_for: called when the segment is stored. Returns the worker that claims the next one; None: claim nothing.
     """
+
+    def run() -> tuple[bool, Claim | None]:
+        if claim.result_id is not None and computed.file is not None:
+            metrics.BYTES_STORED.add(store_file(claim.result_id, claim.index, computed.file))
+        return complete(claim, computed.result, next_for)
+
+    completed = run_step(claim, run)
+    if isinstance(completed, AttemptOutcome):
+        return completed, None
+    is_completed, following = completed
+    if not is_completed:
+        text = "Job %s segment %d: attempt %d fenced, its result was discarded"
+        log.warning(text, claim.job_id, claim.index, claim.attempt, extra=log_fields(claim.job_id, claim.index))
+        return AttemptOutcome.FENCED, following
+    metrics.PRIMES_COMPUTED.add(claim.length)
+    return AttemptOutcome.DONE, following
+
+
+def run_step(claim: Claim, step: Callable[[], T]) -> T | AttemptOutcome:
+    """Run a step of an attempt while its lease is extended. Returns an outcome if that fails: the attempt has ended."""
     try:
         with lease_extender().extending(claim):
-            with termination.interruptible():
-                result = store(claim, compute(claim))
-            is_completed, following = complete(claim, result, next_for)
+            return step()
     except ResultStoreUnavailable as error:
-        log.exception("Job %s failed: storing segment %d failed", claim.job_id, claim.index, extra=_ids(claim))
+        log.exception(
+            "Job %s failed: storing segment %d failed",
+            claim.job_id,
+            claim.index,
+            extra=log_fields(claim.job_id, claim.index),
+        )
         recorder().fail_job(claim, FailureReason.RESULT_STORE, f"segment {claim.index} could not be stored: {error}")
-        return AttemptOutcome.FAILED, None
+        return AttemptOutcome.FAILED
     except redis.RedisError:
         # Not a reason to fail the job: the lease expires, and another attempt starts when the store is back.
         text = "Job %s segment %d abandoned: job store unavailable"
-        log.exception(text, claim.job_id, claim.index, extra=_ids(claim))
-        return AttemptOutcome.ABANDONED, None
+        log.exception(text, claim.job_id, claim.index, extra=log_fields(claim.job_id, claim.index))
+        return AttemptOutcome.ABANDONED
     except Exception as error:
         if _is_of_machine(error):
             # The lease expires, and another attempt starts, perhaps elsewhere.
             text = "Job %s segment %d abandoned: this machine has no more threads, memory or files"
-            log.exception(text, claim.job_id, claim.index, extra=_ids(claim))
-            return AttemptOutcome.ABANDONED, None
+            log.exception(text, claim.job_id, claim.index, extra=log_fields(claim.job_id, claim.index))
+            return AttemptOutcome.ABANDONED
         # A bug, not an outage: the same arguments would fail again. The traceback stays in the log.
-        log.exception("Job %s failed: computing segment %d failed", claim.job_id, claim.index, extra=_ids(claim))
+        log.exception(
+            "Job %s failed: computing segment %d failed",
+            claim.job_id,
+            claim.index,
+            extra=log_fields(claim.job_id, claim.index),
+        )
         recorder().fail_job(claim, FailureReason.INTERNAL, f"segment {claim.index} could not be computed")
-        return AttemptOutcome.FAILED, None
-    if not is_completed:
-        text = "Job %s segment %d: attempt %d fenced, its result was discarded"
-        log.warning(text, claim.job_id, claim.index, claim.attempt, extra=_ids(claim))
-        return AttemptOutcome.FENCED, following
-    metrics.PRIMES_COMPUTED.add(claim.length)
-    return AttemptOutcome.DONE, following
+        return AttemptOutcome.FAILED
 
 
 def _is_of_machine(error: Exception) -> bool:
@@ -113,21 +165,15 @@ def compute(claim: Claim) -> npt.NDArray[np.uint64]:
     return primes
 
 
-def store(claim: Claim, primes: npt.NDArray[np.uint64]) -> SegmentResult:
-    """Store the primes of a claimed segment, unless the job record will hold them. Returns what completes it.
-
-    Raises:
-        ResultStoreUnavailable: storing failed.
-    """
+def encode(claim: Claim, primes: npt.NDArray[np.uint64]) -> ComputedSegment:
+    """Encode the primes of a claimed segment for the job record, or begin to encode their file."""
     first, last = int(primes[0]), int(primes[-1])
     if claim.result_id is None:
         deltas = delta_codec.encode(primes)
         metrics.BYTES_STORED.add(len(deltas))
-        return SegmentResult(first, last, delta_codec.sha256(primes), deltas)
-    encoding = encode_in_background(primes)
-    digest = delta_codec.sha256(primes)
-    metrics.BYTES_STORED.add(store_file(claim.result_id, claim.index, encoding))
-    return SegmentResult(first, last, digest)
+        return ComputedSegment(SegmentResult(first, last, delta_codec.sha256(primes), deltas), None)
+    file = encode_in_background(primes)
+    return ComputedSegment(SegmentResult(first, last, delta_codec.sha256(primes)), file)
 
 
 def store_file(result_id: str, index: int, encoding: Future[bytes]) -> int:
@@ -176,6 +222,6 @@ def writer() -> SegmentWriter:
         raise ResultStoreUnavailable("the result store can't be used") from error
 
 
-def _ids(claim: Claim) -> dict[str, str]:
-    """Fields of a log line."""
-    return {"job_id": claim.job_id}
+def log_fields(job_id: str, index: int) -> dict[str, str]:
+    """Fields of a log line about a segment. Celery's formatter knows a task only in the thread that runs it."""
+    return {"job_id": job_id, "task_name": SEGMENT_TASK, "task_id": f"{job_id}:{index}"}

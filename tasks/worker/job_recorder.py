@@ -18,6 +18,7 @@ from tasks.storage.messages import queue_for
 from tasks.storage.records import worker_member
 from tasks.storage.redis import sync_client
 from tasks.storage.worker_scripts import (
+    ClaimNextSegment,
     ClaimSegment,
     CompleteSegment,
     ExtendLease,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _SCRIPTS: tuple[type[Script[Any]], ...] = (
+    ClaimNextSegment,
     ClaimSegment,
     ExtendLease,
     CompleteSegment,
@@ -100,6 +102,13 @@ class JobRecorder:
     def claim_segment(self, job_id: str, index: int, worker: str = "") -> Claim | None:
         """Claim a segment for a worker. None: the job is final, the segment completed, or leased to another worker."""
         return _record_claim(self._run(ClaimSegment(job=job_id, index=index, **self._claim_arguments(worker))))
+
+    def claim_next_segment(self, held: Claim, queue: str, worker: str) -> Claim | None:
+        """Claim the next segment of a queue while holding another one. None: the queue is empty, or has to wait."""
+        arguments = self._claim_arguments(worker)
+        return _record_claim(
+            self._run(ClaimNextSegment(job=held.job_id, index=held.index, token=held.token, queue=queue, **arguments))
+        )
 
     def extend_lease(self, claim: Claim) -> bool:
         """Extend the lease. False: the segment is no longer this worker's."""

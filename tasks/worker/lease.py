@@ -34,8 +34,8 @@ class LeaseExtender:
 
     def __init__(self, recorder: JobRecorder) -> None:
         self._recorder = recorder
-        # By thread: some of Celery's pools run several tasks in a process.
-        self._held: dict[int, Claim] = {}
+        # By block: one thread stores a segment while another computes the next, and some of Celery's pools have more.
+        self._held: dict[object, Claim] = {}
         # Claims at the last check: time of the loss, None while the segment is held.
         self._seen: dict[Claim, float | None] = {}
 
@@ -46,12 +46,12 @@ class LeaseExtender:
     @contextmanager
     def extending(self, claim: Claim) -> Iterator[None]:
         """Extend the lease while the block runs."""
-        thread = threading.get_ident()
-        self._held[thread] = claim
+        block = object()
+        self._held[block] = claim
         try:
             yield
         finally:
-            del self._held[thread]
+            del self._held[block]
 
     def check(self) -> None:
         """Extend all leases but those of claims that are new at this check."""

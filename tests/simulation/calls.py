@@ -115,8 +115,10 @@ class Waiter:
     def __init__(self, history: History, name: str, run: Callable[[], None]) -> None:
         self.name = name
         self._history = history
-        self._greenlet = greenlet.greenlet(run)
+        # Not of the task that starts it.
+        self._greenlet = greenlet.greenlet(run, _history_greenlet())
         self._call: Call | None = None
+        self._is_killed = False
 
     @property
     def is_running(self) -> bool:
@@ -130,11 +132,24 @@ class Waiter:
         """Run until the first call waits."""
         self._switch(None)
 
+    def start_later(self) -> None:
+        """Start in a later step, as a thread does."""
+        self._send(Call(self.name, "start", lambda: None, lambda *_: self.start()))
+
+    def resume_later(self, what: str) -> None:
+        """End a pause in a later step."""
+        self._send(Call(self.name, what, lambda: None, self._resume))
+
     def kill(self) -> None:
         """End without another step. What it has sent may still be executed."""
         if self._call is not None:
             self._call.abandon()
-        self._greenlet.throw(greenlet.GreenletExit)
+        self._is_killed = True
+        Waiter.current = self
+        try:
+            self._greenlet.throw(greenlet.GreenletExit)
+        finally:
+            Waiter.current = None
 
     def call(self, what: str, execute: Callable[[], Any], *, retries: int = RETRIES) -> Any:
         """Wait for an answer, as a client with retries does."""
@@ -149,14 +164,25 @@ class Waiter:
     def wait(self, what: str, execute: Callable[[], Any], timeout_ms: int | None = WORKER_TIMEOUT_MS) -> Any:
         """Wait for one answer."""
         timeout_at_ms = None if timeout_ms is None else self._history.clock.elapsed_ms + timeout_ms
-        self._call = Call(self.name, what, execute, self._resume, timeout_at_ms)
-        self._history.calls.append(self._call)
+        self._send(Call(self.name, what, execute, self._resume, timeout_at_ms))
+        return self.pause()
+
+    def pause(self) -> Any:
+        """Wait until a call is settled."""
+        if self._is_killed:
+            raise greenlet.GreenletExit
         parent = cast("greenlet.greenlet", self._greenlet.parent)
         answer, error = parent.switch()
         self._call = None
         if error is not None:
             raise error
         return answer
+
+    def _send(self, call: Call) -> None:
+        if self._is_killed:
+            raise greenlet.GreenletExit
+        self._call = call
+        self._history.calls.append(call)
 
     def _resume(self, answer: Any, error: Exception | None) -> None:
         self._switch((answer, error))
@@ -167,6 +193,13 @@ class Waiter:
             self._greenlet.switch() if value is None else self._greenlet.switch(value)
         finally:
             Waiter.current = None
+
+
+def _history_greenlet() -> greenlet.greenlet:
+    found = greenlet.getcurrent()
+    while found.parent is not None:
+        found = found.parent
+    return found
 
 
 class AsyncClient:

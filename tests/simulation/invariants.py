@@ -12,7 +12,7 @@ import numpy as np
 from tasks.jobs import JobStatus, segment_length
 from tasks.results import delta_codec
 from tasks.storage.records import parse_fields
-from tasks.storage.worker_scripts import ClaimSegment, CompleteSegment, FencedScript
+from tasks.storage.worker_scripts import ClaimSegment, FencedScript
 from tests.simulation.steps import CALLERS
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class Invariants:
                     f"{script.name} of {self.name(key[0])}:{key[1]} was accepted with token {named['token']}, "
                     f"and {newest} is newer"
                 )
-        claim = fields.get("claim") if script is ClaimSegment else fields.get("next")
-        if script in {ClaimSegment, CompleteSegment} and claim:
+        if claim := fields.get("claim") or fields.get("next"):
             granted = parse_fields(claim)
             key = (granted["job"].decode(), granted["index"])
             if granted["token"] < self._tokens.get(key, 0):

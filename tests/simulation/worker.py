@@ -17,6 +17,8 @@ from tasks.worker.lease import LeaseExtender
 from tests.simulation.calls import SyncClient, Waiter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from tests.simulation.history import History
@@ -32,15 +34,21 @@ class Child:
         self.worker = worker
         self.name = f"{worker.name}/{number}"
         self.task: Waiter | None = None
+        # The thread that stores a segment while the task computes the next one.
+        self.storing: Waiter | None = None
         self._begin()
 
     def _begin(self) -> None:
-        self.recorder = JobRecorder(SyncClient(self._history, lambda: self.task), self._history.settings)  # type: ignore[arg-type] # all that it uses
+        self.recorder = JobRecorder(SyncClient(self._history, self.running), self._history.settings)  # type: ignore[arg-type] # all that it uses
         self.extender = LeaseExtender(self.recorder)
 
     @property
     def is_free(self) -> bool:
         return self.task is None or not self.task.is_running
+
+    def running(self) -> Waiter | None:
+        """What runs in this process now."""
+        return Waiter.current if Waiter.current in {self.task, self.storing} else None
 
     def deliver(self, message: bytes) -> None:
         """Run the task of a message, as Celery does."""
@@ -63,9 +71,10 @@ class Child:
 
     def crash(self) -> None:
         """The process is killed, and the worker starts another."""
-        if self.task is not None and self.task.is_running:
-            self.task.kill()
-        self.task = None
+        for waiter in (self.task, self.storing):
+            if waiter is not None and waiter.is_running:
+                waiter.kill()
+        self.task = self.storing = None
         self._begin()
 
 
@@ -93,6 +102,44 @@ class Worker:
             self.recorder.release_segments(self.name)
         self._history.push_back(self.messages)
         self.crash()
+
+
+class StoringThread:
+    """The executor of a process that stores segments."""
+
+    def __init__(self, history: History, child: Child) -> None:
+        self._history = history
+        self._child = child
+
+    def submit(self, run: Callable[..., None], *arguments: object) -> StoredFuture:
+        future = StoredFuture()
+
+        def execute() -> None:
+            try:
+                run(*arguments)
+            except Exception as error:  # noqa: BLE001 - raised in the task
+                future.error = error
+            future.is_done = True
+            if future.waiting is not None:
+                future.waiting.resume_later("the segment before is stored")
+
+        self._child.storing = Waiter(self._history, f"{self._child.name} stores", execute)
+        self._child.storing.start_later()
+        return future
+
+
+class StoredFuture:
+    """The end of a segment's storing."""
+
+    is_done = False
+    error: Exception | None = None
+    waiting: Waiter | None = None
+
+    def exception(self) -> Exception | None:
+        if not self.is_done:
+            self.waiting = running_task()
+            self.waiting.pause()
+        return self.error
 
 
 class Engine:

@@ -15,10 +15,10 @@ from tasks.settings import JobSettings
 from tasks.storage import api_scripts, messages, records, scripts, worker_scripts
 from tasks.worker import attempt, generate_segment, job_recorder, lease, watchdog
 from tests.simulation import lua
-from tests.simulation.calls import Registry, Waiter
+from tests.simulation.calls import Registry
 from tests.simulation.clock import Clock, datetime_of
 from tests.simulation.store import PREFIX, SimulatedStore
-from tests.simulation.worker import Engine, SimulatedTime, Writer, encoded
+from tests.simulation.worker import Engine, SimulatedTime, StoringThread, Writer, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,9 +59,7 @@ class World:
 
     def child(self) -> Child:
         """The process of the task that runs now."""
-        task = Waiter.current
-        assert task is not None
-        return next(c for worker in self.history.workers for c in worker.children if c.task is task)
+        return next(c for worker in self.history.workers for c in worker.children if c.running())
 
 
 @contextmanager
@@ -98,6 +96,7 @@ def _replacements(found: World) -> Iterator[tuple[Any, str, object]]:
     yield attempt, "engine", _Of(lambda: Engine(found.history))
     yield attempt, "writer", lambda: Writer(found.history)
     yield attempt, "encode_in_background", encoded
+    yield generate_segment, "storing_threads", lambda _: StoringThread(found.history, found.child())
     yield attempt, "lease_extender", lambda: found.child().extender
     for module in (attempt, generate_segment):
         yield module, "recorder", lambda: found.child().recorder

@@ -1,4 +1,4 @@
--- Claiming, for claim_segment and complete_segment. Shared by all scripts, after lib.lua.
+-- Claiming, for claim_segment, claim_next_segment and complete_segment. Shared by all scripts, after lib.lua.
 
 -- Segments complete roughly in order. Counting from a segment further back than this saves little.
 local MAX_DISTANCE = 64
@@ -90,9 +90,9 @@ end
 -- Messages whose segments cannot be claimed (repeated ones, for example) that one call discards.
 local MAX_STALE_MESSAGES = 8
 
--- Claims another segment in the call that completes one. Returns the claim of the first message in the queue of small
--- jobs whose segment can be claimed; false: none. A repeated call, whose reply was lost, gets the first call's claim.
-local function claim_another(is_repeated)
+-- Claims the segment of the first message in a queue whose segment can be claimed. Returns the claim; false: none. A
+-- repeated call, whose reply was lost, gets the first call's claim.
+local function claim_from_queue(queue, is_repeated)
   if is_repeated then
     for _, member in ipairs(redis.call('ZRANGE', PREFIX .. 'leases', 0, -1)) do
       local id, index = split_segment_member(member)
@@ -101,13 +101,13 @@ local function claim_another(is_repeated)
     return false
   end
   for _ = 1, MAX_STALE_MESSAGES do
-    local message = redis.call('RPOP', PREFIX .. SMALL_QUEUE)
+    local message = redis.call('RPOP', PREFIX .. queue)
     if not message then return false end
     local member = string.match(message, '"id":%s*"([%x-]+:%d+)"')
     if not member then
       -- Not a message of ours: left to Celery.
-      redis.call('RPUSH', PREFIX .. SMALL_QUEUE, message)
-      renew_ttl(PREFIX .. SMALL_QUEUE)
+      redis.call('RPUSH', PREFIX .. queue, message)
+      renew_ttl(PREFIX .. queue)
       return false
     end
     local claim = claim_segment(split_segment_member(member))

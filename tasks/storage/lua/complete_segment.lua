@@ -16,7 +16,7 @@ end
 allow_out_of_memory()
 local segment = require_lease()
 if not segment then
-  local repeated = ARGS.nonce and claim_another(true)
+  local repeated = ARGS.nonce and claim_from_queue(SMALL_QUEUE, true)
   return { 'fenced', true, 'next', repeated or false, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }
 end
 
@@ -69,5 +69,5 @@ end
 set_fields(ARGS.job, unpack(changes))
 keep_record(ARGS.job, owner)
 publish_event(ARGS.job, job.version + 1)
-local following = ARGS.nonce and claim_another(false)
+local following = ARGS.nonce and claim_from_queue(SMALL_QUEUE, false)
 return { 'next', following or false, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }

@@ -30,6 +30,7 @@ def test_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) -> N
         "claim_segment": 1,
         "compute": 1,
         "store": 1,
+        "claim_next_segment": 1,
         "complete_segment": 1,
         "job": 1,
     }
@@ -42,6 +43,7 @@ def test_job_is_one_trace_from_the_request_to_its_end(traced: TracedSystem) -> N
         "claim_segment": "process large",
         "compute": "process large",
         "store": "process large",
+        "claim_next_segment": "process large",
         "complete_segment": "process large",
     }
     assert {child: spans[child].parent_id for child in parents} == {

@@ -12,6 +12,7 @@ import pytest
 from tasks.callers import ANYONE
 from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, ResultState
 from tasks.requests import PrimesRequest
+from tasks.storage import scripts
 from tests.tasks.keys import fake_result, grant_claim
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from tests.tasks.keys import Keys
 
 COUNT = 5 * SEGMENT_PRIMES + 7
+
+
+@pytest.fixture(autouse=True)
+def _window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer segments at a time than the jobs here have."""
+    monkeypatch.setattr(scripts, "SENDING_WINDOW", 4)
 
 
 @pytest.fixture
