@@ -27,14 +27,14 @@ run: .installed ## Run Valkey, a worker and the API until Ctrl-C (HOST, PORT, DA
 	@exec $(BIN)/python -m gql.local
 
 .PHONY: test
-test: .installed-dev ## Run the tests, in as many processes as there are cores, at most 4
+test: .installed-dev ## Run the tests in parallel, in at most 4 processes
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 .PHONY: e2e
 e2e: .installed-dev ## Run the slow tests in parallel: whole systems, browsers, other clients, injected faults
 	@$(BIN)/python -m gql.explorer.build --optional
 	@$(BIN)/python -m tests.e2e.telemetry.binaries
-	@$(BIN)/python -m pytest tests/e2e tests/simulation -n logical --maxprocesses 4 --dist loadfile -o timeout=300
+	@$(BIN)/python -m pytest tests/e2e tests/simulation -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -o timeout=300
 
 .PHONY: bench
 bench: .installed-dev ## Measure performance beside its floor and a naive system (BENCH_OPTIONS=--help); exit with 1 if a target is missed

@@ -6,6 +6,7 @@ After each test that got a prefix, every key under it must have a time to live, 
 from __future__ import annotations
 
 import gc
+import os
 import ssl
 import uuid
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 # Collection creates millions of objects and frees few of them. This saves a tenth of its time.
 gc.set_threshold(100_000, 50, 100)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests wait for a third of their time, for timeouts and other processes: three processes use two cores."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 def pytest_collection_finish() -> None:

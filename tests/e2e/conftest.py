@@ -14,6 +14,40 @@ if TYPE_CHECKING:
 
     from tests.programs import Valkey
 
+# The files that take longest, longest first: one that starts last would run alone.
+LONG_FILES = (
+    "engine/test_compose_stack",
+    "test_loadtest",
+    "faults/test_workers",
+    "compatibility/test_schemathesis",
+    "test_local",
+    "telemetry/test_shutdowns",
+    "processes/test_worker_telemetry",
+    "telemetry/test_panels",
+    "faults/test_kills",
+    "simulation/test_histories",
+    "live_updates/test_many_subscribers",
+    "deployment/test_sentinel_failover",
+    "telemetry/test_binaries",
+    "faults/test_rolling_restart",
+    "faults/test_refusals",
+    "telemetry/test_busy_system",
+    "faults/test_subscribers",
+    "faults/test_controls",
+    "telemetry/test_stack",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files; the others remain in their random order."""
+
+    def rank(item: pytest.Item) -> int:
+        path = str(item.path)
+        return next((rank for rank, file in enumerate(LONG_FILES) if path.endswith(f"{file}.py")), len(LONG_FILES))
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session")
 def system(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
