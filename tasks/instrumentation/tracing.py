@@ -73,11 +73,8 @@ def start_process_span(traceparent: str | None, queue: str, job_id: str, index: 
     return _tracer.start_span(f"process {queue}", extract_context(traceparent), SpanKind.CONSUMER, attributes)
 
 
-@contextmanager
-def in_span(span: Span) -> Iterator[None]:
-    """The block is a part of a span that has been started, in this thread."""
-    with trace.use_span(span):
-        yield
+# A block in this thread is a part of a span that has been started.
+in_span = trace.use_span
 
 
 @contextmanager

@@ -67,6 +67,22 @@ class ComputedSegment:
     file: Future[bytes] | None
 
 
+def run_small_attempt(claim: Claim, next_worker: Callable[[], str | None]) -> tuple[AttemptOutcome, Claim | None]:
+    """Compute and complete the claimed segment of a small job. Also returns the claim of the next one.
+
+    Args:
+        claim: the segment.
+        next_worker: called after computing. Returns the worker that claims the next one; None: claim nothing.
+    """
+
+    def run() -> tuple[bool, Claim | None]:
+        with termination.interruptible():
+            computed = encode(claim, compute(claim))
+        return complete(claim, computed.result, next_worker())
+
+    return _end(claim, run_step(claim, run))
+
+
 def compute_segment(claim: Claim) -> ComputedSegment | AttemptOutcome:
     """Compute a claimed segment. Returns an outcome if that fails: the attempt has ended."""
 
@@ -77,23 +93,19 @@ def compute_segment(claim: Claim) -> ComputedSegment | AttemptOutcome:
     return run_step(claim, run)
 
 
-def complete_segment(
-    claim: Claim, computed: ComputedSegment, next_for: Callable[[Claim], str | None]
-) -> tuple[AttemptOutcome, Claim | None]:
-    """Store and complete a computed segment, in any thread. Also returns the claim of the next one.
-
-    Args:
-        claim: the segment.
-        computed: what was computed.
-        next_for: called when the segment is stored. Returns the worker that claims the next one; None: claim nothing.
-    """
+def complete_segment(claim: Claim, computed: ComputedSegment) -> AttemptOutcome:
+    """Store and complete a computed segment, in any thread."""
 
     def run() -> tuple[bool, Claim | None]:
         if claim.result_id is not None and computed.file is not None:
             metrics.BYTES_STORED.add(store_file(claim.result_id, claim.index, computed.file))
-        return complete(claim, computed.result, next_for)
+        return complete(claim, computed.result, None)
 
-    completed = run_step(claim, run)
+    outcome, _ = _end(claim, run_step(claim, run))
+    return outcome
+
+
+def _end(claim: Claim, completed: tuple[bool, Claim | None] | AttemptOutcome) -> tuple[AttemptOutcome, Claim | None]:
     if isinstance(completed, AttemptOutcome):
         return completed, None
     is_completed, following = completed
@@ -188,9 +200,9 @@ def store_file(result_id: str, index: int, encoding: Future[bytes]) -> int:
         return len(file)
 
 
-def complete(claim: Claim, result: SegmentResult, next_for: Callable[[Claim], str | None]) -> tuple[bool, Claim | None]:
-    """Complete a claimed segment. Returns whether it was not fenced, and the claim of the next one."""
-    if (worker := next_for(claim)) is None:
+def complete(claim: Claim, result: SegmentResult, worker: str | None) -> tuple[bool, Claim | None]:
+    """Complete a claimed segment. Returns whether it was not fenced, and the claim of the worker's next one."""
+    if worker is None:
         return recorder().complete_segment(claim, result), None
     return recorder().complete_and_claim_next(claim, result, worker)
 

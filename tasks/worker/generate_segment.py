@@ -7,7 +7,6 @@ import os
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -18,7 +17,15 @@ from celery.utils.log import get_task_logger
 from tasks.instrumentation import metrics, tracing
 from tasks.storage.messages import LARGE_QUEUE, SEGMENT_TASK, SMALL_QUEUE
 from tasks.worker import termination
-from tasks.worker.attempt import AttemptOutcome, complete_segment, compute_segment, log_fields, recorder, run_step
+from tasks.worker.attempt import (
+    AttemptOutcome,
+    complete_segment,
+    compute_segment,
+    log_fields,
+    recorder,
+    run_small_attempt,
+    run_step,
+)
 from tasks.worker.shutdown import release_segments
 from tasks.worker.termination import Interrupted
 
@@ -97,27 +104,34 @@ class Batch:
         self._attempts += 1
         span = tracing.start_process_span(traceparent, self._queue, job_id, index)
         attempt = _Attempt(job_id, index, span, time.perf_counter())
-        with ExitStack() as end, tracing.in_span(span):
-            end.callback(span.end)
-            outcome, following = AttemptOutcome.STALE, None
-            try:
-                if claim := claim or recorder().claim_segment(job_id, index, self._worker):
-                    computed = compute_segment(claim)
-                    if isinstance(computed, AttemptOutcome):
-                        outcome = computed
-                    elif claim.is_small:
-                        outcome, following = complete_segment(claim, computed, self._next_for)
-                    elif failed := run_step(claim, partial(self._begin_to_store, attempt, claim, computed)):
-                        outcome = failed
-                    else:
-                        # The thread that stores it ends the span.
-                        end.pop_all()
-                        return self._claim_next(claim)
-            except Interrupted:
-                self._record(attempt, AttemptOutcome.RELEASED)
-                raise
-            self._record(attempt, outcome, following)
+        outcome: AttemptOutcome | None = AttemptOutcome.STALE
+        following = None
+        try:
+            with tracing.in_span(span):
+                try:
+                    if claim := claim or recorder().claim_segment(job_id, index, self._worker):
+                        if claim.is_small:
+                            outcome, following = run_small_attempt(claim, self._next_worker)
+                        else:
+                            outcome = self._begin_large_attempt(attempt, claim)
+                except Interrupted:
+                    self._record(attempt, AttemptOutcome.RELEASED)
+                    raise
+                if outcome is not None:
+                    self._record(attempt, outcome, following)
+                elif claim is not None:
+                    following = self._claim_next(claim)
+        finally:
+            if outcome is not None:
+                span.end()
         return following
+
+    def _begin_large_attempt(self, attempt: _Attempt, claim: Claim) -> AttemptOutcome | None:
+        """Compute a large segment. None: another thread stores it, and ends the attempt and its span."""
+        computed = compute_segment(claim)
+        if isinstance(computed, AttemptOutcome):
+            return computed
+        return run_step(claim, partial(self._begin_to_store, attempt, claim, computed))
 
     def _begin_to_store(self, attempt: _Attempt, claim: Claim, computed: ComputedSegment) -> None:
         self._wait_until_stored()
@@ -125,10 +139,11 @@ class Batch:
 
     def _store(self, attempt: _Attempt, claim: Claim, computed: ComputedSegment) -> None:
         """Store and complete a large segment, in another thread."""
-        with ExitStack() as end, tracing.in_span(attempt.span):
-            end.callback(attempt.span.end)
-            outcome, _ = complete_segment(claim, computed, self._next_for)
-            self._record(attempt, outcome)
+        try:
+            with tracing.in_span(attempt.span):
+                self._record(attempt, complete_segment(claim, computed))
+        finally:
+            attempt.span.end()
 
     def _claim_next(self, claim: Claim) -> Claim | None:
         """Claim the next large segment while this one is being stored. None: the batch ends.
@@ -169,9 +184,9 @@ class Batch:
             seconds = time.perf_counter() - self._started
             log.info("Queue %s: %d segments in %.3f s: %s", self._queue, total, seconds, counts)
 
-    def _next_for(self, claim: Claim) -> str | None:
+    def _next_worker(self) -> str | None:
         """The worker that claims a segment after this small one. None: the batch ends."""
-        return self._worker if claim.is_small and self._is_open() else None
+        return self._worker if self._is_open() else None
 
     def _is_open(self) -> bool:
         elapsed = time.perf_counter() - self._started
