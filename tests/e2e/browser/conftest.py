@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.e2e.browser.chromium import chromium
 from tests.programs import ROOT
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One per module: no other event loop can run while it is open."""
+    # On a busy machine, a page takes seconds for what needs milliseconds.
+    expect.set_options(timeout=30_000)
     with chromium() as browser:
         yield browser
 

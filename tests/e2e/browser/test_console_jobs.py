@@ -1,0 +1,313 @@
+"""The list of jobs in the console: submitting, filters, pages, cancelling and retrying.
+
+The API has no worker: the tests make progress themselves, one segment at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tasks.jobs import FailureReason
+from tasks.settings import JobSettings
+from tasks.worker.job_recorder import JobRecorder
+from tests import programs
+from tests.e2e.browser.console_page import ConsolePage
+from tests.tasks.keys import fake_result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Locator, Route
+
+    from tests.programs import Valkey
+
+SUBMIT = """mutation ($count: Int!) {
+  generatePrimes(input: {count: $count}) { ... on GeneratePrimesAccepted { job { id } } }
+}"""
+TOTAL = "{ jobs(first: 1) { totalCount } }"
+CANCEL = "mutation ($id: ID!) { cancelJob(id: $id) { __typename } }"
+
+SEGMENT = 2**20
+PREFIX = "console-jobs:"
+
+
+class Jobs:
+    """The job system without a worker."""
+
+    def __init__(self, url: str, recorder: JobRecorder) -> None:
+        self.url = url
+        self.recorder = recorder
+
+    def data(self, query: str, **variables: Any) -> Any:
+        answer = httpx.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30)
+        return answer.json()["data"]
+
+    def submit(self, count: int = 10) -> str:
+        job_id: str = self.data(SUBMIT, count=count)["generatePrimes"]["job"]["id"]
+        return job_id
+
+    def total(self) -> int:
+        total: int = self.data(TOTAL)["jobs"]["totalCount"]
+        return total
+
+    def cancel(self, job_id: str) -> None:
+        self.data(CANCEL, id=job_id)
+
+    def complete(self, job_id: str, index: int = 0) -> None:
+        assert (claim := self.recorder.claim_segment(job_id, index)) is not None
+        assert self.recorder.complete_segment(claim, fake_result())
+
+    def fail(self, job_id: str) -> None:
+        assert (claim := self.recorder.claim_segment(job_id, 0)) is not None
+        assert self.recorder.fail_job(claim, FailureReason.TIMEOUT, "the job exceeded its time limit")
+
+
+@pytest.fixture(scope="module")
+def jobs(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+    with programs.api(tmp_path_factory.mktemp("api"), valkey.url, PREFIX) as (url, _):
+        yield Jobs(url, JobRecorder.connect(JobSettings(redis_url=valkey.url, key_prefix=PREFIX)))
+
+
+@pytest.fixture
+def console(browser: Browser, jobs: Jobs, built: None) -> Iterator[ConsolePage]:  # noqa: ARG001 - needed for its effect
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, locale="en-US")
+    context.set_default_timeout(30_000)
+    console = ConsolePage(context.new_page(), jobs.url)
+    yield console
+    console.expect_no_faults()
+    context.close()
+
+
+def is_operation(route: Route, name: str) -> bool:
+    body = route.request.post_data
+    return body is not None and json.loads(body).get("operationName") == name
+
+
+def row(console: ConsolePage, job_id: str) -> Locator:
+    return console.page.get_by_role("row").filter(has=console.page.locator(f'a[href="?job={job_id}"]'))
+
+
+def submit(console: ConsolePage, count: str, start: str = "2") -> None:
+    fill(console, count, start)
+    console.page.get_by_role("button", name="Generate").click()
+
+
+def fill(console: ConsolePage, count: str, start: str = "2") -> None:
+    console.page.get_by_label("How many").fill(count)
+    console.page.get_by_label("From", exact=True).fill(start)
+
+
+def submitted_id(console: ConsolePage) -> str:
+    link = console.page.get_by_role("link", name="primes from")
+    return (link.get_attribute("href") or "").removeprefix("?job=")
+
+
+def test_list_without_jobs_says_what_to_do(console: ConsolePage) -> None:
+    info = {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None}
+    empty = {"totalCount": 0, "edges": [], "pageInfo": info}
+
+    def without_jobs(route: Route) -> None:
+        if is_operation(route, "Jobs"):
+            route.fulfill(json={"data": {"open": empty, "jobs": empty}})
+        else:
+            route.fallback()
+
+    console.page.route("**/graphql", without_jobs)
+    console.open()
+    expect(console.page.get_by_text("No jobs yet.")).to_be_visible()
+
+
+def test_submitted_job_is_followed_to_its_end(console: ConsolePage, jobs: Jobs) -> None:
+    submit(console.open(), "2e6", "1 000")
+    expect(console.page.get_by_text("Submitted:")).to_contain_text("2,000,000 primes from 1,000")
+    job_id = submitted_id(console)
+    job = row(console, job_id)
+    expect(job).to_contain_text("Queued")
+    jobs.complete(job_id, 0)
+    expect(job).to_contain_text("Running")
+    expect(job).to_contain_text("52%")
+    expect(job.get_by_role("progressbar")).to_be_visible()
+    jobs.complete(job_id, 1)
+    expect(job).to_contain_text("Succeeded")
+    expect(job.get_by_role("button")).to_have_count(0)
+    expect(console.page.locator("[aria-live=polite]")).to_have_text(f"Job {job_id[-8:]}: succeeded.")
+    assert len(console.sockets) == 1
+
+
+def test_double_click_submits_one_job(console: ConsolePage, jobs: Jobs) -> None:
+    before = jobs.total()
+    fill(console.open(), "11")
+    console.page.get_by_role("button", name="Generate").dblclick()
+    expect(console.page.get_by_text("Already submitted:")).to_be_visible()
+    assert jobs.total() == before + 1
+    first = submitted_id(console)
+    submit(console, "12")
+    expect(console.page.get_by_text("Submitted:", exact=False)).to_contain_text("12 primes")
+    assert submitted_id(console) != first
+    assert jobs.total() == before + 2
+
+
+def test_same_numbers_can_be_submitted_again_later(console: ConsolePage, jobs: Jobs) -> None:
+    page = console.open().page
+    page.clock.install()
+    submit(console, "13")
+    expect(page.get_by_text("Submitted:")).to_be_visible()
+    first = submitted_id(console)
+    page.clock.run_for(2000)
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator(f'a[href="?job={first}"]').filter(has_text="primes from")).to_have_count(0)
+    assert len({first, submitted_id(console)}) == 2
+    jobs.cancel(first)
+
+
+def test_invalid_number_is_described_at_its_field(console: ConsolePage) -> None:
+    page = console.open().page
+    expect(page.get_by_text("1 to 100,000,000")).to_be_visible()
+    invalid = page.locator("input[aria-invalid=true]")
+    submit(console, "0")
+    expect(invalid).to_have_accessible_description("Must be 1 to 100,000,000.")
+    expect(invalid).to_have_accessible_name("How many")
+    submit(console, "many")
+    expect(invalid).to_have_accessible_description("Enter a whole number, such as 1000 or 1e6.")
+    # Each number is within its limit, but not both together: the server finds it.
+    submit(console, "1e8", "9007199254740881")
+    expect(invalid).to_have_accessible_description(re.compile("Start is 9007199254740881, must be 0 to"))
+    expect(invalid).to_have_accessible_name("From")
+    invalid.fill("10")
+    expect(invalid).to_have_count(0)
+
+
+def test_refused_submission_says_when_to_try_again(console: ConsolePage) -> None:
+    refusals = {
+        "QueueFull": "the queue is full: 9 of 9 jobs are open",
+        "RateLimited": "more than 600 submissions per minute",
+        "BackendUnavailable": "the job store is unavailable",
+    }
+    left = list(refusals)
+
+    def refuse(route: Route) -> None:
+        if is_operation(route, "Submit"):
+            name = left.pop(0)
+            answer = {"__typename": name, "message": refusals[name], "retryAfterMs": 60_000}
+            route.fulfill(json={"data": {"generatePrimes": answer}})
+        else:
+            route.fallback()
+
+    console.page.route("**/graphql", refuse)
+    console.open()
+    for message in refusals.values():
+        submit(console, "10")
+        expect(console.page.get_by_text(f"Not submitted: {message}.")).to_contain_text(
+            re.compile(r"Try again in \d\d s")
+        )
+
+
+def test_lost_answer_does_not_submit_a_second_job(console: ConsolePage, jobs: Jobs) -> None:
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        if not is_operation(route, "Submit") or lost:
+            route.fallback()
+            return
+        lost.append(json.loads(route.request.post_data or "")["variables"]["input"]["idempotencyKey"])
+        route.fetch()
+        route.abort()
+
+    console.page.route("**/graphql", lose)
+    before = jobs.total()
+    submit(console.open(), "14")
+    expect(console.page.get_by_text("No answer from the server.")).to_be_visible()
+    console.page.get_by_role("button", name="Generate").click()
+    expect(console.page.get_by_text("Already submitted:")).to_be_visible()
+    assert jobs.total() == before + 1
+    # The browser's own report of the lost request.
+    console.errors.clear()
+
+
+def test_cancelled_job_says_what_is_kept_and_can_be_retried(console: ConsolePage, jobs: Jobs) -> None:
+    job_id = jobs.submit(3 * SEGMENT)
+    jobs.complete(job_id)
+    console.open()
+    before = jobs.total()
+    # The second click is on the button that replaces the first one.
+    row(console, job_id).get_by_role("button", name="Cancel").dblclick()
+    notice = console.page.get_by_text(f"Job {job_id[-8:]}: Cancelled; 1,048,576 primes are kept.")
+    expect(notice).to_be_visible()
+    expect(notice).to_be_focused()
+    expect(row(console, job_id)).to_contain_text("at 33%")
+    assert jobs.total() == before
+    row(console, job_id).get_by_role("button", name="Retry").click()
+    expect(console.page.get_by_text("Submitted again as a new job")).to_contain_text("are not computed again")
+    expect(row(console, job_id).get_by_role("button", name="Retry")).to_be_visible()
+    console.page.locator(".notice a").click()
+    expect(console.page.get_by_role("heading", level=1)).to_be_focused()
+
+
+def test_job_that_ended_meanwhile_is_not_cancelled(console: ConsolePage, jobs: Jobs) -> None:
+    job_id = jobs.submit(SEGMENT)
+
+    def end_first(route: Route) -> None:
+        if is_operation(route, "CancelJob"):
+            jobs.complete(job_id)
+        route.fallback()
+
+    console.page.route("**/graphql", end_first)
+    console.open()
+    row(console, job_id).get_by_role("button", name="Cancel").click()
+    expect(console.page.get_by_text("Not cancelled: it had ended before (succeeded).")).to_be_visible()
+
+
+def test_filters_combine_and_are_in_the_address(console: ConsolePage, jobs: Jobs) -> None:
+    failed, cancelled = jobs.submit(), jobs.submit()
+    jobs.fail(failed)
+    jobs.cancel(cancelled)
+    page = console.open().page
+    expect(row(console, failed)).to_contain_text("time limit exceeded")
+    page.get_by_role("checkbox", name="Failed").check()
+    expect(row(console, cancelled)).to_have_count(0)
+    expect(row(console, failed)).to_be_visible()
+    page.get_by_role("checkbox", name="Cancelled").check()
+    expect(row(console, cancelled)).to_be_visible()
+    page.get_by_label("Created").select_option("Last 10 minutes")
+    expect(page).to_have_url(f"{jobs.url}/?status=FAILED%2CCANCELLED&period=10m")
+    page.reload()
+    expect(row(console, failed)).to_be_visible()
+    page.goto(f"{jobs.url}/?status=FAILED&to=2001-01-01T00:00:00Z")
+    expect(page.get_by_text("No job matches these filters.")).to_be_visible()
+    expect(page.get_by_label("to", exact=True)).to_have_value("2001-01-01T00:00")
+    page.get_by_role("link", name="Clear filters").click()
+    expect(row(console, failed)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_text("No job matches these filters.")).to_be_visible()
+
+
+def test_pages_lead_to_older_jobs_and_back(console: ConsolePage, jobs: Jobs) -> None:
+    made = [jobs.submit() for _ in range(52)]
+    for job_id in made:
+        jobs.cancel(job_id)
+    page = console.open("?status=CANCELLED").page
+    expect(row(console, made[-1])).to_be_visible()
+    expect(row(console, made[0])).to_have_count(0)
+    page.get_by_role("link", name="Older").click()
+    expect(row(console, made[0])).to_be_visible()
+    expect(row(console, made[-1])).to_have_count(0)
+    page.reload()
+    expect(row(console, made[0])).to_be_visible()
+    page.get_by_role("link", name="Newer").click()
+    expect(row(console, made[-1])).to_be_visible()
+    page.get_by_role("link", name="Newest").click()
+    expect(page).to_have_url(f"{jobs.url}/?status=CANCELLED")
+
+
+def test_job_of_another_client_appears(console: ConsolePage, jobs: Jobs) -> None:
+    console.open()
+    job_id = jobs.submit()
+    expect(row(console, job_id)).to_contain_text("Queued")
+    jobs.cancel(job_id)
+    expect(row(console, job_id)).to_contain_text("Cancelled")
