@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+# A page that is drawn in a tenth of a second takes seconds on a machine with other work.
+expect.set_options(timeout=20_000)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One per module: no other event loop can run while it is open."""

@@ -6,6 +6,7 @@ Starts `make run`, the telemetry programs and Locust on free ports. Tests nothin
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
@@ -26,7 +27,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 IMAGES = ROOT / "docs/images"
 SIZE = (1100, 640)
@@ -45,9 +46,9 @@ def main() -> None:
         stack.enter_context(local_run(folder, port, **export, METRICS_URL=telemetry.metrics_url))
         locust = stack.enter_context(locust_page(folder, url(port), export))
         browser = stack.enter_context(chromium())
+        console(browser, url(port))
         page = browser.new_context(viewport={"width": SIZE[0], "height": SIZE[1]}).new_page()
         page.set_default_timeout(20_000)
-        front_page(page, url(port))
         explorer(page, url(port))
         rest_documentation(page, url(port))
         load_test(page, locust)
@@ -70,9 +71,29 @@ def locust_page(folder: Path, address: str, environment: dict[str, str]) -> Iter
         yield f"http://127.0.0.1:{port}"
 
 
-def front_page(page: Page, address: str) -> None:
-    page.goto(address)
-    save(page, "front-page")
+def console(browser: Browser, address: str) -> None:
+    """A finished job in the dark, then the list in the light while jobs run."""
+    finished = submitted(address, 5_000_000)
+    for count in (1_000, 250_000, 10_000_000):
+        submitted(address, count)
+    dark = browser.new_context(viewport={"width": SIZE[0], "height": SIZE[1]}, color_scheme="dark").new_page()
+    dark.goto(f"{address}/?job={finished}")
+    expect(dark.get_by_text("Succeeded").first).to_be_visible(timeout=60_000)
+    save(dark, "console-job", 760)
+    light = browser.new_context(viewport={"width": SIZE[0], "height": SIZE[1]}, color_scheme="light").new_page()
+    light.goto(address)
+    expect(light.get_by_role("row").get_by_text("Succeeded")).to_have_count(4, timeout=60_000)
+    for count in (30_000_000, 40_000_000, 60_000_000):
+        submitted(address, count)
+    expect(light.get_by_role("row").get_by_text("Running")).to_have_count(2, timeout=60_000)
+    expect(light.get_by_text(re.compile("1?[1-9]%")).first).to_be_visible(timeout=60_000)
+    save(light, "console")
+
+
+def submitted(address: str, count: int) -> str:
+    response = httpx.post(f"{address}/generate", params={"n": count}, timeout=20).raise_for_status()
+    job_id: str = response.json()["request_id"]
+    return job_id
 
 
 def explorer(page: Page, address: str) -> None:

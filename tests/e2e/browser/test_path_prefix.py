@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,16 @@ def test_pages_work_behind_nginx(browser: Browser, origin: str, built: None) -> 
     missing: list[str] = []
     page.on("response", lambda answer: missing.append(answer.url) if answer.status == 404 else None)
     # nginx redirects to /primes/, or the API answers itself.
-    page.goto(f"{origin}/primes")
+    with page.expect_websocket() as socket:
+        page.goto(f"{origin}/primes")
+    assert socket.value.url.partition("/primes")[2] == "/graphql"
+    page.get_by_role("button", name="Generate").click()
+    job = page.get_by_role("row").filter(has_text="Succeeded").first.get_by_role("link", name="Job")
+    expect(job).to_be_visible()
+    job.click()
+    expect(page).to_have_url(re.compile(r"/primes/?\?job="))
+    page.reload()
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
     page.get_by_role("link", name="REST").click()
     operation = page.locator("#operations-primes-generate_generate_post")
     operation.click()

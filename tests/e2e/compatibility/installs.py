@@ -31,7 +31,7 @@ _INSTALL_SECONDS = 200
 def npm_project(source: Path, target: Path) -> Path:
     """A copy of a Node project with the packages of its lock file. Does not run the scripts of packages."""
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("node_modules"))
-    (target / "node_modules").symlink_to(_npm_packages(source))
+    (target / "node_modules").symlink_to(npm_packages(source))
     return target
 
 
@@ -54,7 +54,8 @@ def python_environment(lock: Path) -> Path:
     return environment / "venv/bin/python"
 
 
-def _npm_packages(source: Path) -> Path:
+def npm_packages(source: Path) -> Path:
+    """The folder with the packages of a Node project."""
     folder = _CACHE / _fingerprint(source.name, [source / name for name in _PACKAGES])
     with _locked(folder):
         if not (folder / _STAMP).exists():

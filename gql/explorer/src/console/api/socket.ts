@@ -7,8 +7,8 @@ import { backoffMs, sleep } from "./backoff";
 import { reportConnection } from "./connection";
 import { authorization, refuseKey } from "./key";
 
-// A server acknowledges within milliseconds. A proxy that drops the upgrade never does.
-const CONNECT_TIMEOUT_MS = 4000;
+// A server acknowledges within milliseconds, a busy one in seconds. A proxy that drops the upgrade never does.
+const CONNECT_TIMEOUT_MS = 10_000;
 // A laptop that wakes up finds its connection dead without any event.
 const PING_EVERY_MS = 15_000;
 const PONG_TIMEOUT_MS = 5000;
