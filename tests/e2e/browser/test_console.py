@@ -45,12 +45,12 @@ def test_address_names_the_view(console: ConsolePage, system: System) -> None:
     page.locator(f'a[href="?job={job_id}"]').first.click()
     expect(page).to_have_url(f"{system.url}/?job={job_id}")
     expect(heading).to_be_focused()
-    expect(page.get_by_text("Succeeded")).to_be_visible()
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
     page.get_by_role("link", name="System").click()
     expect(page).to_have_title("System · Primes")
     page.go_back()
     page.reload()
-    expect(page.get_by_text("Succeeded")).to_be_visible()
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
 
 
 @pytest.mark.usefixtures("built")

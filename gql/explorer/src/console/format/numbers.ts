@@ -11,6 +11,8 @@ export const formatRatio = (ratio: number): string => percent.format(Math.floor(
 export function formatBytes(bytes: number): string {
   const power = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(bytes || 1) / 3)));
   const unit = UNITS[power];
-  const options = { style: "unit", unit, unitDisplay: "short", maximumSignificantDigits: 3 } as const;
+  // Short, "byte" has no plural.
+  const unitDisplay = unit === "byte" ? "long" : "short";
+  const options = { style: "unit", unit, unitDisplay, maximumSignificantDigits: 3 } as const;
   return new Intl.NumberFormat(undefined, options).format(bytes / 1000 ** power);
 }

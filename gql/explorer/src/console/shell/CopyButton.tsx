@@ -10,11 +10,15 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
     setTimeout(() => setOutcome(""), SHOWN_MS);
   }
   return (
-    <button type="button" className="copy" onClick={() => void copy()}>
-      <span role="status">{outcome}</span>
-      {outcome === "" && "Copy"}
-      <span className="visually-hidden"> {label}</span>
-    </button>
+    <>
+      <button type="button" className="copy" onClick={() => void copy()}>
+        {outcome || "Copy"}
+        <span className="visually-hidden"> {label}</span>
+      </button>
+      <span role="status" className="visually-hidden">
+        {outcome && `${outcome}: ${label}`}
+      </span>
+    </>
   );
 }
 

@@ -2,7 +2,7 @@
 import { useId } from "react";
 
 import { formatNumber } from "../format/numbers";
-import { wholeNumber } from "./wholeNumber";
+import { wholeNumber } from "../format/wholeNumber";
 
 export interface Bounds {
   min: number;

@@ -8,7 +8,7 @@ import { LimitsDocument } from "../api/documents";
 import { NumberField, problemOf, type Bounds } from "./NumberField";
 import { SubmitOutcome } from "./SubmitOutcome";
 import { useSubmit, type Outcome } from "./useSubmit";
-import { wholeNumber } from "./wholeNumber";
+import { wholeNumber } from "../format/wholeNumber";
 
 const FIELDS = ["count", "start"] as const;
 type Field = (typeof FIELDS)[number];

@@ -1,0 +1,8 @@
+// Where the trace of a job can be seen, if a service that shows traces is linked and responds.
+import { traceUrl, useLinks } from "../shell/links";
+
+export function TraceLink({ id }: { id: string }) {
+  const reachable = useLinks().filter(({ isReachable }) => isReachable);
+  const url = traceUrl(reachable, id);
+  return url === undefined ? null : <a href={url}>Open trace</a>;
+}
