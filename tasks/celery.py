@@ -51,8 +51,6 @@ app.conf.update(
     worker_disable_prefetch=True,
     # True would lose the running task whenever the broker restarts.
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    # Seconds, on SIGQUIT, and on SIGTERM with REMAP_SIGTERM=SIGQUIT. Unfinished segments are released afterwards.
-    worker_soft_shutdown_timeout=2,
     # Remote control leaves keys without a time-to-live; tasks.worker.heartbeat registers workers instead.
     worker_enable_remote_control=False,
     worker_send_task_events=False,

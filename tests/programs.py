@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import psutil
 import redis
 
 from tests.waiting import wait_until
@@ -26,6 +27,12 @@ ROOT = Path(__file__).parents[1]
 
 # A program that exits fails at once. 30 s were seen to pass on a machine that is busy with other work.
 _READY_SECONDS = 90
+
+# Seconds in which a process writes the stacks of its threads, after which it is killed.
+_ABORT_SECONDS = 2
+
+# Python writes the stacks of all threads when it receives SIGABRT, whatever it waits for.
+STACKS_WHEN_ABORTED = {"PYTHONFAULTHANDLER": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,8 @@ class Program:
 
     def kill(self) -> None:
         """Kill it and all its children."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
     def stop(self, timeout_seconds: float = 60) -> int:
@@ -48,11 +56,33 @@ class Program:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(signal.SIGTERM)
+        return self.wait(timeout_seconds)
+
+    def wait(self, timeout_seconds: float = 60) -> int:
+        """Wait until it ends. Returns its exit code.
+
+        Raises:
+            AssertionError: it has not, with its output and the stacks of all its processes. They are killed.
+        """
         try:
             return self.process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
-            self.kill()
-            raise
+            self._abort()
+            raise AssertionError(f"still ran after {timeout_seconds:g} s:\n{self.output()}") from None
+
+    def _abort(self) -> None:
+        """Kill all its processes. Those of Python write the stacks of their threads."""
+        processes: list[psutil.Process | subprocess.Popen[bytes]] = [
+            *psutil.Process(self.process.pid).children(recursive=True),
+            # Last: those of a worker end with it.
+            self.process,
+        ]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired, subprocess.TimeoutExpired):
+                process.send_signal(signal.SIGABRT)
+                process.send_signal(signal.SIGCONT)
+                process.wait(_ABORT_SECONDS)
+        self.kill()
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")
@@ -76,7 +106,12 @@ def start(command: list[str], folder: Path, environment: Mapping[str, str]) -> P
     log = folder / f"{Path(command[0]).name}-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=ROOT,
+            env={**os.environ, **STACKS_WHEN_ABORTED, **environment},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     return Program(process, log)
 

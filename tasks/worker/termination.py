@@ -11,6 +11,7 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from billiard import pool
 from billiard.common import TERM_SIGNAL
 from celery import signals
 
@@ -26,6 +27,11 @@ _UNANSWERED_SECONDS: Final = 3.0
 
 # Seconds from the end of a task to the end of its process, in which the main process learns that the task has ended.
 _REPORT_SECONDS: Final = 0.1
+
+# Tenths of a second that a process waits at its end until the main process has read its last message. Billiard's 30 s
+# would pass in vain: in a shutdown the main process may read no more, although a task that it had sent, and that was
+# not confirmed when the signal arrived, still runs. Nothing depends on the message, since the store has the result.
+_UNREAD_LIMIT: Final = 5
 
 
 class Interrupted(BaseException):
@@ -80,6 +86,7 @@ def connect() -> None:
 
 def _mark_process(**_: object) -> None:
     _process.is_of_pool = True
+    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = _UNREAD_LIMIT
 
 
 def is_terminated() -> bool:

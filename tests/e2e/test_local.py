@@ -82,7 +82,7 @@ def test_run_stops_gracefully_and_keeps_its_jobs(tmp_path: Path, number: signal.
         wait_until(is_complete(port, request_id))
         processes = descendants(program)
         program.send(number)
-        assert program.process.wait(60) == 0, program.output()
+        assert program.wait() == 0, program.output()
         assert not still_running(processes)
         assert "killed" not in program.output()
     with local_run(tmp_path, port):
@@ -96,7 +96,7 @@ def test_two_runs_need_two_data_folders(tmp_path: Path) -> None:
         wait_until(is_complete(ports[0], request_id))
         assert httpx.get(f"{url(ports[1])}/status/{request_id}").status_code == 404
         third = start(COMMAND, tmp_path / "log", {"PORT": str(free_port()), "DATA_DIR": str(tmp_path / "one")})
-        assert third.process.wait(60) == 1
+        assert third.wait() == 1
         assert "is in use by process" in third.output()
         assert len(third.output().splitlines()) == 1
 
@@ -106,7 +106,7 @@ def test_killed_program_stops_the_run_and_is_named(tmp_path: Path, word: str, na
     with local_run(tmp_path, free_port()) as program:
         processes = descendants(program)
         child_named(program, word).kill()
-        assert program.process.wait(60) == 1
+        assert program.wait() == 1
         assert f"error: {name} was killed by SIGKILL" in program.output()
         assert not still_running(processes)
 

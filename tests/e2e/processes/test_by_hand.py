@@ -41,7 +41,7 @@ def in_a_terminal(command: str, folder: Path) -> Iterator[None]:
         yield
     finally:
         os.killpg(program.process.pid, signal.SIGTERM)
-        program.process.wait(60)
+        program.wait()
 
 
 def is_ready(url: str) -> bool:

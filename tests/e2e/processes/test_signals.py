@@ -18,6 +18,7 @@ from tasks.callers import ANYONE
 from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
 from tests import programs
+from tests.e2e.faults.launchers.worker_signalled_with_a_message import MOMENTS
 from tests.e2e.faults.launchers.worker_that_hangs import HANGING_COUNT
 from tests.e2e.faults.launchers.worker_that_is_slow import SLOW_COUNTS
 from tests.tasks.final_jobs import wait_until_final
@@ -65,7 +66,7 @@ async def test_no_attempt_is_lost_by_signals(  # noqa: PLR0913, PLR0917 - fixtur
                 (os.killpg if is_group else os.kill)(worker.process.pid, number)
             # Signals of the same kind that arrive together count as one.
             await asyncio.sleep(_PACE_SECONDS)
-        worker.process.wait(60)
+        worker.wait()
         output = worker.output()
     assert keys.leases() == {}, output
     with programs.worker(tmp_path, str(settings.redis_url), settings.key_prefix, 2, (), **ENVIRONMENT):
@@ -75,32 +76,53 @@ async def test_no_attempt_is_lost_by_signals(  # noqa: PLR0913, PLR0917 - fixtur
     assert not re.search("Traceback|ERROR|CRITICAL", output), output
 
 
-@pytest.mark.parametrize("environment", [REMAPPED], ids=["TERM remapped"])
+@pytest.mark.parametrize(
+    "environment", [REMAPPED, {"BLOCKS_LOG": "1"}], ids=["TERM remapped", "TERM, and its log is not read"]
+)
 async def test_worker_ends_although_its_shutdown_waits_for_ever(
     environment: dict[str, str], settings: JobSettings, keys: Keys, tmp_path: Path
 ) -> None:
     """Before a supervisor kills it, and after its segments were handed back. Their leases would last ten minutes."""
     store = JobStore.connect(settings)
     job = (await store.submit_job(PrimesRequest(HANGING_COUNT), ANYONE)).job
-    launcher = "tests.e2e.faults.launchers.worker_that_does_not_stop"
-    with worker_of(launcher, 1, tmp_path, settings, LEASE_SECONDS="600", **environment) as worker:
+    with worker_of("worker_that_does_not_stop", 1, tmp_path, settings, LEASE_SECONDS="600", **environment) as worker:
         wait_until(lambda: len(keys.leases()) == 1, explain=worker.output)
         worker.process.terminate()
-        code = worker.process.wait(60)
+        code = worker.wait()
         output = worker.output()
     assert (code, keys.leases()) == (0, {}), output
-    assert "Worker has not stopped 8 s after its signal. Exiting." in output
+    assert ("Worker has not stopped 8 s after its signal. Exiting." in output) == ("BLOCKS_LOG" not in environment)
     with programs.worker(tmp_path, str(settings.redis_url), settings.key_prefix):
         ended = await wait_until_final(store, job)
     await store.close()
     assert (ended.status, ended.attempt) == (JobStatus.SUCCEEDED, 1)
 
 
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("environment", [{}, REMAPPED], ids=["TERM", "TERM remapped"])
+async def test_worker_stops_quickly_although_a_message_to_a_task_is_underway(
+    environment: dict[str, str], moment: str, settings: JobSettings, keys: Keys, tmp_path: Path
+) -> None:
+    """Its processes would wait for each other: for the other half, or until the last message is read."""
+    store = JobStore.connect(settings)
+    job = (await store.submit_job(PrimesRequest(10), ANYONE)).job
+    with worker_of("worker_signalled_with_a_message", 1, tmp_path, settings, MOMENT=moment, **environment) as worker:
+        code = worker.wait()
+        output = worker.output()
+    [ended] = await store.get_jobs([job.id], ANYONE)
+    await store.close()
+    assert code == 0, output
+    assert not re.search("Worker has not stopped|Traceback|ERROR|CRITICAL", output), output
+    assert ended is not None
+    assert (ended.status, ended.attempt) == (JobStatus.SUCCEEDED, 1)
+    # Celery puts the message back all the same: the next claim finds a completed segment.
+    keys.drop_messages()
+
+
 @contextmanager
 def slow_worker(folder: Path, settings: JobSettings, **environment: str) -> Iterator[Program]:
     """A worker with one process for each job, ready to take messages."""
-    launcher = "tests.e2e.faults.launchers.worker_that_is_slow"
-    with worker_of(launcher, len(SLOW_COUNTS), folder, settings, **environment) as worker:
+    with worker_of("worker_that_is_slow", len(SLOW_COUNTS), folder, settings, **environment) as worker:
         yield worker
 
 
@@ -109,7 +131,7 @@ def worker_of(
     launcher: str, processes: int, folder: Path, settings: JobSettings, **environment: str
 ) -> Iterator[Program]:
     """A worker of one of tests.e2e.faults.launchers."""
-    command = [sys.executable, "-m", launcher, "-A", "tasks", "worker"]
+    command = [sys.executable, "-m", f"tests.e2e.faults.launchers.{launcher}", "-A", "tasks", "worker"]
     options = ["--without-gossip", "--without-mingle", "--concurrency", str(processes), "--loglevel", "INFO"]
     environment |= {"REDIS_URL": str(settings.redis_url), "KEY_PREFIX": settings.key_prefix}
     with programs.running([*command, *options], folder, lambda: True, **environment) as worker:

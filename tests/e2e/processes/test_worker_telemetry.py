@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.tasks.keys import Keys
 
 JOBS = 40
+PROCESSES = 2
 TASKS = "prime.task.duration"
 
 # With cumulative totals, a process that continues the series of another with the same total would look idle.
@@ -46,7 +47,7 @@ async def test_counts_are_exact_after_a_shutdown(
         with programs.worker(tmp_path, valkey.url, settings.key_prefix, **options) as worker:
             await run_jobs(settings, JOBS)
             worker.send(ending)
-            worker.process.wait(60)
+            worker.wait()
         assert received.total(TASKS) == JOBS
         assert received.total("job.duration", job_status="SUCCEEDED") == JOBS
         assert received.total("prime.computed") == JOBS * 10
@@ -71,19 +72,23 @@ async def test_counts_are_exact_after_a_shutdown_under_load(
 
     with receiver() as received:
         options: dict[str, Any] = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
-        with programs.worker(tmp_path, str(settings.redis_url), settings.key_prefix, **options) as worker:
+        with programs.worker(tmp_path, str(settings.redis_url), settings.key_prefix, PROCESSES, **options) as worker:
             # At this start each takes a while.
             ids = [(await store.submit_job(PrimesRequest(count, 10**15), ANYONE)).job.id for _ in range(JOBS)]
             await eventually(some_are_done)
             worker.send(ending)
-            worker.process.wait(60)
+            worker.wait()
         assert 4 <= await done() < JOBS
         assert received.total(TASKS) == received.total("job.duration", job_status="SUCCEEDED") == await done()
         assert received.total("prime.computed") == await done() * count
     assert keys.leases() == {}
     queued = {f"{job.id}:0" for job in await store.get_jobs(ids, ANYONE) if job and job.status is JobStatus.QUEUED}
     assert len(queued) + await done() == JOBS
-    assert queued == set(keys.queued_segments(queue_for(count)))
+    messages = set(keys.queued_segments(queue_for(count)))
+    assert queued <= messages
+    # A process may have just taken a task when the signal arrived: it completes it, and Celery puts its message back.
+    assert len(messages - queued) <= PROCESSES
+    assert messages - queued <= {f"{id_}:0" for id_ in ids}
     await store.close()
 
 

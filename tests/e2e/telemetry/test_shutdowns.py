@@ -36,7 +36,7 @@ def test_counts_are_exact_after_a_shutdown(
             answer = httpx.post(f"{url}/graphql", json=body, timeout=20).json()
             assert answer["data"]["generatePrimes"]["job"]["status"] == "SUCCEEDED"
         worker.process.send_signal(signal.Signals[f"SIG{shutdown}"])
-        worker.process.wait(60)
+        worker.wait()
     wait_for_sum(stack, f'prime_task_duration_milliseconds_count{{service_name="{service}"}}', jobs)
     wait_for_sum(stack, f'job_duration_seconds_count{{service_name="{service}"}}', jobs)
     wait_for_sum(stack, f'prime_computed_total{{service_name="{service}"}}', jobs * 10)

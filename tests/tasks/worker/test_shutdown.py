@@ -1,31 +1,32 @@
-"""Segments are released before tasks are cancelled, in every pool."""
+"""Segments are released before their processes are terminated, in every pool."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery.worker.consumer import Consumer
+from celery.apps import worker as celery_worker
 
+from tasks.celery import app
 from tasks.worker import shutdown
-from tasks.worker.shutdown import ReleasingConsumer
+from tasks.worker.shutdown import Schedule, ShutdownStep
 
 
-@pytest.mark.parametrize("error", [None, NotImplementedError()], ids=["forks", "threads"])
-def test_segments_are_released_before_tasks_are_cancelled(
-    monkeypatch: pytest.MonkeyPatch, error: Exception | None
-) -> None:
-    """A pool of threads cannot cancel its tasks, which is no error."""
+@pytest.mark.parametrize("processes", [0, 2])
+def test_segments_are_released_before_processes_are_terminated(monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
+    """A pool of threads has no processes."""
     calls: list[str] = []
-
-    def cancel(_: Any) -> None:
-        calls.append("cancel")
-        if error:
-            raise error
-
-    monkeypatch.setattr(Consumer, "cancel_active_requests", cancel, raising=False)
     monkeypatch.setattr(shutdown, "release_segments", calls.append)
-    consumer = ReleasingConsumer.__new__(ReleasingConsumer)
-    consumer.hostname = "celery@here"
-    consumer.cancel_active_requests()
-    assert calls == ["celery@here", "cancel"]
+    process = SimpleNamespace(terminate_controlled=lambda: calls.append("terminate"))
+    pool: Any = SimpleNamespace(_pool=SimpleNamespace(_pool=[process] * processes)) if processes else SimpleNamespace()
+    schedule = Schedule.__new__(Schedule)
+    schedule._worker = SimpleNamespace(hostname="celery@here", pool=pool)  # noqa: SLF001 - without its thread
+    schedule._release_and_terminate()  # noqa: SLF001 - as above
+    assert calls == ["celery@here"] + ["terminate"] * processes
+
+
+def test_signal_handlers_of_celery_stop_nothing_themselves() -> None:
+    assert ShutdownStep in app.steps["worker"]
+    for install in (celery_worker.install_worker_term_handler, celery_worker.install_worker_term_hard_handler):  # type: ignore[attr-defined] # not in the stubs
+        assert install.keywords["callback"] is None
