@@ -25,7 +25,7 @@ CLIENTS_PAGE = ROOT / "docs/clients.md"
 pytestmark = pytest.mark.timeout(240)
 
 # Seconds for one example.
-EXAMPLE_SECONDS = 30
+EXAMPLE_SECONDS = 90
 TEN_PRIMES = "2 3 5 7 11 13 17 19 23 29"
 
 

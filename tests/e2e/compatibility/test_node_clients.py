@@ -31,7 +31,7 @@ CLIENTS = ["graphql-ws", "graphql-sse", "apollo-http", "apollo-ws", "urql-http",
 HASHING_CLIENTS = ["apollo-hashes", "urql-hashes", "urql-ws-hashes"]
 TWENTY_FIVE = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97]
 # Node starts in half a second, and does not exit while a client keeps a connection or timer.
-SCENARIO_SECONDS = 30
+SCENARIO_SECONDS = 90
 
 
 @pytest.fixture(params=CLIENTS)

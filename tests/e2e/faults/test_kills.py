@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, JobRequest, report
-from tests.e2e.faults.harness.invariants import check_invariants
+from tests.e2e.faults.harness.invariants import DRAIN_SECONDS, check_invariants
 from tests.e2e.faults.harness.scenarios import segment_is_leased
 from tests.e2e.faults.harness.system import Harness
 from tests.e2e.faults.harness.users import User
@@ -31,7 +31,6 @@ SEEDS = [int(seed) for seed in os.environ.get("FAULT_SEEDS", "1").split(",")]
 JOBS = 500
 USERS = 10
 KILLS = ["worker"] * 20 + ["valkey"] * 3 + ["api"] * 3
-RUN_SECONDS = 90
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -53,7 +52,7 @@ async def test_no_job_is_lost_when_any_process_is_killed(tmp_path: Path, seed: i
         kills_are_over.set()
         killed_at = time.monotonic()
         await asyncio.gather(*users)
-        violations = await check_invariants(harness, expected_jobs, 30 - (time.monotonic() - killed_at))
+        violations = await check_invariants(harness, expected_jobs, DRAIN_SECONDS - (time.monotonic() - killed_at))
         drain, total = time.monotonic() - killed_at, time.monotonic() - started_at
         report(
             f"seed {seed}: {len(expected_jobs.requests)} jobs, {len(expected_jobs.subscriptions)} subscribers, "
@@ -62,7 +61,6 @@ async def test_no_job_is_lost_when_any_process_is_killed(tmp_path: Path, seed: i
         )
     assert violations == []
     assert len(expected_jobs.requests) == JOBS
-    assert total < RUN_SECONDS
 
 
 async def kill_processes(harness: Harness, rng: random.Random) -> None:

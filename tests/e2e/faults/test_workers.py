@@ -77,7 +77,7 @@ async def test_job_beyond_the_time_limit_fails_and_its_process_is_replaced(tmp_p
 
 async def test_stalled_worker_reconnects_to_the_broker(tmp_path: Path) -> None:
     with Harness(tmp_path) as harness:
-        assert await stall_worker(harness, drain_seconds=40) == []
+        assert await stall_worker(harness) == []
         assert harness.workers[0].output().count("messages queued, none consumed. Reconnecting.") == 1
 
 

@@ -12,6 +12,7 @@ from tests import programs
 from tests.collectors import bad_collector
 from tests.conftest import FREQUENT_EXPORT
 from tests.otlp import receiver
+from tests.stopwatch import Stopwatch
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -56,5 +57,11 @@ def test_bad_collector_delays_neither_requests_nor_shutdown(
     with bad_collector(kind) as endpoint:
         options = FREQUENT_EXPORT | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
         with programs.api(tmp_path, valkey.url, prefix, **options) as (url, api):
-            assert httpx.post(f"{url}/graphql", json={"query": "{ limits { maxCount } }"}, timeout=2).is_success
-            api.stop(timeout_seconds=4)
+            process = api.process.pid
+            with Stopwatch(process) as request:
+                assert httpx.post(f"{url}/graphql", json={"query": "{ limits { maxCount } }"}, timeout=30).is_success
+            shutdown = Stopwatch(process)
+            api.send(signal.SIGTERM)
+            shutdown.stop_at_exit(process)
+    assert request.seconds < 2
+    assert shutdown.seconds < 4

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.e2e.faults.harness.expected_jobs import ExpectedJobs, JobRequest
-from tests.e2e.faults.harness.invariants import check_invariants
+from tests.e2e.faults.harness.invariants import DRAIN_SECONDS, check_invariants
 from tests.e2e.faults.harness.proxy import start_proxy
 from tests.e2e.faults.harness.users import User
 from tests.waiting import eventually, wait_until
@@ -62,7 +62,7 @@ async def has_logged(worker: ManagedProcess, text: str) -> bool:
 
 
 async def lose_messages(
-    harness: Harness, count: int, launcher: str = "celery", seconds: float = 5
+    harness: Harness, count: int, launcher: str = "celery", seconds: float = DRAIN_SECONDS
 ) -> tuple[float, list[str]]:
     """The messages of the queue are deleted while the worker is paused. Also returns the time of the deletion."""
     harness.add_api()
@@ -89,10 +89,10 @@ async def kill_store(harness: Harness) -> list[str]:
         await asyncio.to_thread(harness.restart_valkey)
         harness.add_worker()
         await user.submit(JobRequest(1_000))
-        return await check_invariants(harness, expected_jobs, 10)
+        return await check_invariants(harness, expected_jobs)
 
 
-async def miss_events(harness: Harness, launcher: str = "gql", seconds: float = 5) -> list[str]:
+async def miss_events(harness: Harness, launcher: str = "gql", seconds: float = 60) -> list[str]:
     """All jobs end while an API is disconnected from the store; its subscribers stay connected."""
     async with start_proxy(harness.port) as proxy:
         await asyncio.to_thread(harness.add_api, launcher, proxy.redis_url)
@@ -115,7 +115,7 @@ async def miss_events(harness: Harness, launcher: str = "gql", seconds: float = 
     return violations
 
 
-async def stall_worker(harness: Harness, drain_seconds: float, **environment: str) -> list[str]:
+async def stall_worker(harness: Harness, drain_seconds: float = DRAIN_SECONDS, **environment: str) -> list[str]:
     """A running worker stops receiving messages without an error, as happens after some reconnections."""
     harness.add_api()
     worker = harness.add_worker("tests.e2e.faults.launchers.worker_that_stalls", 2, None, **environment).ready()
@@ -125,7 +125,7 @@ async def stall_worker(harness: Harness, drain_seconds: float, **environment: st
         os.kill(worker.pid, signal.SIGUSR2)
         # A pending pop would return a message, whose task would then complete further small jobs.
         await asyncio.to_thread(
-            wait_until, lambda: "Stopped consuming." in worker.output() and harness.blocked_clients() == 0, 30
+            wait_until, lambda: "Stopped consuming." in worker.output() and harness.blocked_clients() == 0
         )
         for _ in range(10):
             await user.submit(JobRequest(1_000))
