@@ -33,6 +33,15 @@ SUBMIT = """mutation ($count: Int!) {
 TOTAL = "{ jobs(first: 1) { totalCount } }"
 CANCEL = "mutation ($id: ID!) { cancelJob(id: $id) { __typename } }"
 
+# The computed value of the accent colour.
+ACCENT = """(element) => {
+  const probe = element.parentElement.appendChild(document.createElement("i"));
+  probe.style.color = "var(--accent)";
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}"""
+
 SEGMENT = 2**20
 PREFIX = "console-jobs:"
 
@@ -173,6 +182,9 @@ def test_invalid_number_is_described_at_its_field(console: ConsolePage) -> None:
     submit(console, "0")
     expect(invalid).to_have_accessible_description("Must be 1 to 100,000,000.")
     expect(invalid).to_have_accessible_name("How many")
+    # The pointer is on the button, which keeps its colour.
+    colour = page.locator(".primary").first.evaluate(ACCENT)
+    expect(page.get_by_role("button", name="Generate")).to_have_css("background-color", colour)
     submit(console, "many")
     expect(invalid).to_have_accessible_description("Enter a whole number, such as 1000 or 1e6.")
     # Each number is within its limit, but not both together: the server finds it.
@@ -237,8 +249,8 @@ def test_cancelled_job_says_what_is_kept_and_can_be_retried(console: ConsolePage
     before = jobs.total()
     # The second click is on the button that replaces the first one.
     row(console, job_id).get_by_role("button", name="Cancel").dblclick()
-    notice = console.page.get_by_text(f"Job {job_id[-8:]}: Cancelled; 1,048,576 primes are kept.")
-    expect(notice).to_be_visible()
+    notice = console.page.locator(".notice p")
+    expect(notice).to_contain_text(f"Job {job_id[-8:]}: Cancelled; 1,048,576 primes are kept.")
     expect(notice).to_be_focused()
     expect(row(console, job_id)).to_contain_text("at 33%")
     assert jobs.total() == before

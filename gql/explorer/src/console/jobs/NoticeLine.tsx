@@ -17,16 +17,18 @@ export function NoticeLine({ notice, onClose }: { notice: Notice | null; onClose
     <div role="status" className="notice">
       {notice && (
         <p ref={line} tabIndex={-1} className={notice.isProblem ? "problem" : undefined}>
-          {notice.jobId && (
-            <>
-              Job{" "}
-              <Link className="id" href={href({ job: notice.jobId })}>
-                {shortId(notice.jobId)}
-              </Link>
-              :{" "}
-            </>
-          )}
-          {notice.text} {notice.retryAt !== undefined && <RetryAfter at={notice.retryAt} />}{" "}
+          <span>
+            {notice.jobId && (
+              <>
+                Job{" "}
+                <Link className="id" href={href({ job: notice.jobId })}>
+                  {shortId(notice.jobId)}
+                </Link>
+                :{" "}
+              </>
+            )}
+            {notice.text} {notice.retryAt !== undefined && <RetryAfter at={notice.retryAt} />}
+          </span>
           <button type="button" className="small" aria-label="Close this message" onClick={onClose}>
             ×
           </button>

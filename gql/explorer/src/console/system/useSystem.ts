@@ -1,4 +1,4 @@
-// The state of the system, live, and its history. Pauses while nobody sees the page.
+// The state of the system, live, and its history. Pauses while the page is hidden.
 import { useEffect } from "react";
 import { useSubscription } from "urql";
 
