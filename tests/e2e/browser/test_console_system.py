@@ -87,7 +87,7 @@ def test_list_of_jobs_has_the_state_of_the_system(open_console: Open, system: Sy
     expect(page.get_by_text("0 queued", exact=True)).to_be_visible()
 
 
-def test_system_view_pauses_while_nobody_sees_it(open_console: Open) -> None:
+def test_system_view_pauses_while_the_page_is_hidden(open_console: Open) -> None:
     page = open_console("?view=system", RECORD_SENT).page
     expect(page.get_by_role("region", name="Queued")).to_be_visible()
     for is_hidden, last in ((True, "complete"), (False, "subscribe")):

@@ -1,4 +1,4 @@
-// Where the trace of a job can be seen, if a service that shows traces is linked and responds.
+// A link to the trace of a job, if a linked service shows traces and responds.
 import { traceUrl, useLinks } from "../shell/links";
 
 export function TraceLink({ id }: { id: string }) {
