@@ -162,7 +162,7 @@ def test_views_have_no_serious_fault_in_accessibility(
     expect(page.get_by_text("Succeeded").first).to_be_visible()
     found["job"] = faults(page, axe)
     console.open("?job=unknown")
-    expect(page.get_by_text("No such job")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("There is no job")
     found["unknown job"] = faults(page, axe)
     console.open("?view=system")
     expect(page.get_by_role("region", name="Workers")).to_be_visible()

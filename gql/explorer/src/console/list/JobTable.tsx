@@ -47,9 +47,14 @@ export function JobTable({ groups, onReport, onEnd }: Props) {
         <tbody key={name}>
           {shown.length > 1 && (
             <tr className="group">
-              <th scope="rowgroup" colSpan={COLUMNS.length + 1}>
+              {/* Not over all columns: those that are hidden on a narrow window would have a width again. */}
+              <th scope="rowgroup" colSpan={2}>
                 {name} · {formatNumber(total)}
               </th>
+              {COLUMNS.slice(2).map((column) => (
+                <td key={column.name} className={column.className} />
+              ))}
+              <td />
             </tr>
           )}
           {jobs.map((job) => (
