@@ -246,12 +246,12 @@ local function report_end(id)
   table.insert(ENDED_JOBS, { 'now', NOW, 'record', redis.call('HGETALL', job_key(id)) })
 end
 
+-- Fails a job that is RUNNING: one that has a lease is.
 local function fail_job(id, reason, text)
-  if finish_job(id, 'FAILED', reason) then
-    set_fields(id, 'failure_reason', reason, 'failure_message', text)
-    publish_change(id)
-    report_end(id)
-  end
+  finish_job(id, 'FAILED', reason)
+  set_fields(id, 'failure_reason', reason, 'failure_message', text)
+  publish_change(id)
+  report_end(id)
 end
 
 -- Lost and released segments.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.api.job_store import JobStore
 from tasks.callers import ANYONE
 from tasks.jobs import SEGMENT_PRIMES, FailureReason, JobStatus, ResultState
 from tasks.requests import PrimesRequest
@@ -18,8 +19,8 @@ from tests.tasks.keys import fake_result, grant_claim
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tasks.api.job_store import JobStore
     from tasks.jobs import Job
+    from tasks.settings import JobSettings
     from tasks.worker.job_recorder import JobRecorder, SegmentResult
     from tests.tasks.keys import Keys
 
@@ -215,6 +216,23 @@ async def test_retried_job_keeps_the_completed_segments(
     found = await current(store, again)
     assert (found.status, found.done, found.available) == (JobStatus.SUCCEEDED, COUNT, COUNT)
     assert found.sha256 == checksum_of(range(6))
+
+
+async def test_retry_does_not_send_what_a_larger_window_of_an_older_version_completed(
+    store: JobStore, recorder: JobRecorder, keys: Keys, settings: JobSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(scripts, "SENDING_WINDOW", 6)
+        older = JobStore.connect(settings)
+    job = (await older.submit_job(PrimesRequest(COUNT), ANYONE)).job
+    await older.close()
+    recorder.complete_segment(grant_claim(recorder, job, 5), result_of(5))
+    await store.cancel_job(job.id, ANYONE)
+    again = (await store.retry_job(job.id, ANYONE)).job
+    for index in range(5):
+        recorder.complete_segment(grant_claim(recorder, again, index), result_of(index))
+    assert indices_of(again, keys) == [0, 1, 2, 3, 4]
+    assert (await current(store, again)).status is JobStatus.SUCCEEDED
 
 
 async def test_retry_after_the_files_expired_starts_from_the_beginning(
