@@ -91,7 +91,12 @@ class Program:
 @contextmanager
 def running(command: list[str], folder: Path, ready: Callable[[], bool], **environment: str) -> Iterator[Program]:
     """Run a program until the block ends; it is ready when the block begins."""
-    program = start(command, folder, environment)
+    with _running(start(command, folder, environment), ready) as program:
+        yield program
+
+
+@contextmanager
+def _running(program: Program, ready: Callable[[], bool]) -> Iterator[Program]:
     try:
         wait_until(lambda: _alive(program) and ready(), _READY_SECONDS, program.output)
         yield program
@@ -100,8 +105,10 @@ def running(command: list[str], folder: Path, ready: Callable[[], bool], **envir
             program.stop()
 
 
-def start(command: list[str], folder: Path, environment: Mapping[str, str]) -> Program:
-    """Start a program in a new process group, with its output in a file."""
+def start(
+    command: list[str], folder: Path, environment: Mapping[str, str], before_exec: Callable[[], None] | None = None
+) -> Program:
+    """Start a program in a new process group, with its output in a file. `before_exec` is called in its process."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{Path(command[0]).name}-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
@@ -112,12 +119,19 @@ def start(command: list[str], folder: Path, environment: Mapping[str, str]) -> P
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=before_exec,  # noqa: PLW1509 - callers have no other threads
         )
     return Program(process, log)
 
 
 @contextmanager
-def valkey(folder: Path, port: int | None = None, server: str | None = None, **options: str) -> Iterator[Valkey]:
+def valkey(
+    folder: Path,
+    port: int | None = None,
+    server: str | None = None,
+    before_exec: Callable[[], None] | None = None,
+    **options: str,
+) -> Iterator[Valkey]:
     """Valkey from the wheel with the durability of `make run`, or another server with the same options."""
     store = Valkey(port or free_port(), folder)
     settings = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""} | options
@@ -133,7 +147,7 @@ def valkey(folder: Path, port: int | None = None, server: str | None = None, **o
         *arguments,
     ]
     folder.mkdir(parents=True, exist_ok=True)
-    with running(command, folder, store.responds) as program:
+    with _running(start(command, folder, {}, before_exec), store.responds) as program:
         store.program = program
         yield store
 

@@ -8,11 +8,13 @@ python -m tests.simulation --control no-fencing --histories 1000
 from __future__ import annotations
 
 import argparse
+import resource
 import secrets
+import signal
 import sys
 import time
 
-from tests.simulation.controls import CONTROLS
+from tests.simulation.controls import CONTROLS, NO_CONTROL
 from tests.simulation.runner import Summary, new_world, run_many, run_seed, run_seeds, shrink
 
 # Seeds are below this, so that they are short to type.
@@ -21,6 +23,9 @@ MAX_SEED = 10**9
 
 def main() -> int:
     options = _options()
+    # Servers and other processes end in any case, folders only if the blocks that made them do.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
     if options.seed is not None:
         return _replay(options.seed, options.control)
     first = secrets.randbelow(MAX_SEED)
@@ -30,7 +35,11 @@ def main() -> int:
     else:
         summary = run_many(first, options.histories)
     seconds = time.monotonic() - started_at
-    print(f"{summary.histories} histories from seed {first}, {summary.steps} steps in {seconds:.0f} s")
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(
+        f"{summary.histories} histories from seed {first}, {summary.steps} steps in {seconds:.0f} s, "
+        f"{children.ru_utime + children.ru_stime:.0f} s of CPU"
+    )
     for seed, violation in summary.violations.items():
         print(f"seed {seed}: {violation}")
     if options.table:
@@ -39,7 +48,7 @@ def main() -> int:
 
 
 def _replay(seed: int, control: str | None) -> int:
-    with new_world(control) as created:
+    with new_world(CONTROLS[control] if control else NO_CONTROL) as created:
         history, violation = run_seed(created, seed)
         if violation is not None:
             history, violation = shrink(created, seed)
@@ -51,8 +60,11 @@ def _replay(seed: int, control: str | None) -> int:
 def _table(summary: Summary) -> str:
     lines = ["", "| action | times |", "|---|---|"]
     lines += [f"| {name} | {count} |" for name, count in summary.actions.most_common()]
-    lines += ["", "| branch | times |", "|---|---|"]
-    lines += [f"| `{name.replace('|', '→')}` | {count} |" for name, count in sorted(summary.branches.items())]
+    lines += ["", "| branch | times | histories |", "|---|---|---|"]
+    lines += [
+        f"| `{name.replace('|', '→')}` | {count} | {summary.spread[name]} |"
+        for name, count in sorted(summary.branches.items())
+    ]
     return "\n".join(lines)
 
 

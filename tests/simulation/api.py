@@ -36,10 +36,10 @@ REFUSALS = (IdempotencyConflict, JobAlreadyFinished, JobNotFound, JobNotRetryabl
 class Api:
     """An API process: store, feed and janitor, and what its users wait for."""
 
-    def __init__(self, history: History, name: str) -> None:
+    def __init__(self, history: History, name: str, *, is_older: bool) -> None:
         self.name = name
         self._history = history
-        self.client = AsyncClient(history, name)
+        self.client = AsyncClient(history, name, is_older=is_older)
         self.store = JobStore(self.client, history.settings)  # type: ignore[arg-type] # all that it uses
         self.feed = JobFeed(self.store)
         self._janitor = ResultJanitor(self.store, SegmentStore(history.files))  # type: ignore[arg-type] # all that it uses

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
 import greenlet
 from redis.exceptions import ConnectionError as ConnectionLost
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Retries of a worker's client. Fewer than in production, so that a history also sees it give up.
 RETRIES = 2
 API_TIMEOUT_MS = 2_000
+OLDER_SENDING_WINDOW = 4
 WORKER_TIMEOUT_MS = 5_000
 
 
@@ -66,6 +68,15 @@ class Call:
         self.is_settled = True
 
 
+class ScriptCall(NamedTuple):
+    """A call of a script: its text and arguments, its class, and the arguments by name."""
+
+    text: str
+    arguments: Sequence[Any]
+    script: type[scripts.Script[Any]]
+    named: Mapping[str, Any]
+
+
 class Registry:
     """The scripts by their loaded text."""
 
@@ -82,11 +93,18 @@ class Registry:
             self._scripts[self._texts[script]] = script
         return self._texts[script]
 
-    def decode(self, text: str, arguments: Sequence[Any]) -> tuple[type[scripts.Script[Any]], dict[str, Any]]:
-        """The script and its arguments by name."""
+    def load_older(self, text: str) -> str:
+        """The script of an older version, which sent more segments of a job at a time."""
+        older, changes = re.subn(r"SENDING_WINDOW = \d+", f"SENDING_WINDOW = {OLDER_SENDING_WINDOW}", text)
+        assert changes <= 1
+        self._scripts[older] = self._scripts[text]
+        return older
+
+    def decode(self, text: str, arguments: Sequence[Any]) -> ScriptCall:
+        """The call of a loaded script."""
         script = self._scripts[text]
         names = scripts._argument_names(script)  # noqa: SLF001 - the simulation reads what it intercepts
-        return script, dict(zip(names, arguments, strict=True))
+        return ScriptCall(text, arguments, script, dict(zip(names, arguments, strict=True)))
 
 
 class SyncClient:
@@ -99,10 +117,10 @@ class SyncClient:
     def register_script(self, text: str) -> Callable[..., Any]:
         def run(*, keys: Iterable[str], args: Sequence[Any]) -> Any:
             del keys
-            task = self._task()
+            call, task = self._history.decode(text, args), self._task()
             if task is None or not task.is_current:
-                return self._history.execute(text, args)
-            return task.call(self._history.words(text, args), lambda: self._history.execute(text, args))
+                return self._history.execute(call)
+            return task.call(self._history.words(call), lambda: self._history.execute(call))
 
         return run
 
@@ -205,15 +223,20 @@ def _history_greenlet() -> greenlet.greenlet:
 class AsyncClient:
     """What JobStore needs of a client."""
 
-    def __init__(self, history: History, owner: str) -> None:
+    def __init__(self, history: History, owner: str, *, is_older: bool) -> None:
         self._history = history
         self._owner = owner
+        self._is_older = is_older
         self.lines: list[Line] = []
 
     def register_script(self, text: str) -> Callable[..., Any]:
+        if self._is_older:
+            text = self._history.world.registry.load_older(text)
+
         async def run(*, keys: Iterable[str], args: Sequence[Any]) -> Any:
             del keys
-            return await self._call(self._history.words(text, args), lambda: self._history.execute(text, args))
+            call = self._history.decode(text, args)
+            return await self._call(self._history.words(call), lambda: self._history.execute(call))
 
         return run
 

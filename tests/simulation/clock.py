@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # 2026-01-01, an arbitrary start.
 EPOCH_MS = 1_767_225_600_000
@@ -21,21 +24,18 @@ class Clock:
         """The store's clock, in ms since the epoch."""
         return EPOCH_MS + self.elapsed_ms + self.offset_ms
 
-    # The interface of the module `time`, for code that measures durations.
-
     def monotonic(self) -> float:
+        """Seconds that have passed."""
         return self.elapsed_ms / 1000
 
-    perf_counter = monotonic
 
-
-def datetime_of(clock: Clock) -> type[datetime]:
+def datetime_of(clock: Callable[[], Clock]) -> type[datetime]:
     """A class for code that reads the time of its host."""
 
     class SimulatedDatetime(datetime):
         @classmethod
         def now(cls, tz: object = UTC) -> Self:
             del tz
-            return cls.fromtimestamp((EPOCH_MS + clock.elapsed_ms) / 1000, UTC)
+            return cls.fromtimestamp((EPOCH_MS + clock().elapsed_ms) / 1000, UTC)
 
     return SimulatedDatetime

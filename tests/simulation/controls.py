@@ -35,6 +35,7 @@ class Control:
             yield
 
 
+NO_CONTROL = Control()
 CONTROLS: Mapping[str, Control] = {
     # A worker that has lost its segment may still write.
     "no-fencing": Control({f" and {_IS_HOLDER}": ""}),

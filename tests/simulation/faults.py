@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import ConnectionError as ConnectionLost
 
-from tasks.jobs import JobStatus
-from tests.simulation.store import DELETE, PUSH, REGISTER_TOOL, SET_FIELD
+from tests.simulation.store import DELETE, PUSH, REGISTER_TOOL, SET_FIELD, TO_THE_END
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from tests.simulation.steps import Possible
 
 MAX_APIS = 2
+# Share of those that start.
+OLDER_APIS = 0.5
 HOUR_MS = 3_600_000
 
 
@@ -38,13 +39,15 @@ def possible(history: History) -> Iterator[Possible]:
         yield 0.3, "break a line", lambda rng: _break_line(history, rng.choice(lines))
         yield 0.2, "silence a line", lambda rng: _silence_line(rng.choice(lines))
     yield 0.1, "lose queued messages", lambda rng: _lose_messages(history, rng.choice(("small", "large")))
-    yield 0.15, "push a foreign message", lambda _: _push_foreign_message(history)
-    yield 0.2, "use a tool of Celery", lambda rng: _use_tool(history, rng)
+    if queues := [queue for queue in ("small", "large") if store.state.length(queue) > 1]:
+        yield 2, "delay a message", lambda rng: _delay_message(history, rng.choice(queues))
+    yield 0.4, "push a foreign message", lambda _: _push_foreign_message(history)
+    yield 0.4, "use a tool of Celery", lambda rng: _use_tool(history, rng)
     yield 0.2, "let a computation fail", lambda _: _break_computation(history)
     if history.jobs:
-        yield 0.1, "meet a newer version", lambda rng: _meet_newer_version(history, rng)
+        yield 0.2, "meet a newer version", lambda rng: _meet_newer_version(history, rng)
         if completed := list(_open_segments_done(history)):
-            yield 0.3, "meet an older version", lambda rng: _meet_older_version(history, *rng.choice(completed))
+            yield 1, "meet an older version", lambda rng: _meet_older_version(history, *rng.choice(completed))
         yield 0.4, "delete a job's keys", lambda rng: _delete(history, history.known_job(rng)[0])
 
 
@@ -85,6 +88,12 @@ def _push_foreign_message(history: History) -> str:
 def _lose_messages(history: History, queue: str) -> str:
     history.run_other(DELETE, queue)
     return f"the messages of the queue {queue} are lost"
+
+
+def _delay_message(history: History, queue: str) -> str:
+    """Messages that are taken by other workers are started in another order."""
+    history.run_other(TO_THE_END, queue)
+    return f"the next message of the queue {queue} goes to its end"
 
 
 def _restart_store(history: History, *, is_lossy: bool = False) -> str:
@@ -146,7 +155,7 @@ def _restart_api(history: History, rng: Random) -> str:
         history.apis.remove(api)
         api.crash()
         return f"{api.name}: killed"
-    return history.start_api()
+    return history.start_api(is_older=rng.random() < OLDER_APIS)
 
 
 def _meet_newer_version(history: History, rng: Random) -> str:
@@ -163,11 +172,11 @@ def _meet_newer_version(history: History, rng: Random) -> str:
 
 def _open_segments_done(history: History) -> Iterator[tuple[str, str]]:
     """Segments of jobs that are not final which this version has completed: job id and index."""
-    for job_id, _ in history.jobs[-12:]:
+    for job_id, _ in history.newest_jobs:
         record = history.store.state.hash(f"job:{job_id}")
-        if record and not JobStatus(record["status"]).is_final:
+        if record and record["segments_done"] != "0" and record["status"] in {"QUEUED", "RUNNING"}:
             for index, text in history.store.state.hash(f"job:{job_id}:segments").items():
-                if json.loads(text).get("digest"):
+                if '"digest"' in text:
                     yield job_id, index
 
 

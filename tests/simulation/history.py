@@ -30,14 +30,28 @@ if TYPE_CHECKING:
     from tasks.callers import Caller
     from tasks.jobs import Job
     from tests.simulation.api import Submission, Subscriber
+    from tests.simulation.calls import ScriptCall
     from tests.simulation.worker import Child
     from tests.simulation.world import World
 
 STEPS = 200
+FACTORS = (0.1, 0.5, 1.0, 1.0, 3.0)
 
 
 class ViolationError(AssertionError):
     """An invariant does not hold."""
+
+
+class _Factors(dict[str, float]):
+    """How much more or less likely each action is in one history: some are calm, others cancel and retry a lot."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+
+    def __missing__(self, name: str) -> float:
+        self[name] = random.Random(f"{self._seed} {name}").choice(FACTORS)
+        return self[name]
 
 
 class History:
@@ -64,9 +78,11 @@ class History:
         # How often the store lost its last second.
         self.losses = 0
         self.report: list[str] = []
-        # How often each action was chosen, also those that never were; and the chosen ones by their steps.
+        # Actions that could be chosen, how often each was, and the chosen ones by their steps.
+        self.possible: set[str] = set()
         self.actions: Counter[str] = Counter()
         self.chosen: dict[int, str] = {}
+        self._factors = _Factors(seed)
         self._violation: str | None = None
         self._number = self._processes = 0
         self.is_computation_broken = False
@@ -75,7 +91,7 @@ class History:
         self.latest_ms = self.clock.store_ms
         # Negative: how far the store's clock was set back, in all.
         self.set_back_ms = 0
-        self.store.begin(self.clock, self._publish)
+        self.store.begin(self.clock, self._publish, self.violate)
         self.invariants = Invariants(self)
         self.loop = SimulatedLoop(self.clock, self.violate)
         world.history = self
@@ -101,10 +117,11 @@ class History:
     def _step(self, number: int, wanted: str | None) -> None:
         self._number = number
         rng = random.Random(self.seed * 1_000_003 + number)
-        choices = list(steps.possible(self))
-        self.actions.update(dict.fromkeys((name for _, name, _ in choices), 0))
+        choices = steps.possible(self)
+        self.possible.update([name for _, name, _ in choices])
         # Drawn in any case, so that the action draws the same.
-        [(_, name, act)] = rng.choices(choices, [weight for weight, _, _ in choices])
+        factors = self._factors
+        [(_, name, act)] = rng.choices(choices, [weight * factors[name] for weight, name, _ in choices])
         if wanted is not None:
             found = [choice for choice in choices if choice[1] == wanted]
             if not found:
@@ -151,11 +168,13 @@ class History:
                 self.settle(call, ResponseTimeout("no answer in time"))
         self.loop.run_ready()
 
-    def execute(self, text: str, arguments: Sequence[Any]) -> Any:
+    def decode(self, text: str, arguments: Sequence[Any]) -> ScriptCall:
+        return self.world.registry.decode(text, arguments)
+
+    def execute(self, call: ScriptCall) -> Any:
         """Execute a script of the product now."""
-        script, named = self.world.registry.decode(text, arguments)
-        reply = self.store.run(text, *arguments)
-        self.invariants.note_reply(script, named, reply)
+        reply = self.store.run(call.text, *call.arguments)
+        self.invariants.note_reply(call.script, call.named, reply)
         self.invariants.check()
         return reply
 
@@ -165,12 +184,12 @@ class History:
         self.invariants.check()
         return reply[0]
 
-    def words(self, text: str, arguments: Sequence[Any]) -> str:
+    def words(self, call: ScriptCall) -> str:
         """A call in words."""
-        script, named = self.world.registry.decode(text, arguments)
+        named = call.named
         shown = [self.short(named["job"])] if "job" in named else []
         shown += [f"{name} {named[name]}" for name in ("index", "token") if name in named]
-        return " ".join([script.name, *shown])
+        return " ".join([call.script.name, *shown])
 
     def execute_call(self, call: Call) -> str:
         call.run()
@@ -212,9 +231,9 @@ class History:
 
     # Processes.
 
-    def start_api(self) -> str:
-        self.apis.append(Api(self, f"api-{self._next_number()}"))
-        return f"{self.apis[-1].name}: started"
+    def start_api(self, *, is_older: bool = False) -> str:
+        self.apis.append(Api(self, f"api-{self._next_number()}", is_older=is_older))
+        return f"{self.apis[-1].name}: started{' in an older version' if is_older else ''}"
 
     def start_worker(self) -> str:
         self.workers.append(Worker(self, f"worker-{self._next_number()}"))
@@ -254,9 +273,23 @@ class History:
 
     # Messages.
 
+    @property
+    def has_messages(self) -> bool:
+        """Whether there is a message to take, or an error to meet."""
+        state = self.store.state
+        return bool(
+            state.length("small")
+            or state.length("large")
+            or not self.store.is_available
+            or any(worker.messages for worker in self.workers)
+        )
+
     def pop(self) -> bytes | None:
         """Pop the next message, as a worker's main process does."""
         for queue in ("small", "large"):
+            # A pop waits while its queue is empty.
+            if not self.store.state.length(queue) and self.store.is_available:
+                continue
             message: bytes | None = self.run_other(POP, queue)
             if message is not None:
                 self.popped = [*self.popped[-9:], message]
@@ -289,9 +322,14 @@ class History:
 
     # Users.
 
+    @property
+    def newest_jobs(self) -> list[tuple[str, Caller]]:
+        """The newest known jobs with their owners."""
+        return self.jobs[-12:]
+
     def known_job(self, rng: random.Random) -> tuple[str, Caller]:
         """One of the newest jobs, and its owner."""
-        return rng.choice(self.jobs[-12:])
+        return rng.choice(self.newest_jobs)
 
     def acknowledge(self, job: Job, caller: Caller) -> None:
         """A user learns of a job."""

@@ -13,77 +13,101 @@ from typing import TYPE_CHECKING
 from tasks.storage import scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-# Every key has this expiry on the server, the year 3000: the simulation lets keys expire by its own clock. A key with
-# another one was given a time-to-live by the call.
+# Every key has this expiry on the server, the year 3000: the simulation lets keys expire by its own clock.
 FAR_FUTURE_MS = 32_503_680_000_000
 
-_WRITES = (
-    "HSET",
-    "HINCRBY",
-    "ZADD",
-    "ZREM",
-    "ZREMRANGEBYSCORE",
-    "PEXPIRE",
-    "PEXPIREAT",
-    "SADD",
-    "SET",
-    "LPUSH",
-    "RPUSH",
-    "RPOP",
-    "LREM",
-    "DEL",
-)
+# What a command writes.
+_WRITES = {
+    "HSET": "hash",
+    "HINCRBY": "hash",
+    "ZADD": "zset",
+    "ZREM": "zset",
+    "ZREMRANGEBYSCORE": "zset",
+    "SADD": "set",
+    "SET": "string",
+    "LPUSH": "list",
+    "RPUSH": "list",
+    "RPOP": "list",
+    "LREM": "list",
+    "DEL": "none",
+}
+_TIMES_TO_LIVE = {"PEXPIRE", "PEXPIREAT"}
+_READS = {
+    "EXISTS",
+    "GET",
+    "HGET",
+    "HGETALL",
+    "HMGET",
+    "LLEN",
+    "PTTL",
+    "SMEMBERS",
+    "TIME",
+    "ZCARD",
+    "ZLEXCOUNT",
+    "ZRANGE",
+    "ZRANGEBYLEX",
+    "ZRANGEBYSCORE",
+    "ZRANK",
+    "ZREVRANGEBYLEX",
+    "ZSCORE",
+}
+_COMMAND = re.compile(r"\bcall\('(\w+)'")
 
 _BEFORE = f"""\
-local HITS, WRITTEN, EVENTS = {{}}, {{}}, {{}}
-local function HIT(number) HITS[number] = true end
-local WRITES = {{ {", ".join(f"{name} = true" for name in _WRITES)} }}
+local HITS, WRITTEN, EVENTS, TTLS = {{}}, {{}}, {{}}, {{}}
+local WRITES = {{ {", ".join(f"{name} = '{kind}'" for name, kind in _WRITES.items())} }}
+local function write(kind, command, key, ...)
+  local reply = redis.call(command, key, ...)
+  WRITTEN[key] = kind
+  return reply
+end
+local function set(key, value, option, milliseconds)
+  assert(option == 'PX', 'SET without a time-to-live')
+  TTLS[key] = milliseconds
+  return write('string', 'SET', key, value, 'PXAT', '{FAR_FUTURE_MS}')
+end
+local function set_ttl(key, milliseconds)
+  if milliseconds <= 0 then return write('none', 'DEL', key) end
+  local reply = redis.call('PEXPIREAT', key, '{FAR_FUTURE_MS}')
+  if reply == 1 then WRITTEN[key], TTLS[key] = WRITTEN[key] or 'ttl', milliseconds end
+  return reply
+end
 local function call(command, key, ...)
-  if command == 'PUBLISH' then EVENTS[#EVENTS + 1] = (...) return 0 end
-  if WRITES[command] then WRITTEN[key] = true end
-  -- A time of the simulated clock.
-  if command == 'PEXPIREAT' then return redis.call('PEXPIRE', key, math.max((...) - tonumber(KEYS[2]), 0)) end
+  local kind = WRITES[command]
+  if kind == 'string' then return set(key, ...) end
+  if kind then return write(kind, command, key, ...) end
+  if command == 'PEXPIRE' then return set_ttl(key, (...)) end
+  if command == 'PEXPIREAT' then return set_ttl(key, (...) - tonumber(KEYS[2])) end
+  if command == 'PUBLISH' then
+    EVENTS[#EVENTS + 1] = (...)
+    return 0
+  end
   return redis.call(command, key, ...)
 end
-local RESULT = (function()
+local SUCCEEDED, RESULT = pcall(function()
 """
 
-_OBSERVE = f"""\
-local function observe(key)
-  local kind = redis.call('TYPE', key).ok
-  if kind == 'none' then return {{ key, kind }} end
-  local value
+_AFTER = """\
+end)
+if not SUCCEEDED then RESULT = type(RESULT) == 'table' and RESULT.err or tostring(RESULT) end
+local FOUND, NUMBERS = {}, {}
+for key, kind in pairs(WRITTEN) do
+  local value, ttl = false, TTLS[key] or false
   if kind == 'hash' then value = redis.call('HGETALL', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
   elseif kind == 'list' then value = redis.call('LRANGE', key, 0, -1)
-  else value = redis.call('GET', key) end
-  local ttl = false
-  if redis.call('PEXPIRETIME', key) ~= {FAR_FUTURE_MS} then
-    ttl = redis.call('PTTL', key)
-    if ttl >= 0 then redis.call('PEXPIREAT', key, '{FAR_FUTURE_MS}') end
+  elseif kind == 'string' then value = redis.call('GET', key) end
+  if kind ~= 'ttl' then
+    if not value or #value == 0 then kind = 'none'
+    elseif redis.call('PEXPIRETIME', key) == -1 then ttl = -1 end
   end
-  return {{ key, kind, value, ttl }}
+  FOUND[#FOUND + 1] = { key, kind, value, ttl }
 end
-"""
-
-_AFTER = f"""\
-end)()
-{_OBSERVE}
-local FOUND, NUMBERS = {{}}, {{}}
-for key in pairs(WRITTEN) do FOUND[#FOUND + 1] = observe(key) end
 for number in pairs(HITS) do NUMBERS[#NUMBERS + 1] = number end
-return {{ RESULT, FOUND, EVENTS, NUMBERS }}
-"""
-
-# Reads all keys, after a call that failed.
-OBSERVE_ALL = f"""\
-{_OBSERVE}
-local FOUND = {{}}
-for _, key in ipairs(redis.call('KEYS', '*')) do FOUND[#FOUND + 1] = observe(key) end
-return {{ {{}}, FOUND, {{}}, {{}} }}
+return { RESULT, FOUND, EVENTS, NUMBERS }
 """
 
 _CLOCK = "local function clock() return tonumber(KEYS[2]) end\n"
@@ -97,6 +121,11 @@ class Branches:
     def __init__(self) -> None:
         self.labels: list[str] = []
         self.taken: list[int] = []
+
+    def collect(self) -> Iterator[tuple[str, int]]:
+        """How often each was taken since the last call."""
+        taken, self.taken = self.taken, [0] * len(self.labels)
+        return zip(self.labels, taken, strict=True)
 
     def mark(self, file: str, text: str) -> str:
         """The text of a file with a mark in each branch. An `if` without `else` gets one."""
@@ -125,7 +154,7 @@ class Branches:
     def _add(self, label: str) -> str:
         self.labels.append(label)
         self.taken.append(0)
-        return f"HIT({len(self.labels) - 1})"
+        return f"HITS[{len(self.labels) - 1}] = true;"
 
 
 def reader(branches: Branches, replacements: Mapping[str, str]) -> Callable[[str], str]:
@@ -151,5 +180,8 @@ def reader(branches: Branches, replacements: Mapping[str, str]) -> Callable[[str
 
 
 def observed(text: str) -> str:
-    """A whole script that also reports what it did: its result, written keys, events and branches."""
-    return _BEFORE + text.replace("redis.call(", "call(") + _AFTER
+    """A whole script that also reports what it did: its result or error, written keys, events and branches."""
+    text = text.replace("redis.call(", "call(")
+    unknown = set(_COMMAND.findall(text)) - {*_WRITES, *_TIMES_TO_LIVE, *_READS, "PUBLISH"}
+    assert not unknown, f"the simulation does not know whether {unknown} write"
+    return _BEFORE + text + _AFTER

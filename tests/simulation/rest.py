@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BOUND_MS = 15 * 60_000
 # Simulated time in which every stream then completes.
 STREAM_BOUND_MS = 60_000
-TICK_MS = 1_000
+TICK_MS = 2_000
 # After the last key, files stay for some minutes.
 FILES_MS = 2 * 3_600_000
 

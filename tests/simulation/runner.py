@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests import programs
-from tests.simulation.controls import CONTROLS, Control
+from tests.simulation.controls import CONTROLS, NO_CONTROL, Control
 from tests.simulation.history import History, ViolationError
+from tests.simulation.orphans import end_with_parent
+from tests.simulation.store import SOCKET
 from tests.simulation.world import world
 
 if TYPE_CHECKING:
@@ -24,17 +27,16 @@ if TYPE_CHECKING:
 
     from tests.simulation.world import World
 
-# Seeds that a process takes at a time.
-_CHUNK = 50
-
 
 @dataclass(slots=True)
 class Summary:
     """What several histories did."""
 
     histories: int = 0
+    # How often each action and branch was taken, and in how many histories each branch was.
     actions: Counter[str] = field(default_factory=Counter)
     branches: Counter[str] = field(default_factory=Counter)
+    spread: Counter[str] = field(default_factory=Counter)
     # By seed.
     violations: dict[int, str] = field(default_factory=dict)
 
@@ -45,21 +47,25 @@ class Summary:
     def add(self, other: Summary) -> None:
         self.histories += other.histories
         # Also those at zero.
-        for mine, theirs in ((self.actions, other.actions), (self.branches, other.branches)):
+        for mine, theirs in (
+            (self.actions, other.actions),
+            (self.branches, other.branches),
+            (self.spread, other.spread),
+        ):
             for name, count in theirs.items():
                 mine[name] += count
         self.violations |= other.violations
 
 
 @contextmanager
-def new_world(control: str | None = None) -> Iterator[World]:
-    """A world with its own server, without the safeguard that a control names."""
-    found = CONTROLS[control] if control else Control()
+def new_world(control: Control = NO_CONTROL, parent: str | None = None) -> Iterator[World]:
+    """A world with its own server, whose folder is in another folder, without a safeguard."""
+    end = partial(end_with_parent, os.getpid())
     with (
-        tempfile.TemporaryDirectory(prefix="simulation-") as folder,
-        programs.valkey(Path(folder), appendonly="no") as valkey,
-        world(valkey, found.texts) as created,
-        found.applied(),
+        tempfile.TemporaryDirectory(prefix="simulation-", dir=parent) as folder,
+        programs.valkey(Path(folder), before_exec=end, appendonly="no", unixsocket=str(Path(folder, SOCKET))) as valkey,
+        world(valkey, control.texts) as created,
+        control.applied(),
     ):
         yield created
 
@@ -74,32 +80,43 @@ def run_seed(created: World, seed: int, kept: Mapping[int, str] | None = None) -
     return history, None
 
 
-def run_seeds(control: str | None, seeds: Iterable[int]) -> Summary:
+def run_seeds(control: str | None, seeds: Iterable[int], folder: str | None = None) -> Summary:
     """Run histories one after the other. Ends at the first that a control violates."""
     summary = Summary()
-    with new_world(control) as created:
+    with new_world(CONTROLS[control] if control else NO_CONTROL, folder) as created:
         for seed in seeds:
             history, violation = run_seed(created, seed)
             summary.histories += 1
-            summary.actions.update(history.actions)
+            summary.actions.update(dict.fromkeys(history.possible, 0) | history.actions)
+            for label, taken in created.branches.collect():
+                summary.branches[label] += taken
+                summary.spread[label] += bool(taken)
             if violation is not None:
                 summary.violations[seed] = violation
                 if control:
                     break
-        branches = created.branches
-        for label, taken in zip(branches.labels, branches.taken, strict=True):
-            summary.branches[label] += taken
+                print(f"seed {seed}: {violation}", file=sys.stderr, flush=True)
     return summary
 
 
-def run_many(first: int, count: int, processes: int | None = None) -> Summary:
+def run_many(first: int, count: int) -> Summary:
     """Run the histories of consecutive seeds in as many processes as there are cores."""
-    seeds = range(first, first + count)
-    chunks = [seeds[i : i + _CHUNK] for i in range(0, count, _CHUNK)]
+    cores = os.cpu_count() or 1
     summary = Summary()
-    with ProcessPoolExecutor(processes or os.cpu_count(), get_context("spawn")) as pool:
-        for one in pool.map(partial(run_seeds, None), chunks):
-            summary.add(one)
+    with (
+        tempfile.TemporaryDirectory(prefix="simulation-") as folder,
+        ProcessPoolExecutor(cores, get_context("spawn"), end_with_parent, (os.getpid(),)) as pool,
+    ):
+        try:
+            running = [
+                pool.submit(run_seeds, None, range(first + i, first + count, cores), folder) for i in range(cores)
+            ]
+            for one in as_completed(running):
+                summary.add(one.result())
+        except BaseException:
+            for process in active_children():
+                process.terminate()
+            raise
     return summary
 
 

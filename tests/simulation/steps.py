@@ -35,13 +35,15 @@ HOUR_MS = 3_600_000
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def possible(history: History) -> Iterator[Possible]:
+def possible(history: History) -> list[Possible]:
     """What can happen now: weight, name and action."""
-    yield from _time(history)
-    yield from _users(history)
-    yield from _calls(history)
-    yield from _workers(history)
-    yield from faults.possible(history)
+    return [
+        *_time(history),
+        *_users(history),
+        *_calls(history),
+        *_workers(history),
+        *faults.possible(history),
+    ]
 
 
 def _time(history: History) -> Iterator[Possible]:
@@ -55,21 +57,25 @@ def _time(history: History) -> Iterator[Possible]:
 
     yield 5, "moments pass", passes(1, 100)
     yield 3, "seconds pass", passes(200, 4_000)
-    yield 1.2, "a lease passes", passes(5_000, 40_000)
+    yield 0.8, "a lease passes", passes(5_000, 40_000)
     yield 0.1, "a lifetime passes", passes(HOUR_MS // 2, 2 * HOUR_MS)
 
 
 def _users(history: History) -> Iterator[Possible]:
     if not history.apis or len(history.calls) > MAX_CALLS:
         return
-    yield 5, "submit", lambda rng: _submit(history, rng)
+    yield 3, "submit", lambda rng: _submit(history, rng)
     if waiting := [one for one in history.submissions if not (one.is_answered or one.is_pending)]:
         yield 3, "submit again", lambda rng: _send(history, rng.choice(waiting), rng)
     if len(history.submissions) > len(waiting) and (sent := [one for one in history.submissions if one.is_answered]):
         yield 0.5, "submit a repetition", lambda rng: _send(history, rng.choice(sent), rng)
     if history.jobs:
-        yield 1, "cancel", lambda rng: _cancel(history, rng)
-        yield 1, "retry", lambda rng: _retry(history, rng)
+        yield 1, "cancel", lambda rng: _cancel(history, *history.known_job(rng), rng)
+        yield 1, "retry", lambda rng: _retry(history, *history.known_job(rng), rng)
+        if begun := _with_segments(history, {"RUNNING"}):
+            yield 1.5, "cancel what has begun", lambda rng: _cancel(history, *rng.choice(begun), rng)
+        if ended := _with_segments(history, {"FAILED", "CANCELLED"}):
+            yield 4, "retry what has begun", lambda rng: _retry(history, *rng.choice(ended), rng)
         if len([one for one in history.subscribers if not one.is_done]) < MAX_SUBSCRIBERS:
             yield 3, "subscribe", lambda rng: _subscribe(history, rng)
     if broken := [one for one in history.subscribers if not (one.is_done or one.is_streaming)]:
@@ -83,11 +89,11 @@ def _users(history: History) -> Iterator[Possible]:
 
 def _calls(history: History) -> Iterator[Possible]:
     if sent := [call for call in history.calls if not call.is_executed]:
-        yield 25, "execute a call", lambda rng: history.execute_call(rng.choice(sent))
+        yield 20 + 6 * len(sent), "execute a call", lambda rng: history.execute_call(rng.choice(sent))
     if executed := [call for call in history.calls if call.is_executed and not call.is_settled]:
-        yield 25, "return an answer", lambda rng: history.return_answer(rng.choice(executed))
+        yield 20 + 6 * len(executed), "return an answer", lambda rng: history.return_answer(rng.choice(executed))
     if waiting := [call for call in history.calls if not call.is_settled and call.timeout_at_ms is not None]:
-        yield 0.4, "lose an answer", lambda rng: history.lose_answer(rng.choice(waiting))
+        yield 0.8, "lose an answer", lambda rng: history.lose_answer(rng.choice(waiting))
     if lines := [line for line in history.lines if line.undelivered and not line.is_silent]:
         yield 6, "deliver an event", lambda rng: history.deliver_event(rng.choice(lines))
 
@@ -98,7 +104,9 @@ def _workers(history: History) -> Iterator[Possible]:
     if not history.workers:
         return
     if free := [child for worker in history.workers for child in worker.children if child.is_free]:
-        yield 12, "deliver a message", lambda rng: _deliver(history, rng.choice(free))
+        if history.has_messages:
+            yield 9, "deliver a message", lambda rng: _deliver(history, rng.choice(free))
+            yield 2, "run a task", lambda rng: _run_through(history, rng.choice(free))
         if history.popped:
             yield 0.5, "repeat a message", lambda rng: _repeat(history, rng.choice(free), rng)
     yield 0.5, "pop a message", lambda rng: _pop(history, rng.choice(history.workers))
@@ -106,9 +114,10 @@ def _workers(history: History) -> Iterator[Possible]:
         yield 0.3, "lose popped messages", lambda rng: _lose_popped(history, rng)
     yield 3, "extend leases", lambda rng: _extend(history, rng.choice(history.workers))
     yield 2, "reconcile", lambda rng: _reconcile(rng.choice(history.workers))
-    yield 0.3, "heartbeat", lambda rng: _heartbeat(rng.choice(history.workers))
+    yield 0.6, "heartbeat", lambda rng: _heartbeat(rng.choice(history.workers))
     yield 0.3, "stop a worker", lambda rng: history.stop_worker(rng.choice(history.workers))
     yield 0.6, "kill a worker", lambda rng: history.kill_worker(rng.choice(history.workers))
+    yield 0.2, "kill all workers", lambda _: _kill_all(history)
     yield 0.4, "kill a task's process", lambda rng: _kill_child(history, rng)
 
 
@@ -117,7 +126,7 @@ def _api(history: History, rng: Random) -> Api:
 
 
 def _submit(history: History, rng: Random) -> str:
-    count = rng.choice((rng.randint(1, 4), rng.randint(1, MAX_COUNT)))
+    count = rng.choice((rng.randint(1, 4), rng.randint(1, MAX_COUNT), rng.randint(5, MAX_COUNT)))
     key = rng.choice((None, *("abc"[: rng.randint(1, 3)])))
     request = PrimesRequest(count, rng.choice((2, 1000, 10**12)), key)
     traceparent = rng.choice((None, TRACEPARENT))
@@ -132,14 +141,23 @@ def _send(history: History, submission: Submission, rng: Random) -> str:
     return f"{api.name}: {submission.words}"
 
 
-def _cancel(history: History, rng: Random) -> str:
-    (job_id, caller), api = history.known_job(rng), _api(history, rng)
+def _with_segments(history: History, statuses: set[str]) -> list[tuple[str, Caller]]:
+    """Known jobs in one of the statuses with completed segments."""
+    found = []
+    for job_id, caller in history.newest_jobs:
+        record = history.store.state.hash(f"job:{job_id}")
+        if record and record["status"] in statuses and record["segments_done"] != "0":
+            found.append((job_id, caller))
+    return found
+
+
+def _cancel(history: History, job_id: str, caller: Caller, rng: Random) -> str:
+    api = _api(history, rng)
     api.spawn(history.ignore_refusals(api.store.cancel_job(job_id, caller)))
     return f"{api.name}: cancel {history.short(job_id)}"
 
 
-def _retry(history: History, rng: Random) -> str:
-    job_id, caller = history.known_job(rng)
+def _retry(history: History, job_id: str, caller: Caller, rng: Random) -> str:
     submission = Submission(history, caller, None, job_id)
     history.submissions.append(submission)
     return _send(history, submission, rng)
@@ -168,7 +186,7 @@ def _unsubscribe(history: History, subscriber: Subscriber) -> str:
 
 def _read(history: History, rng: Random) -> str:
     api, caller = _api(history, rng), rng.choice(CALLERS)
-    some = [job_id for job_id, _ in history.jobs[-12:]]
+    some = [job_id for job_id, _ in history.newest_jobs]
     statuses = frozenset(rng.sample(list(JobStatus), rng.randint(1, len(JobStatus))))
     request = JobPageRequest(
         size=rng.randint(1, 4),
@@ -204,6 +222,18 @@ def _deliver(history: History, child: Child) -> str:
     if message is None:
         return f"{child.name}: no message"
     return history.deliver(child, message)
+
+
+def _run_through(history: History, child: Child) -> str:
+    """A task runs to its end while everything else waits."""
+    words = _deliver(history, child)
+    while not child.is_free:
+        call = next(one for one in history.calls if one.caller.startswith(child.name) and not one.is_settled)
+        if not call.is_executed:
+            history.execute_call(call)
+        if not call.is_settled:
+            history.settle(call)
+    return f"{words}, to its end"
 
 
 def _repeat(history: History, child: Child, rng: Random) -> str:
@@ -243,6 +273,13 @@ def _heartbeat(worker: Worker) -> str:
     except redis.RedisError as error:
         return f"{worker.name}: heartbeat fails: {error}"
     return f"{worker.name}: heartbeat"
+
+
+def _kill_all(history: History) -> str:
+    """The machine of all workers loses its power."""
+    for worker in list(history.workers):
+        history.kill_worker(worker)
+    return "all workers: killed"
 
 
 def _kill_child(history: History, rng: Random) -> str:

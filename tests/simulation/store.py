@@ -10,26 +10,33 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import hiredis
-import redis
+from redis.connection import DefaultParser
 from redis.exceptions import ConnectionError as ConnectionLost
-from redis.exceptions import ResponseError
 
 from tests.simulation import lua
+from tests.simulation.connection import Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from tests.simulation.clock import Clock
 
 PREFIX = "s:"
 
+# The server's Unix socket, in its folder.
+SOCKET = "socket"
+
 # What `appendfsync everysec` may lose.
 LOSABLE_MS = 1_000
+
+# How errors begin with which the server refuses to write.
+REFUSALS = ("OOM ", "NOREPLICAS ")
 
 # Commands of other programs, as scripts, so that they are reported like the others.
 POP = "return { call('RPOP', KEYS[1] .. ARGV[1]) }"
 PUSH = "return { call('RPUSH', KEYS[1] .. ARGV[1], ARGV[2]) }"
+TO_THE_END = "return { call('LPUSH', KEYS[1] .. ARGV[1], call('RPOP', KEYS[1] .. ARGV[1])) }"
 DELETE = "return { call('DEL', KEYS[1] .. ARGV[1]) }"
 COUNT_EXISTING = "return { redis.call('EXISTS', unpack(ARGV)) }"
 # A tool of Celery registers a queue of an exchange until a deadline, or for good.
@@ -57,9 +64,6 @@ class State:
     values: dict[str, Value] = field(default_factory=dict)
     expiries: dict[str, int] = field(default_factory=dict)
 
-    def copy(self) -> State:
-        return State(dict(self.values), dict(self.expiries))
-
     def hash(self, key: str) -> dict[str, str]:
         """A hash; empty if there is no such key."""
         value = self.values.get(key)
@@ -70,47 +74,60 @@ class State:
         value = self.values.get(key)
         return {} if value is None else value.content
 
-    def is_permanent(self, key: str) -> bool:
-        """Whether there is such a key, without a time-to-live."""
-        return key in self.values and key not in self.expiries
-
     def length(self, key: str) -> int:
         value = self.values.get(key)
         return 0 if value is None else len(value.content)
 
 
+class _Write(NamedTuple):
+    """A write that a restart may lose: its time, and the key before it."""
+
+    at_ms: int
+    key: str
+    value: Value | None
+    expiry: int | None
+
+
 class SimulatedStore:
     """The server, in one history at a time."""
 
-    def __init__(self, port: int, branches: lua.Branches) -> None:
-        self._client = redis.Redis(port=port)
-        self._connection: Any = redis.Connection(port=port, protocol=2)  # type: ignore[no-untyped-call]
-        self._connection.connect()  # type: ignore[no-untyped-call]
+    def __init__(self, path: Path, branches: lua.Branches) -> None:
+        self._connection = Connection(path)
         self._branches = branches
-        self._hashes: dict[str, str] = {}
+        self._hashes: dict[str, bytes] = {}
         self.state = State()
         self.changed: set[str] = set()
 
-    def begin(self, clock: Clock, publish: Callable[[bytes], None]) -> None:
-        """Begin a history with an empty store."""
+    def begin(self, clock: Clock, publish: Callable[[bytes], None], violate: Callable[[str], None]) -> None:
+        """Begin a history with an empty store.
+
+        Args:
+            clock: the clock of the store.
+            publish: called with each event.
+            violate: called when a script fails for another reason than a refusal to write.
+        """
         self._clock = clock
         self._publish = publish
+        self._violate = violate
         self.state = State()
         self.changed = set()
-        self._past: deque[tuple[int, State]] = deque([(0, self.state.copy())])
+        self._writes: deque[_Write] = deque()
         self.is_down = False
-        self._client.flushdb()
         self.set_refusing(full=False, read_only=False)
+        self._connection.call("FLUSHDB")
 
     def close(self) -> None:
-        self._connection.disconnect()
-        self._client.close()
+        self._connection.close()
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it answers all commands."""
+        return not (self.is_down or self.is_full or self.is_read_only)
 
     def set_refusing(self, *, full: bool, read_only: bool) -> None:
         """Let the server refuse writes that need memory, or all writes."""
         self.is_full, self.is_read_only = full, read_only
-        self._client.config_set("maxmemory", 1 if full else 0)
-        self._client.config_set("min-replicas-to-write", 1 if read_only else 0)
+        self._connection.call("CONFIG", "SET", "maxmemory", int(full), "min-replicas-to-write", int(read_only))
 
     def run(self, script: str, *arguments: str | bytes | int) -> Any:
         """Run a script's text with arguments, now.
@@ -122,98 +139,104 @@ class SimulatedStore:
         if self.is_down:
             raise ConnectionLost("the server is down")
         self.expire()
-        try:
-            result, found, events, branches = self._evaluate(script, *arguments)
-        except ResponseError:
-            found = self._evaluate(lua.OBSERVE_ALL)[1]
-            self._observe_all(found)
-            raise
+        result, found, events, branches = self._evaluate(script, *arguments)
         for number in branches:
             self._branches.taken[number] += 1
+        if found:
+            self._forget_old_writes()
         for one in found:
             self._observe(one)
         for event in events:
             self._publish(event)
-        if found:
-            self._remember()
+        if isinstance(result, bytes):
+            self._refuse(result.decode())
         return result
+
+    def _refuse(self, error: str) -> None:
+        if not error.startswith(REFUSALS):
+            self._violate(f"a script failed: {error}")
+        raise DefaultParser.parse_error(error)  # type: ignore[no-untyped-call]
 
     def expire(self) -> None:
         """Delete the keys whose time has passed."""
         now = self._clock.store_ms
         over = [key for key, at in self.state.expiries.items() if at <= now]
         if over:
-            self._client.delete(*(PREFIX + key for key in over))
+            self._connection.call("DEL", *(PREFIX + key for key in over))
+            self._forget_old_writes()
             for key in over:
+                self._remember(key)
                 del self.state.values[key], self.state.expiries[key]
             self.changed.update(over)
-            self._remember()
 
     def lose_last_second(self) -> None:
         """The server restarts from a file to which the last second was not written."""
-        self.state = self._past[0][1].copy()
-        self.changed.update(self.state.values)
+        for write in reversed(self._writes):
+            _restore(self.state.values, write.key, write.value)
+            _restore(self.state.expiries, write.key, write.expiry)
+            self.changed.add(write.key)
+        self._writes.clear()
         is_full, is_read_only = self.is_full, self.is_read_only
         self.set_refusing(full=False, read_only=False)
-        pipeline: Any = self._client.pipeline(transaction=False)
-        pipeline.flushdb()
+        self._connection.call_all([("FLUSHDB",), *self._commands()])
+        self.set_refusing(full=is_full, read_only=is_read_only)
+
+    def _commands(self) -> Iterator[tuple[str | bytes | int, ...]]:
+        """What gives the server its state."""
         for key, (kind, content) in self.state.values.items():
             name = PREFIX + key
             if kind == "hash":
-                pipeline.hset(name, mapping=content)
+                yield "HSET", name, *(part for pair in content.items() for part in pair)
             elif kind == "zset":
-                pipeline.zadd(name, content)
+                yield "ZADD", name, *(part for member, score in content.items() for part in (repr(score), member))
             elif kind == "list":
-                pipeline.rpush(name, *content)
+                yield "RPUSH", name, *content
             elif kind == "set":
-                pipeline.sadd(name, *content)
+                yield "SADD", name, *content
             else:
-                pipeline.set(name, content)
+                yield "SET", name, content
             if key in self.state.expiries:
-                pipeline.execute_command("PEXPIREAT", name, lua.FAR_FUTURE_MS)
-        pipeline.execute()
-        self.set_refusing(full=is_full, read_only=is_read_only)
-        self._past = deque([(self._clock.elapsed_ms, self.state.copy())])
+                yield "PEXPIREAT", name, lua.FAR_FUTURE_MS
 
     def _evaluate(self, script: str, *arguments: Any) -> Any:
         digest = self._hashes.get(script)
         if digest is None:
-            text = script if script is lua.OBSERVE_ALL else lua.observed(script)
-            digest = self._hashes[script] = str(self._client.script_load(text))
-        keys = (PREFIX, str(self._clock.store_ms))
-        self._connection.send_packed_command([hiredis.pack_command(("EVALSHA", digest, 2, *keys, *arguments))])
-        return self._connection.read_response()
-
-    def _observe_all(self, found: Sequence[Any]) -> None:
-        before = self.state.values
-        self.state.values = {}
-        for one in found:
-            self._observe(one)
-        self.changed.update(key for key in before.keys() | self.state.values.keys())
-        for key in self.state.expiries.keys() - self.state.values.keys():
-            del self.state.expiries[key]
-        self._remember()
+            digest = self._hashes[script] = self._connection.call("SCRIPT", "LOAD", lua.observed(script))
+        return self._connection.call("EVALSHA", digest, 2, PREFIX, self._clock.store_ms, *arguments)
 
     def _observe(self, found: Sequence[Any]) -> None:
-        key = found[0].decode().removeprefix(PREFIX)
-        kind = found[1].decode()
+        key, kind, content, ttl = found[0].decode().removeprefix(PREFIX), found[1].decode(), found[2], found[3]
+        self._remember(key)
         self.changed.add(key)
         if kind == "none":
             self.state.values.pop(key, None)
             self.state.expiries.pop(key, None)
             return
-        content, ttl = found[2], found[3]
-        self.state.values[key] = Value(kind, _parsed(kind, content))
+        if kind != "ttl":
+            self.state.values[key] = Value(kind, _parsed(kind, content))
         if ttl is not None:
             self.state.expiries.pop(key, None)
             if ttl >= 0:
                 self.state.expiries[key] = self._clock.store_ms + ttl
 
-    def _remember(self) -> None:
-        now = self._clock.elapsed_ms
-        self._past.append((now, self.state.copy()))
-        while len(self._past) > 1 and self._past[1][0] <= now - LOSABLE_MS:
-            self._past.popleft()
+    def _remember(self, key: str) -> None:
+        """Called before a key changes."""
+        values, expiries = self.state.values, self.state.expiries
+        self._writes.append(_Write(self._clock.elapsed_ms, key, values.get(key), expiries.get(key)))
+
+    def _forget_old_writes(self) -> None:
+        """Called before new writes: those of more than a second before them are kept by a restart."""
+        kept_until = self._clock.elapsed_ms - LOSABLE_MS
+        while self._writes and self._writes[0].at_ms <= kept_until:
+            self._writes.popleft()
+
+
+def _restore(keys: dict[str, Any], key: str, value: object) -> None:
+    """Give a key the value that it had; None: there was none."""
+    if value is None:
+        keys.pop(key, None)
+    else:
+        keys[key] = value
 
 
 def _parsed(kind: str, content: Any) -> Any:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from tests.simulation.clock import Clock
     from tests.simulation.history import History
 
 CHILDREN = 2
@@ -180,11 +181,16 @@ def encoded(primes: npt.NDArray[np.uint64]) -> Future[bytes]:
 class SimulatedTime:
     """The module `time` for code that measures durations and sleeps."""
 
-    def __init__(self, history: History) -> None:
-        self._history = history
-        self.perf_counter = self.monotonic = history.clock.monotonic
+    def __init__(self, clock: Callable[[], Clock]) -> None:
+        self._clock = clock
 
-    def sleep(self, seconds: float) -> None:
+    def monotonic(self) -> float:
+        return self._clock().monotonic()
+
+    perf_counter = monotonic
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
         running_task().wait(f"sleep {seconds:g} s", lambda: None, None)
 
 

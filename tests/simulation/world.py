@@ -17,7 +17,7 @@ from tasks.worker import attempt, generate_segment, job_recorder, lease, watchdo
 from tests.simulation import lua
 from tests.simulation.calls import Registry
 from tests.simulation.clock import Clock, datetime_of
-from tests.simulation.store import PREFIX, SimulatedStore
+from tests.simulation.store import PREFIX, SOCKET, SimulatedStore
 from tests.simulation.worker import Engine, SimulatedTime, StoringThread, Writer, encoded
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class World:
         self.registry = Registry()
         self.settings = SETTINGS
         self.read = lua.reader(self.branches, replacements)
-        self.store = SimulatedStore(valkey.port, self.branches)
+        self.store = SimulatedStore(valkey.folder / SOCKET, self.branches)
         self.history: History
 
     @property
@@ -89,9 +89,9 @@ def _replacements(found: World) -> Iterator[tuple[Any, str, object]]:
         yield module, "load_script", found.registry.load
     yield api_scripts, "os", _Random(found)
     yield job_recorder, "uuid", _Random(found)
-    yield segments, "datetime", _datetime(found)
+    yield segments, "datetime", datetime_of(lambda: found.clock)
     for module in (attempt, generate_segment, lease, feed):
-        yield module, "time", _time(found)
+        yield module, "time", SimulatedTime(lambda: found.clock)
     yield watchdog, "kill_process", lambda reason: found.history.kill_process(reason)  # noqa: PLW0108 - not yet there
     yield attempt, "engine", _Of(lambda: Engine(found.history))
     yield attempt, "writer", lambda: Writer(found.history)
@@ -110,14 +110,6 @@ class _Of:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._find(), name)
-
-
-def _time(found: World) -> _Of:
-    return _Of(lambda: SimulatedTime(found.history))
-
-
-def _datetime(found: World) -> _Of:
-    return _Of(lambda: datetime_of(found.clock))
 
 
 class _Random:

@@ -81,7 +81,7 @@ def test_an_unwritable_result_store_fails_its_check(valkey: Valkey, tmp_path: Pa
 def test_risky_settings_of_the_job_store_are_reported(
     tmp_path: Path, options: dict[str, str], check: str, ok: bool, text: str
 ) -> None:
-    with programs.valkey(tmp_path, None, None, **options) as server, in_process.api(server.url, "x:") as url:
+    with programs.valkey(tmp_path, None, None, None, **options) as server, in_process.api(server.url, "x:") as url:
         response = httpx.get(f"{url}/readyz")
     assert response.status_code == 200
     found = response.json()["checks"][check]
