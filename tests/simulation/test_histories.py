@@ -24,8 +24,6 @@ RARE = {
     # In 1 of 800 histories. A job that an older version sent with a larger window has a completed segment after two
     # that are not, and is retried.
     "lib: if segment.state ~= 'done' then | not",
-    # In 1 of 800 histories. The answer to a completion is lost, and the repeated call finds what it has claimed.
-    "claims: if load_segment(id, index).claim == ARGS.nonce then return claim_segment(id, index) end | then",
 }
 
 
