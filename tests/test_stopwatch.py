@@ -62,11 +62,22 @@ def test_waiting_for_time_is_counted() -> None:
 
 
 def test_all_named_threads_are_watched() -> None:
-    worker = threading.Thread(target=work)
-    with Stopwatch() as alone:
-        worker.start()
-        assert worker.native_id is not None
-        both = Stopwatch(*own_threads())
-        wait_until(lambda: both.stop().computing > WORK_SECONDS / 2)
-    worker.join(10)
-    assert alone.computing < both.computing
+    may_start, has_worked, may_end = threading.Event(), threading.Event(), threading.Event()
+
+    def work_and_wait() -> None:
+        may_start.wait()
+        work()
+        has_worked.set()
+        may_end.wait()
+
+    worker = threading.Thread(target=work_and_wait)
+    worker.start()
+    both = Stopwatch(*own_threads())
+    alone = Stopwatch()
+    may_start.set()
+    has_worked.wait()
+    alone.stop()
+    both.stop()
+    may_end.set()
+    worker.join()
+    assert both.computing - alone.computing >= WORK_SECONDS * 0.9
