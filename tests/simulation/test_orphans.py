@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -13,7 +15,7 @@ from tests import programs
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 def _processes(folder: Path) -> list[psutil.Process]:
@@ -35,10 +37,15 @@ def _is_server(process: psutil.Process) -> bool:
         return False
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short path: that of a Unix socket in it has at most 107 characters."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        yield Path(name)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_processes_and_servers_end_with_the_search(number: signal.Signals, tmp_path: Path) -> None:
-    folder = tmp_path / "temporary"
-    folder.mkdir()
+def test_processes_and_servers_end_with_the_search(number: signal.Signals, folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.simulation", "--histories", "1000000"]
     search = programs.start(command, tmp_path, {"TMPDIR": str(folder)})
     try:
@@ -51,3 +58,4 @@ def test_processes_and_servers_end_with_the_search(number: signal.Signals, tmp_p
     finally:
         for process in _processes(folder):
             process.kill()
+        search.process.wait()

@@ -104,7 +104,7 @@ def test_change_in_one_tab_is_seen_in_the_other(context: BrowserContext, system:
         job_id = submit(system.url)
         tabs = [ConsolePage(context.new_page(), system.url).open(query) for query in ("", f"?job={job_id}")]
         expect(row(tabs[0], job_id)).to_contain_text("Queued")
-        expect(tabs[1].page.get_by_text("Queued", exact=True)).to_be_visible()
+        expect(tabs[1].page.get_by_text("Queued", exact=True).first).to_be_visible()
     expect(row(tabs[0], job_id)).to_contain_text("Succeeded")
     expect(tabs[1].page.get_by_text("Succeeded", exact=True).first).to_be_visible()
     for tab in tabs:
