@@ -46,4 +46,6 @@ class ConsolePage:
 
     def expect_no_faults(self) -> None:
         """No error in the browser's console, no violation of the policy, no request to another host."""
-        assert (self.errors, self.page.evaluate("violations"), self.external_urls) == ([], [], [])
+        faults = [*self.errors, *self.page.evaluate("violations"), *self.external_urls]
+        # Only test modules have their assertions explained by pytest.
+        assert not faults, faults

@@ -203,7 +203,7 @@ def test_cancelled_job_keeps_its_primes_and_is_retried(console: ConsolePage, sys
     page.get_by_role("grid").press("End")
     expect(page.locator("[aria-selected=true]")).to_have_attribute("aria-rowindex", str(available + 1))
     page.get_by_role("button", name="Retry").click()
-    page.get_by_role("status").get_by_role("link").click()
+    page.get_by_role("status").filter(has_text="Submitted again").get_by_role("link").click()
     expect(page.get_by_role("listitem").filter(has_text="Accepted")).to_contain_text("Retry of a cancelled job")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".job-title .status")).to_have_text("Cancelled")
