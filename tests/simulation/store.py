@@ -36,7 +36,11 @@ REFUSALS = ("OOM ", "NOREPLICAS ")
 # Commands of other programs, as scripts, so that they are reported like the others.
 POP = "return { call('RPOP', KEYS[1] .. ARGV[1]) }"
 PUSH = "return { call('RPUSH', KEYS[1] .. ARGV[1], ARGV[2]) }"
-TO_THE_END = "return { call('LPUSH', KEYS[1] .. ARGV[1], call('RPOP', KEYS[1] .. ARGV[1])) }"
+# The queue can have expired since it was chosen.
+TO_THE_END = """
+local message = call('RPOP', KEYS[1] .. ARGV[1])
+return { message and call('LPUSH', KEYS[1] .. ARGV[1], message) }
+"""
 DELETE = "return { call('DEL', KEYS[1] .. ARGV[1]) }"
 COUNT_EXISTING = "return { redis.call('EXISTS', unpack(ARGV)) }"
 # A tool of Celery registers a queue of an exchange until a deadline, or for good.

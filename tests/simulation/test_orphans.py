@@ -49,7 +49,7 @@ def test_processes_and_servers_end_with_the_search(number: signal.Signals, folde
     command = [sys.executable, "-m", "tests.simulation", "--histories", "1000000"]
     search = programs.start(command, tmp_path, {"TMPDIR": str(folder)})
     try:
-        wait_until(lambda: any(_is_server(process) for process in _processes(folder)), 60, search.output)
+        wait_until(lambda: any(_is_server(process) for process in _processes(folder)), 150, search.output)
         search.send(number)
         search.process.wait(30)
         wait_until(lambda: not _processes(folder), 30, lambda: str(_processes(folder)))
