@@ -51,7 +51,11 @@ redis.call('SADD', KEYS[1] .. '_kombu.binding.' .. exchange, '\\006\\022\\006\\0
 if ARGV[4] == '1' then redis.call('SADD', KEYS[1] .. '_kombu.binding_permanent.' .. exchange, queue) end
 return { redis.call('RPUSH', KEYS[1] .. queue, 'reply') }
 """
-SET_FIELD = "return { call('HSET', KEYS[1] .. ARGV[1], ARGV[2], ARGV[3]) }"
+# The key can have expired since it was chosen.
+SET_FIELD = """
+if redis.call('EXISTS', KEYS[1] .. ARGV[1]) == 0 then return { 0 } end
+return { call('HSET', KEYS[1] .. ARGV[1], ARGV[2], ARGV[3]) }
+"""
 
 
 class Value(NamedTuple):

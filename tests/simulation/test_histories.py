@@ -1,4 +1,4 @@
-"""The job system keeps its invariants in new histories, and the simulation finds a system that does not."""
+"""The job system keeps its invariants in 2,000 histories, and the simulation finds a system that does not."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HISTORIES = 2_000
+# The same histories at each run, so that a change that is tested here is what a violation comes from. `make simulate`
+# searches new ones.
+FIRST_SEED = 507_019_449
 MAX_HISTORIES_TO_FIND = 1_000
 
 # Branches that less than one in 100 histories takes, so that 2,000 may miss one by chance.
@@ -28,8 +31,8 @@ RARE = {
 
 
 @pytest.mark.timeout(1800)
-def test_new_histories_keep_all_invariants_and_take_every_branch() -> None:
-    first = secrets.randbelow(MAX_SEED)
+def test_histories_keep_all_invariants_and_take_every_branch() -> None:
+    first = FIRST_SEED
     print(f"{HISTORIES} histories from seed {first}")
     summary = run_many(first, HISTORIES)
     if summary.violations:
