@@ -49,7 +49,7 @@ UNCOMPRESSED = {"Accept-Encoding": "identity"}
 
 
 def download(client: httpx.Client, job_id: str, form: Format, output: Path | None, console: Console) -> None:
-    """Save the primes in a file, or write them to standard output if there is none."""
+    """Save the primes in a file, or write them to standard output without an output file."""
     path = f"/jobs/{job_id}/{form.resource}"
     if output is None:
         with standard_output() as file:

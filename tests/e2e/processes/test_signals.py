@@ -82,7 +82,7 @@ async def test_no_attempt_is_lost_by_signals(  # noqa: PLR0913, PLR0917 - fixtur
 async def test_worker_ends_although_its_shutdown_waits_for_ever(
     environment: dict[str, str], settings: JobSettings, keys: Keys, tmp_path: Path
 ) -> None:
-    """Before a supervisor kills it, and after its segments were handed back. Their leases would last ten minutes."""
+    """Before a supervisor kills it, and after its segments were released. Their leases would last ten minutes."""
     store = JobStore.connect(settings)
     job = (await store.submit_job(PrimesRequest(HANGING_COUNT), ANYONE)).job
     with worker_of("worker_that_does_not_stop", 1, tmp_path, settings, LEASE_SECONDS="600", **environment) as worker:

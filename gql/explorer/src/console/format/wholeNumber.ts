@@ -1,5 +1,5 @@
-// Whole numbers as they are written: 1000, 1 000, 1,000, 1_000, 1e3 or 10^3. Null if the text is none, or too large to
-// be exact.
+// Whole numbers as they are written: 1000, 1 000, 1,000, 1_000, 1e3 or 10^3. Null if the text is another one, or
+// the number is too large to be exact.
 const SEPARATORS = /[\s,._'’]/g;
 const DIGITS = /^\d+$/;
 const POWER = /^(\d+)(?:e|[*x×]10\^)(\d{1,2})$/i;
