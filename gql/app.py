@@ -92,6 +92,8 @@ def create_app(settings: ApiSettings, job_settings: JobSettings, host: str = "lo
         middleware=[
             Middleware(HeadMiddleware),
             Middleware(SecurityHeadersMiddleware),
+            *cross_origin(settings.origins),
+            Middleware(ServerErrorMiddleware),
             *([] if settings.authentication else [Middleware(LoopbackOnlyMiddleware)]),
             Middleware(
                 TrustedHostMiddleware,
@@ -99,9 +101,7 @@ def create_app(settings: ApiSettings, job_settings: JobSettings, host: str = "lo
                 # Health checks and containers use addresses. Without the setting, the API is open to this machine only.
                 any_address=settings.authentication != "",
             ),
-            *cross_origin(settings.origins),
             Middleware(SameOriginMiddleware, allowed_origins=settings.origins),
-            Middleware(ServerErrorMiddleware),
             *([] if authenticator is None else [Middleware(AuthenticationMiddleware, authenticator=authenticator)]),
             Middleware(BodyLimitMiddleware, max_body_bytes=settings.max_body_bytes),
             Middleware(GraphQLFastPath, schema=schema, settings=settings, reader=reader, new_context=new_context),

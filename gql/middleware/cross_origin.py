@@ -2,6 +2,9 @@
 
 Starlette's own middleware. It is outside of authentication, since a preflight request has no credentials, and outside
 of everything that may respond with an error, since a page can only read errors that have its headers.
+
+Only responses of the HTTP protocol itself have none: 400 to bytes that are not HTTP, which no page sends, and to a head
+above 64 KiB (gql.server.slow_requests), whose origin is not known yet.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +19,6 @@ from tasks.service import JobSystem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Literal
 
     from tasks.settings import JobSettings
 
@@ -59,22 +58,31 @@ async def test_resource_that_fails_to_stop_keeps_no_other_from_stopping(
     assert stopped == [kind for kind, _ in INNER_TO_OUTER]
 
 
+OUTERMOST_FIRST = [
+    "HeadMiddleware",
+    "SecurityHeadersMiddleware",
+    "CORSMiddleware",
+    "ServerErrorMiddleware",
+    "LoopbackOnlyMiddleware",
+    "TrustedHostMiddleware",
+    "SameOriginMiddleware",
+    "AuthenticationMiddleware",
+    "BodyLimitMiddleware",
+    "GraphQLFastPath",
+]
+OPTIONAL = {"CORSMiddleware", "LoopbackOnlyMiddleware", "AuthenticationMiddleware"}
+
+
 @pytest.mark.parametrize(
-    ("authentication", "loopback", "authenticated"),
-    [("keys", [], ["AuthenticationMiddleware"]), ("none", [], []), ("", ["LoopbackOnlyMiddleware"], [])],
+    ("options", "enabled"),
+    [
+        ({}, {"LoopbackOnlyMiddleware"}),
+        ({"allowed_origins": "https://a.example"}, {"CORSMiddleware", "LoopbackOnlyMiddleware"}),
+        ({"authentication": "none"}, set()),
+        ({"authentication": "keys"}, {"AuthenticationMiddleware"}),
+    ],
 )
-def test_middleware_is_outermost_first(
-    settings: JobSettings, authentication: Literal["", "none", "keys"], loopback: list[str], authenticated: list[str]
-) -> None:
-    app = create_app(ApiSettings(authentication=authentication), settings)
-    assert [middleware.cls.__name__ for middleware in app.user_middleware] == [  # type: ignore[attr-defined]
-        "HeadMiddleware",
-        "SecurityHeadersMiddleware",
-        *loopback,
-        "TrustedHostMiddleware",
-        "SameOriginMiddleware",
-        "ServerErrorMiddleware",
-        *authenticated,
-        "BodyLimitMiddleware",
-        "GraphQLFastPath",
-    ]
+def test_middleware_is_outermost_first(settings: JobSettings, options: dict[str, Any], enabled: set[str]) -> None:
+    app = create_app(ApiSettings(**options), settings)
+    names = [middleware.cls.__name__ for middleware in app.user_middleware]  # type: ignore[attr-defined]
+    assert names == [name for name in OUTERMOST_FIRST if name not in OPTIONAL - enabled]

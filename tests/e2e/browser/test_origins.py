@@ -135,6 +135,7 @@ def test_page_of_an_allowed_origin_uses_everything(page: Page, shared_api: str, 
     part = page.evaluate(READ, [f"{shared_api}/jobs/{job_id}/primes.csv", {"headers": {"range": "bytes=0-9"}}])
     assert (part["status"], part["headers"]["content-range"][:11]) == (206, "bytes 0-9/4")
     assert fetched(page, f"{shared_api}/status/unknown") == 404
+    assert fetched(page, f"{shared_api.replace('127.0.0.1', 'other.example')}/graphql", QUERY) == 421
     document = f'subscription {{ jobUpdates(id: "{job_id}") {{ __typename }} }}'
     assert page.evaluate(EVENTS, f"{shared_api}/graphql?query={quote(document)}")
     assert page.evaluate(OPEN_WEBSOCKET, f"{shared_api.replace('http', 'ws', 1)}/graphql")

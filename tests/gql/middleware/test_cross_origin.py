@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from gql.app import create_app
 from gql.middleware import cross_origin
+from gql.settings import ApiSettings
 from tasks.settings import JobSettings
 from tests import in_process
 from tests.authenticated import bearer_header, create_key
@@ -54,6 +56,7 @@ def url(system: System) -> Iterator[str]:
         "AUTHENTICATION": "keys",
         "RESULTS_URL": system.results_url,
         "ALLOWED_ORIGINS": f"{ALLOWED},http://b.example:1",
+        "ALLOWED_HOSTS": "primes.example",
     }
     options |= {"MAX_SUBMISSIONS_PER_MINUTE": "20", "MAX_BODY_BYTES": "2000"}
     with in_process.api(system.valkey.url, system.prefix, **options) as url:
@@ -126,7 +129,7 @@ def test_page_can_read_every_response_and_its_headers(url: str, key: dict[str, s
         assert set(answer.headers) - SAFELISTED - NOT_FOR_PAGES <= exposed, what
         statuses.add(answer.status_code)
         seen |= set(answer.headers)
-    assert {200, 206, 304, 400, 401, 404, 405, 413, 415, 416, 429} <= statuses
+    assert {200, 206, 304, 400, 401, 404, 405, 413, 415, 416, 421, 429} <= statuses
     assert exposed <= seen
 
 
@@ -139,6 +142,8 @@ def responses(url: str, key: dict[str, str]) -> Iterator[httpx.Response]:
             yield client.head(path)
         for path in ("/graphql", "/generate?n=10", "/status/x"):
             yield httpx.post(f"{url}{path}", headers=origin)
+            for host in ("other.example", "not a host"):
+                yield client.post(path, headers={"Host": host})
         yield client.post("/graphql", json=QUERY)
         yield client.post("/graphql", json={"query": "{"})
         yield client.post("/graphql", content=b"{}")
@@ -163,10 +168,34 @@ def responses(url: str, key: dict[str, str]) -> Iterator[httpx.Response]:
         yield refused
 
 
-def test_unexpected_error_can_be_read(url: str, key: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "tasks.service.JobSystem.get_server_info",
+        "gql.middleware.same_origin.SameOriginMiddleware.__call__",
+        "gql.middleware.trusted_host.TrustedHostMiddleware.__call__",
+    ],
+)
+def test_unexpected_error_can_be_read(
+    url: str, key: dict[str, str], monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
     async def fail(*_: Any) -> None:
         raise RuntimeError("unexpected")
 
-    monkeypatch.setattr("tasks.service.JobSystem.get_server_info", fail)
+    monkeypatch.setattr(failing, fail)
     answer = httpx.get(f"{url}/readyz", headers={"Origin": ALLOWED, **key})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (500, ALLOWED)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_preflight_for_another_host_is_answered_so_that_the_page_can_read_why_its_request_is_refused(url: str) -> None:
+    headers = {"Host": "other.example", "Origin": ALLOWED, "Access-Control-Request-Method": "POST"}
+    answer = httpx.options(f"{url}/graphql", headers=headers)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, ALLOWED)
+
+
+async def test_refusal_on_an_address_that_other_machines_can_reach_can_be_read(settings: JobSettings) -> None:
+    app = create_app(ApiSettings(allowed_origins=ALLOWED), settings)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), headers={"Origin": ALLOWED}) as client:
+        answer = await client.post("http://10.0.0.1:8000/graphql", json=QUERY)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (403, ALLOWED)
