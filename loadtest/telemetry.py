@@ -38,8 +38,8 @@ SECONDS = (
 # Milliseconds between exports, as in the API and the workers. The SDK's default of a minute is too long for short runs.
 _INTERVAL_MS = 10_000
 
-# Milliseconds that the end of a run waits for a collector that does not respond.
-_SHUTDOWN_MS = 5_000
+# Milliseconds that the end of a run waits for a collector that does not respond, as the API and the workers do.
+_SHUTDOWN_MS = 700
 
 
 class Telemetry:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from loadtest import telemetry
 from loadtest.measurements import Violation
 from loadtest.telemetry import SECONDS, Telemetry, exporting_reader
+from observability.telemetry import _SHUTDOWN_SECONDS
+from tests.collectors import bad_collector
 from tests.programs import ROOT
-
-if TYPE_CHECKING:
-    import pytest
+from tests.stopwatch import Stopwatch
 
 DOCUMENT = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
 
@@ -84,3 +86,21 @@ def test_without_an_endpoint_nothing_is_exported(monkeypatch: pytest.MonkeyPatch
     telemetry = Telemetry(None, lambda: 0, str)
     telemetry.record_request("JOB", "small", 40.0)
     telemetry.shutdown()
+
+
+@pytest.mark.parametrize("kind", ["silent", "down", "slow body"])
+def test_end_of_a_run_waits_a_fixed_time_for_a_collector_that_does_not_respond(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(telemetry, "_SHUTDOWN_MS", 50)
+    with bad_collector(kind) as endpoint:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        exporting = Telemetry(exporting_reader(), lambda: 7, lambda: "light")
+        exporting.record_request("JOB", "small", 40.0)
+        with Stopwatch() as stopwatch:
+            exporting.shutdown()
+    assert stopwatch.seconds < 1
+
+
+def test_end_of_a_run_waits_no_longer_than_other_processes() -> None:
+    assert telemetry._SHUTDOWN_MS / 1_000 == _SHUTDOWN_SECONDS  # noqa: SLF001 - the load test imports nothing of ours
