@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import ConnectionError as ConnectionLost
 
-from tests.simulation.store import DELETE, PUSH, REGISTER_TOOL, SET_FIELD, TO_THE_END
+from tests.simulation.world.store import DELETE, PUSH, REGISTER_TOOL, SET_FIELD, TO_THE_END
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
-    from tests.simulation.calls import Line
     from tests.simulation.history import History
     from tests.simulation.steps import Possible
+    from tests.simulation.world.calls import Line
 
 MAX_APIS = 2
 # Share of those that start.

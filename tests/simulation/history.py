@@ -15,24 +15,24 @@ from redis.exceptions import TimeoutError as ResponseTimeout
 from tasks.api.store_metrics import StoreMetrics
 from tasks.errors import BackendUnavailable
 from tests.simulation import steps
-from tests.simulation.api import REFUSALS, Api, Files
-from tests.simulation.calls import Call, Line, SyncClient
-from tests.simulation.clock import Clock
 from tests.simulation.invariants import Invariants
-from tests.simulation.loop import SimulatedLoop
 from tests.simulation.rest import come_to_rest
-from tests.simulation.store import POP, PUSH
-from tests.simulation.worker import Worker
+from tests.simulation.world.api import REFUSALS, Api, Files
+from tests.simulation.world.calls import Call, Line, SyncClient
+from tests.simulation.world.clock import Clock
+from tests.simulation.world.loop import SimulatedLoop
+from tests.simulation.world.store import POP, PUSH
+from tests.simulation.world.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping, Sequence
 
     from tasks.callers import Caller
     from tasks.jobs import Job
-    from tests.simulation.api import Submission, Subscriber
-    from tests.simulation.calls import ScriptCall
-    from tests.simulation.worker import Child
-    from tests.simulation.world import World
+    from tests.simulation.world.api import Submission, Subscriber
+    from tests.simulation.world.calls import ScriptCall
+    from tests.simulation.world.shared import World
+    from tests.simulation.world.worker import Child
 
 STEPS = 200
 FACTORS = (0.1, 0.5, 1.0, 1.0, 3.0)

@@ -19,13 +19,13 @@ from tests import programs
 from tests.simulation.controls import CONTROLS, NO_CONTROL, Control
 from tests.simulation.history import History, ViolationError
 from tests.simulation.orphans import end_with_parent
-from tests.simulation.store import SOCKET
-from tests.simulation.world import world
+from tests.simulation.world.shared import world
+from tests.simulation.world.store import SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tests.simulation.world import World
+    from tests.simulation.world.shared import World
 
 
 @dataclass(slots=True)

@@ -11,15 +11,15 @@ from tasks.callers import ANYONE, Caller, CallerLimits
 from tasks.jobs import JobStatus
 from tasks.requests import JobPageRequest, PrimesRequest
 from tests.simulation import faults
-from tests.simulation.api import Submission, Subscriber
+from tests.simulation.world.api import Submission, Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from random import Random
 
-    from tests.simulation.api import Api
     from tests.simulation.history import History
-    from tests.simulation.worker import Child, Worker
+    from tests.simulation.world.api import Api
+    from tests.simulation.world.worker import Child, Worker
 
     Possible = tuple[float, str, Callable[[Random], str]]
 

@@ -19,7 +19,7 @@ from tasks.errors import (
     RateLimited,
 )
 from tasks.results.segments import SegmentStore
-from tests.simulation.calls import AsyncClient
+from tests.simulation.world.calls import AsyncClient
 
 if TYPE_CHECKING:
     import asyncio

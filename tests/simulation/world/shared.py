@@ -14,18 +14,18 @@ from tasks.results import segments
 from tasks.settings import JobSettings
 from tasks.storage import api_scripts, messages, records, scripts, worker_scripts
 from tasks.worker import attempt, generate_segment, job_recorder, lease, watchdog
-from tests.simulation import lua
-from tests.simulation.calls import Registry
-from tests.simulation.clock import Clock, datetime_of
-from tests.simulation.store import PREFIX, SOCKET, SimulatedStore
-from tests.simulation.worker import Engine, SimulatedTime, StoringThread, Writer, encoded
+from tests.simulation.world import lua
+from tests.simulation.world.calls import Registry
+from tests.simulation.world.clock import Clock, datetime_of
+from tests.simulation.world.store import PREFIX, SOCKET, SimulatedStore
+from tests.simulation.world.worker import Engine, SimulatedTime, StoringThread, Writer, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tests.programs import Valkey
     from tests.simulation.history import History
-    from tests.simulation.worker import Child
+    from tests.simulation.world.worker import Child
 
 SEGMENT_PRIMES = 4
 SENDING_WINDOW = 2

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as ResponseTimeout
 
 from tasks.storage import scripts
-from tests.simulation.store import COUNT_EXISTING
+from tests.simulation.world.store import COUNT_EXISTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

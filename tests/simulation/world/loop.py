@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Coroutine
 
-    from tests.simulation.clock import Clock
+    from tests.simulation.world.clock import Clock
 
 
 class _NoSelector:

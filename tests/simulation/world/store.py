@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redis.connection import DefaultParser
 from redis.exceptions import ConnectionError as ConnectionLost
 
-from tests.simulation import lua
-from tests.simulation.connection import Connection
+from tests.simulation.world import lua
+from tests.simulation.world.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from tests.simulation.clock import Clock
+    from tests.simulation.world.clock import Clock
 
 PREFIX = "s:"
 

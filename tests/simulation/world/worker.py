@@ -14,15 +14,15 @@ from tasks.errors import ResultStoreUnavailable
 from tasks.worker.generate_segment import Batch
 from tasks.worker.job_recorder import JobRecorder
 from tasks.worker.lease import LeaseExtender
-from tests.simulation.calls import SyncClient, Waiter
+from tests.simulation.world.calls import SyncClient, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
-    from tests.simulation.clock import Clock
     from tests.simulation.history import History
+    from tests.simulation.world.clock import Clock
 
 CHILDREN = 2
 
