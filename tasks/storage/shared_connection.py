@@ -2,7 +2,8 @@
 
 The client's own pool gives each command its own connection and several timers, which costs a process more than the
 command. Here the commands issued in one iteration of the event loop go out in one write, and replies, which arrive in
-the order of the commands, go to the callers that wait. Connecting, authentication and parsing are left to redis-py.
+the order of the commands, go to the callers that wait, a few in each iteration. Connecting, authentication and parsing
+are left to redis-py.
 
 Nothing is sent twice. A caller that is cancelled only stops waiting: its reply is still read, and dropped.
 """
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from redis.asyncio.connection import AbstractConnection as Connection
+
+# Callers that get their replies in one iteration of the event loop. If all went on together, they would also send their
+# next commands together, and this process and the server would wait for each other in turn.
+_REPLIES_PER_ITERATION = 4
 
 
 class SharedConnectionClient(redis.asyncio.Redis):
@@ -124,6 +129,7 @@ class _Session:
                 await self._connection.send_packed_command(commands, check_health=False)
 
     async def _receive_replies(self) -> None:
+        received = 0
         while self.is_open or self._unanswered:
             try:
                 result = await self._connection.read_response(timeout=math.inf)
@@ -134,6 +140,9 @@ class _Session:
                 _fail(reply, result)
             elif not reply.done():
                 reply.set_result(result)
+            received += 1
+            if received % _REPLIES_PER_ITERATION == 0:
+                await asyncio.sleep(0)
 
     def _check_deadlines(self) -> None:
         """Fail the commands whose time has passed. Ends after the last one: later commands use another connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,26 @@ async def test_commands_of_one_iteration_take_one_write_on_one_connection(
     assert await asyncio.gather(*(client.echo(str(i)) for i in range(100))) == [str(i).encode() for i in range(100)]
     assert redis_client.info("stats")["total_connections_received"] == before
     assert [len(commands) for commands in writes] == [100]
+
+
+async def test_replies_of_one_read_are_spread_over_iterations_of_the_event_loop() -> None:
+    """Otherwise all callers would send their next commands together, and wait for the server together."""
+    callers, iteration, resumed = 12, 0, []
+
+    async def call(client: SharedConnectionClient, number: int) -> None:
+        await get(client, str(number))
+        resumed.append(iteration)
+
+    async with scripted_server() as (server, client):
+        calls = [asyncio.create_task(call(client, number)) for number in range(callers)]
+        await server.wait_for_commands(callers)
+        for number in range(callers):
+            server.reply(str(number))
+        while len(resumed) < callers:
+            await asyncio.sleep(0)
+            iteration += 1
+        await asyncio.gather(*calls)
+    assert max(Counter(resumed).values()) < callers / 2
 
 
 async def test_an_error_reply_is_raised_for_its_caller_only(client: SharedConnectionClient) -> None:
