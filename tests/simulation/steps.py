@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from tasks.jobs import JobStatus
 from tasks.requests import JobPageRequest, PrimesRequest
 from tests.simulation import faults
 from tests.simulation.world.api import Submission, Subscriber
+from tests.simulation.world.shared import SENDING_WINDOW
+from tests.simulation.world.store import POP_NEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,15 +72,7 @@ def _users(history: History) -> Iterator[Possible]:
         yield 3, "submit again", lambda rng: _send(history, rng.choice(waiting), rng)
     if len(history.submissions) > len(waiting) and (sent := [one for one in history.submissions if one.is_answered]):
         yield 0.5, "submit a repetition", lambda rng: _send(history, rng.choice(sent), rng)
-    if history.jobs:
-        yield 1, "cancel", lambda rng: _cancel(history, *history.known_job(rng), rng)
-        yield 1, "retry", lambda rng: _retry(history, *history.known_job(rng), rng)
-        if begun := _with_segments(history, {"RUNNING"}):
-            yield 1.5, "cancel what has begun", lambda rng: _cancel(history, *rng.choice(begun), rng)
-        if ended := _with_segments(history, {"FAILED", "CANCELLED"}):
-            yield 4, "retry what has begun", lambda rng: _retry(history, *rng.choice(ended), rng)
-        if len([one for one in history.subscribers if not one.is_done]) < MAX_SUBSCRIBERS:
-            yield 3, "subscribe", lambda rng: _subscribe(history, rng)
+    yield from _users_of_jobs(history)
     if broken := [one for one in history.subscribers if not (one.is_done or one.is_streaming)]:
         yield 3, "resume", lambda rng: _resume(history, rng.choice(broken), rng)
     if streaming := [one for one in history.subscribers if one.is_streaming]:
@@ -85,6 +80,26 @@ def _users(history: History) -> Iterator[Possible]:
     yield 1.5, "read", lambda rng: _read(history, rng)
     yield 0.3, "sweep", lambda rng: _sweep(history, rng)
     yield 0.2, "collect metrics", lambda _: _collect(history)
+
+
+def _users_of_jobs(history: History) -> Iterator[Possible]:
+    if not history.jobs:
+        return
+    yield 1, "cancel", lambda rng: _cancel(history, *history.known_job(rng), rng)
+    yield 1, "retry", lambda rng: _retry(history, *history.known_job(rng), rng)
+    if begun := _with_segments(history, {"RUNNING"}):
+        yield 1.5, "cancel what has begun", lambda rng: _cancel(history, *rng.choice(begun), rng)
+        if uneven := _with_gaps(history, begun):
+            yield 6, "cancel what has gaps", lambda rng: _cancel(history, *rng.choice(uneven), rng)
+    if ended := _with_segments(history, {"FAILED", "CANCELLED"}):
+        yield 4, "retry what has begun", lambda rng: _retry(history, *rng.choice(ended), rng)
+        if gaps := _with_gaps(history, ended):
+            yield 8, "retry what has gaps", lambda rng: _retry(history, *rng.choice(gaps), rng)
+            # An older version would pass by no segment.
+            if older := [api for api in history.apis if api.is_older]:
+                yield 8, "upgrade an API", lambda rng: _upgrade(history, rng.choice(older))
+    if len([one for one in history.subscribers if not one.is_done]) < MAX_SUBSCRIBERS:
+        yield 3, "subscribe", lambda rng: _subscribe(history, rng)
 
 
 def _calls(history: History) -> Iterator[Possible]:
@@ -107,6 +122,8 @@ def _workers(history: History) -> Iterator[Possible]:
         if history.has_messages:
             yield 9, "deliver a message", lambda rng: _deliver(history, rng.choice(free))
             yield 2, "run a task", lambda rng: _run_through(history, rng.choice(free))
+        if history.store.state.length("large") > SENDING_WINDOW:
+            yield 1, "overtake", lambda rng: _overtake(history, rng.choice(free))
         if history.popped:
             yield 0.5, "repeat a message", lambda rng: _repeat(history, rng.choice(free), rng)
     yield 0.5, "pop a message", lambda rng: _pop(history, rng.choice(history.workers))
@@ -151,6 +168,21 @@ def _with_segments(history: History, statuses: set[str]) -> list[tuple[str, Call
     return found
 
 
+def _with_gaps(history: History, jobs: list[tuple[str, Caller]]) -> list[tuple[str, Caller]]:
+    """Those with a completed segment after more open ones than this version sends at a time: a retry passes it by."""
+    found = []
+    for job_id, caller in jobs:
+        segments = history.store.state.hash(f"job:{job_id}:segments")
+        done = [int(index) for index, text in segments.items() if _is_done(text)]
+        if done and max(done) + 1 - len(done) >= SENDING_WINDOW:
+            found.append((job_id, caller))
+    return found
+
+
+def _is_done(segment: str | None) -> bool:
+    return segment is not None and json.loads(segment)["state"] == "done"
+
+
 def _cancel(history: History, job_id: str, caller: Caller, rng: Random) -> str:
     api = _api(history, rng)
     api.spawn(history.ignore_refusals(api.store.cancel_job(job_id, caller)))
@@ -161,6 +193,12 @@ def _retry(history: History, job_id: str, caller: Caller, rng: Random) -> str:
     submission = Submission(history, caller, None, job_id)
     history.submissions.append(submission)
     return _send(history, submission, rng)
+
+
+def _upgrade(history: History, api: Api) -> str:
+    history.apis.remove(api)
+    api.crash()
+    return f"{api.name}: killed, {history.start_api()}"
 
 
 def _subscribe(history: History, rng: Random) -> str:
@@ -228,12 +266,30 @@ def _run_through(history: History, child: Child) -> str:
     """A task runs to its end while everything else waits."""
     words = _deliver(history, child)
     while not child.is_free:
-        call = next(one for one in history.calls if one.caller.startswith(child.name) and not one.is_settled)
-        if not call.is_executed:
-            history.execute_call(call)
-        if not call.is_settled:
-            history.settle(call)
+        _proceed(history, child)
     return f"{words}, to its end"
+
+
+def _overtake(history: History, child: Child) -> str:
+    """The newest message is delivered before all others, and its segment is completed before theirs are claimed."""
+    message = history.run_other(POP_NEWEST, "large")
+    if message is None:
+        return f"{child.name}: no message"
+    words = history.deliver(child, message)
+    name = json.loads(message)["headers"]["id"]
+    job, index = name[:36], name[37:]
+    while not (child.is_free or _is_done(history.store.state.hash(f"job:{job}:segments").get(index))):
+        _proceed(history, child)
+    return f"{words}, before all others"
+
+
+def _proceed(history: History, child: Child) -> None:
+    """Answer the next call of a task."""
+    call = next(one for one in history.calls if one.caller.startswith(child.name) and not one.is_settled)
+    if not call.is_executed:
+        history.execute_call(call)
+    if not call.is_settled:
+        history.settle(call)
 
 
 def _repeat(history: History, child: Child, rng: Random) -> str:

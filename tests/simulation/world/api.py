@@ -38,6 +38,7 @@ class Api:
 
     def __init__(self, history: History, name: str, *, is_older: bool) -> None:
         self.name = name
+        self.is_older = is_older
         self._history = history
         self.client = AsyncClient(history, name, is_older=is_older)
         self.store = JobStore(self.client, history.settings)  # type: ignore[arg-type] # all that it uses

@@ -29,6 +29,7 @@ _WRITES = {
     "SET": "string",
     "LPUSH": "list",
     "RPUSH": "list",
+    "LPOP": "list",
     "RPOP": "list",
     "LREM": "list",
     "DEL": "none",

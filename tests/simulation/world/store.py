@@ -35,6 +35,7 @@ REFUSALS = ("OOM ", "NOREPLICAS ")
 
 # Commands of other programs, as scripts, so that they are reported like the others.
 POP = "return { call('RPOP', KEYS[1] .. ARGV[1]) }"
+POP_NEWEST = "return { call('LPOP', KEYS[1] .. ARGV[1]) }"
 PUSH = "return { call('RPUSH', KEYS[1] .. ARGV[1], ARGV[2]) }"
 # The queue can have expired since it was chosen.
 TO_THE_END = """
