@@ -17,22 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HISTORIES = 2_000
-# The same histories at each run, so that a change that is tested here is what a violation comes from. `make simulate`
-# searches new ones.
-FIRST_SEED = 507_019_449
 MAX_HISTORIES_TO_FIND = 1_000
-
-# Branches that less than one in 100 histories takes, so that 2,000 may miss one by chance.
-RARE = {
-    # In 1 of 800 histories. A job that an older version sent with a larger window has a completed segment after two
-    # that are not, and is retried.
-    "lib: if segment.state ~= 'done' then | not",
-}
 
 
 @pytest.mark.timeout(1800)
 def test_histories_keep_all_invariants_and_take_every_branch() -> None:
-    first = FIRST_SEED
+    first = secrets.randbelow(MAX_SEED)
     print(f"{HISTORIES} histories from seed {first}")
     summary = run_many(first, HISTORIES)
     if summary.violations:
@@ -40,7 +30,7 @@ def test_histories_keep_all_invariants_and_take_every_branch() -> None:
     assert summary.histories == HISTORIES
     assert summary.steps >= HISTORIES * STEPS
     assert _at_zero(summary.actions.items()) == set()
-    assert _at_zero(summary.branches.items()) <= RARE
+    assert _at_zero(summary.branches.items()) == set()
 
 
 @pytest.mark.timeout(600)
