@@ -1,37 +1,23 @@
-"""The list of jobs in the console: submitting, filters, pages, cancelling and retrying.
-
-The API has no worker: the tests make progress themselves, one segment at a time.
-"""
+"""The list of jobs in the console: submitting, filters, pages, cancelling and retrying."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tasks.jobs import FailureReason
-from tasks.settings import JobSettings
-from tasks.worker.job_recorder import JobRecorder
-from tests import programs
+from tests.e2e.browser.console_jobs import SEGMENT, is_operation, row
 from tests.e2e.browser.console_page import ConsolePage
-from tests.tasks.keys import fake_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Locator, Route
+    from playwright.sync_api import Browser, Route
 
-    from tests.programs import Valkey
-
-SUBMIT = """mutation ($count: Int!) {
-  generatePrimes(input: {count: $count}) { ... on GeneratePrimesAccepted { job { id } } }
-}"""
-TOTAL = "{ jobs(first: 1) { totalCount } }"
-CANCEL = "mutation ($id: ID!) { cancelJob(id: $id) { __typename } }"
+    from tests.e2e.browser.console_jobs import Jobs
 
 # The computed value of the accent colour.
 ACCENT = """(element) => {
@@ -42,46 +28,6 @@ ACCENT = """(element) => {
   return colour;
 }"""
 
-SEGMENT = 2**20
-PREFIX = "console-jobs:"
-
-
-class Jobs:
-    """The job system without a worker."""
-
-    def __init__(self, url: str, recorder: JobRecorder) -> None:
-        self.url = url
-        self.recorder = recorder
-
-    def data(self, query: str, **variables: Any) -> Any:
-        answer = httpx.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30)
-        return answer.json()["data"]
-
-    def submit(self, count: int = 10) -> str:
-        job_id: str = self.data(SUBMIT, count=count)["generatePrimes"]["job"]["id"]
-        return job_id
-
-    def total(self) -> int:
-        total: int = self.data(TOTAL)["jobs"]["totalCount"]
-        return total
-
-    def cancel(self, job_id: str) -> None:
-        self.data(CANCEL, id=job_id)
-
-    def complete(self, job_id: str, index: int = 0) -> None:
-        assert (claim := self.recorder.claim_segment(job_id, index)) is not None
-        assert self.recorder.complete_segment(claim, fake_result())
-
-    def fail(self, job_id: str) -> None:
-        assert (claim := self.recorder.claim_segment(job_id, 0)) is not None
-        assert self.recorder.fail_job(claim, FailureReason.TIMEOUT, "the job exceeded its time limit")
-
-
-@pytest.fixture(scope="module")
-def jobs(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
-    with programs.api(tmp_path_factory.mktemp("api"), valkey.url, PREFIX) as (url, _):
-        yield Jobs(url, JobRecorder.connect(JobSettings(redis_url=valkey.url, key_prefix=PREFIX)))
-
 
 @pytest.fixture
 def console(browser: Browser, jobs: Jobs, built: None) -> Iterator[ConsolePage]:  # noqa: ARG001 - needed for its effect
@@ -91,15 +37,6 @@ def console(browser: Browser, jobs: Jobs, built: None) -> Iterator[ConsolePage]:
     yield console
     console.expect_no_faults()
     context.close()
-
-
-def is_operation(route: Route, name: str) -> bool:
-    body = route.request.post_data
-    return body is not None and json.loads(body).get("operationName") == name
-
-
-def row(console: ConsolePage, job_id: str) -> Locator:
-    return console.page.get_by_role("row").filter(has=console.page.locator(f'a[href="?job={job_id}"]'))
 
 
 def submit(console: ConsolePage, count: str, start: str = "2") -> None:

@@ -1,10 +1,10 @@
-// A job that stays current: as listed, then each newer state from its own subscription.
+// A job that stays current: as listed, then each newer state from its own subscription. Reports each new status.
 import { useEffect, useRef, useState } from "react";
 import { useSubscription } from "urql";
 
 import { FollowJobDocument, type JobSummaryFragment } from "../api/documents";
 
-export function useJob(listed: JobSummaryFragment, onEnd: (job: JobSummaryFragment) => void): JobSummaryFragment {
+export function useJob(listed: JobSummaryFragment, onChange: (job: JobSummaryFragment) => void): JobSummaryFragment {
   // The list is refreshed again and again; the subscription stays.
   const [afterVersion] = useState(listed.version);
   const [{ data }] = useSubscription({
@@ -15,10 +15,10 @@ export function useJob(listed: JobSummaryFragment, onEnd: (job: JobSummaryFragme
   const event = data?.jobUpdates;
   const job = event?.__typename === "JobUpdate" && event.job.version > listed.version ? event.job : listed;
 
-  const wasFinal = useRef(job.isFinal);
+  const status = useRef(job.status);
   useEffect(() => {
-    if (job.isFinal && !wasFinal.current) onEnd(job);
-    wasFinal.current = job.isFinal;
-  }, [job, onEnd]);
+    if (job.status !== status.current) onChange(job);
+    status.current = job.status;
+  }, [job, onChange]);
   return job;
 }

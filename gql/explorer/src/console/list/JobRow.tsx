@@ -1,4 +1,6 @@
 // One job, which follows its own updates.
+import { memo } from "react";
+
 import { JobAction } from "../jobs/JobAction";
 import type { Report } from "../jobs/useJobAction";
 import type { JobSummaryFragment } from "../api/documents";
@@ -15,11 +17,12 @@ import { useJob } from "../jobs/useJob";
 interface Props {
   job: JobSummaryFragment;
   onReport: Report;
-  onEnd: (job: JobSummaryFragment) => void;
+  onChange: (job: JobSummaryFragment) => void;
 }
 
-export function JobRow({ job: listed, onReport, onEnd }: Props) {
-  const job = useJob(listed, onEnd);
+// Only those that change are drawn again.
+export const JobRow = memo(function JobRow({ job: listed, onReport, onChange }: Props) {
+  const job = useJob(listed, onChange);
   const { id, status, count, start, createdAt, runMs, attempt, maxAttempts } = job;
   return (
     <tr>
@@ -48,7 +51,7 @@ export function JobRow({ job: listed, onReport, onEnd }: Props) {
       </td>
     </tr>
   );
-}
+});
 
 function Age({ time }: { time: string }) {
   return (

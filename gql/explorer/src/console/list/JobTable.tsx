@@ -2,18 +2,14 @@
 import type { JobSummaryFragment } from "../api/documents";
 import { formatNumber } from "../format/numbers";
 import type { Report } from "../jobs/useJobAction";
+import type { Group } from "./groups";
 import { JobRow } from "./JobRow";
-
-export interface Group {
-  name: string;
-  total: number;
-  jobs: JobSummaryFragment[];
-}
+import { useSteady } from "./useSteady";
 
 interface Props {
   groups: Group[];
   onReport: Report;
-  onEnd: (job: JobSummaryFragment) => void;
+  onChange: (job: JobSummaryFragment) => void;
 }
 
 const COLUMNS = [
@@ -26,10 +22,10 @@ const COLUMNS = [
   { name: "Attempt", className: "col-attempt number wide" },
 ];
 
-export function JobTable({ groups, onReport, onEnd }: Props) {
-  const shown = groups.filter(({ jobs }) => jobs.length > 0);
+export function JobTable({ groups, onReport, onChange }: Props) {
+  const { shown, handlers } = useSteady(groups.filter(({ jobs }) => jobs.length > 0));
   return (
-    <table className="jobs">
+    <table className="jobs" {...handlers}>
       <caption className="visually-hidden">Jobs, newest first</caption>
       <thead>
         <tr>
@@ -58,7 +54,7 @@ export function JobTable({ groups, onReport, onEnd }: Props) {
             </tr>
           )}
           {jobs.map((job) => (
-            <JobRow key={job.id} job={job} onReport={onReport} onEnd={onEnd} />
+            <JobRow key={job.id} job={job} onReport={onReport} onChange={onChange} />
           ))}
         </tbody>
       ))}

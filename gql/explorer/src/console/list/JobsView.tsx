@@ -1,8 +1,9 @@
 // Submit jobs, and see them live: open ones first, then those that have ended, or what the filters name.
 import "./list.css";
 
-import { useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 
+import type { JobSummaryFragment } from "../api/documents";
 import { NoticeLine } from "../jobs/NoticeLine";
 import type { Notice } from "../jobs/useJobAction";
 import { FilterBar } from "../filters/FilterBar";
@@ -24,12 +25,27 @@ const FIRST_PRIME = "2";
 export function JobsView() {
   const params = useRoute();
   const filters = useMemo(() => filtersOf(params), [params]);
-  const { data, error, isLoading, refreshSoon } = useJobs(filters);
+  const { groups, info, error, isAnswered, isLoading, refreshSoon, change } = useJobs(filters);
   const [notice, setNotice] = useState<Notice | null>(null);
   const [count, start] = [params.get("count") ?? DEFAULT_COUNT, params.get("start") ?? FIRST_PRIME];
   const { text, add } = useEnds();
-  const open = data?.open?.edges.map(({ node }) => node) ?? [];
-  const listed = data?.jobs.edges.map(({ node }) => node) ?? [];
+  const onReport = useCallback(
+    (report: Notice) => {
+      setNotice(report);
+      refreshSoon();
+    },
+    [refreshSoon],
+  );
+  const onChange = useCallback(
+    (job: JobSummaryFragment) => {
+      if (job.isFinal) add(job);
+      change(job);
+    },
+    [add, change],
+  );
+  const open = groups.find(({ name }) => name === "Open");
+  const listed = groups.at(-1);
+  const isEmpty = groups.every(({ jobs }) => jobs.length === 0);
 
   return (
     <>
@@ -41,31 +57,12 @@ export function JobsView() {
         <FilterBar filters={filters} />
         <NoticeLine notice={notice} onClose={() => setNotice(null)} />
         {error && <p role="alert" className="problem">{`The jobs could not be loaded: ${error.message}`}</p>}
-        {isLoading && <p className="empty">Loading…</p>}
-        {data && open.length + listed.length === 0 && <Empty filters={filters} />}
-        {open.length + listed.length > 0 && (
-          <JobTable
-            groups={[
-              { name: "Open", total: data?.open?.totalCount ?? 0, jobs: open },
-              { name: "Ended", total: data?.jobs.totalCount ?? 0, jobs: listed },
-            ]}
-            onReport={(report) => {
-              setNotice(report);
-              refreshSoon();
-            }}
-            onEnd={(job) => {
-              add(job);
-              refreshSoon();
-            }}
-          />
-        )}
-        <MoreOpen filters={filters} total={data?.open?.totalCount ?? 0} shown={open.length} />
-        {data && listed.length > 0 && (
-          <Pages
-            filters={filters}
-            total={data.jobs.totalCount + (data.open?.totalCount ?? 0)}
-            info={data.jobs.pageInfo}
-          />
+        {isEmpty && isLoading && <p className="empty">Loading…</p>}
+        {isEmpty && isAnswered && <Empty filters={filters} />}
+        {!isEmpty && <JobTable groups={groups} onReport={onReport} onChange={onChange} />}
+        {open && <MoreOpen filters={filters} total={open.total} shown={open.jobs.length} />}
+        {info && listed && listed.jobs.length > 0 && (
+          <Pages filters={filters} total={groups.reduce((sum, { total }) => sum + total, 0)} info={info} />
         )}
       </section>
       <Ends text={text} />
