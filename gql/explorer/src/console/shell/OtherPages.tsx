@@ -7,13 +7,22 @@ export function OtherPages() {
   return (
     <nav aria-label="Other pages" className="others">
       {links.filter(({ isReachable }) => isReachable).map(toLink)}
-      {missing.length > 0 && <span className="missing">Not reachable: {missing.map(toLink)}</span>}
+      {missing.length > 0 && (
+        <span className="missing">
+          {/* A phone has no room for it: each link says it too. */}
+          <span className="label" aria-hidden="true">
+            Not reachable:
+          </span>
+          {missing.map(toLink)}
+        </span>
+      )}
     </nav>
   );
 }
 
-const toLink = ({ name, url }: LinkedPage) => (
-  <a key={name} href={url}>
+const toLink = ({ name, url, isReachable }: LinkedPage) => (
+  <a key={name} href={url} title={isReachable ? undefined : "Not reachable"}>
     {name}
+    {!isReachable && <span className="visually-hidden"> (not reachable)</span>}
   </a>
 );
