@@ -14,6 +14,7 @@ from tasks.settings import JobSettings
 from tasks.worker.job_recorder import JobRecorder, SegmentResult
 from tests import programs
 from tests.clients import finished_job
+from tests.e2e.browser.console_jobs import is_operation
 from tests.e2e.browser.console_page import ConsolePage
 from tests.e2e.compatibility.installs import npm_packages
 from tests.programs import ROOT, paused
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
     from tests.conftest import System
     from tests.programs import Valkey
@@ -39,6 +40,11 @@ HIDE = """(isHidden) => {
   Object.defineProperty(document, 'hidden', {value: isHidden, configurable: true});
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
+NO_JOBS = {
+    "totalCount": 0,
+    "edges": [],
+    "pageInfo": {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None},
+}
 
 
 @pytest.fixture
@@ -175,23 +181,50 @@ def test_views_have_no_serious_fault_in_accessibility(
     open_console: Open, system: System, axe: str, scheme: str, width: int
 ) -> None:
     job_id = finished_job(system, 1000)
-    options = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
-    console = open_console(**options)
+    console = open_console(color_scheme=scheme, viewport={"width": width, "height": 800})
     page = console.page
+    found: dict[str, list[str]] = {}
+
+    def look(name: str) -> None:
+        found[name] = faults(page, axe)
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            found[name].append("wider than the window")
+
     expect(page.locator(f'a[href="?job={job_id}"]').first).to_be_visible()
-    found = {"jobs": faults(page, axe)}
+    look("jobs")
+    console.open("?to=2001-01-01T00:00:00Z")
+    expect(page.get_by_text("No job matches these filters.")).to_be_visible()
+    look("no job under a filter")
     console.open(f"?job={job_id}")
     expect(page.get_by_text("Succeeded").first).to_be_visible()
-    found["job"] = faults(page, axe)
+    look("job")
     console.open("?job=unknown")
     expect(page.get_by_role("alert")).to_contain_text("There is no job")
-    found["unknown job"] = faults(page, axe)
+    look("unknown job")
     console.open("?view=system")
     expect(page.get_by_role("region", name="Workers")).to_be_visible()
-    found["system"] = faults(page, axe)
+    look("system")
+    respond(page, {"data": {"jobs": NO_JOBS, "open": NO_JOBS}})
+    console.open()
+    expect(page.get_by_text("No jobs yet.")).to_be_visible()
+    look("no jobs")
+    respond(page, {"errors": [{"message": "Missing API key.", "extensions": {"code": "UNAUTHENTICATED"}}]})
+    console.open()
+    expect(page.get_by_role("dialog", name="API key")).to_be_visible()
+    look("key")
     assert [faulty for faulty in found.items() if faulty[1]] == []
-    # Nothing is wider than the window.
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def respond(page: Page, answer: dict[str, Any]) -> None:
+    """Answer each query of the list in place of the API."""
+
+    def handle(route: Route) -> None:
+        if is_operation(route, "Jobs"):
+            route.fulfill(json=answer)
+        else:
+            route.fallback()
+
+    page.route("**/graphql", handle)
 
 
 # Frames
