@@ -45,6 +45,11 @@ NO_JOBS = {
     "edges": [],
     "pageInfo": {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None},
 }
+TABLE = "[...document.querySelectorAll('table, thead, tbody, tr, th, td')]"
+ROLES = f"{TABLE}.map((element) => element.getAttribute('role'))"
+ROLES_LEFT_TO_DISPLAY = f"""{TABLE}
+  .filter((element) => !/^(table|none)/.test(getComputedStyle(element).display) && !element.hasAttribute('role'))
+  .map((element) => element.outerHTML)"""
 
 
 @pytest.fixture
@@ -225,6 +230,15 @@ def respond(page: Page, answer: dict[str, Any]) -> None:
             route.fallback()
 
     page.route("**/graphql", handle)
+
+
+def test_table_of_jobs_keeps_its_roles_on_a_phone(open_console: Open, system: System) -> None:
+    """Some browsers take the roles of elements that are not displayed as a table."""
+    job_id = finished_job(system, 10)
+    page = open_console(viewport={"width": 360, "height": 800}).page
+    expect(page.locator(f'a[href="?job={job_id}"]').first).to_be_visible()
+    assert page.evaluate(ROLES_LEFT_TO_DISPLAY) == []
+    assert set(page.evaluate(ROLES)) == {"table", "rowgroup", "row", "columnheader", "rowheader", "cell"}
 
 
 # Frames

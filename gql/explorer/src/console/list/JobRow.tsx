@@ -1,4 +1,4 @@
-// One job, which follows its own updates.
+// One job, which follows its own updates. Explicit roles: see JobTable.
 import { memo } from "react";
 
 import { JobAction } from "../jobs/JobAction";
@@ -25,28 +25,28 @@ export const JobRow = memo(function JobRow({ job: listed, onReport, onChange }: 
   const job = useJob(listed, onChange);
   const { id, status, count, start, createdAt, runMs, attempt, maxAttempts } = job;
   return (
-    <tr>
-      <th scope="row">
+    <tr role="row">
+      <th role="rowheader" scope="row">
         <Link href={href({ job: id })} className="id" aria-label={`Job ${shortId(id)}`}>
           {shortId(id)}
         </Link>
       </th>
-      <td className="state-cell">
+      <td role="cell" className="state-cell">
         <div className="state">
           <Status status={status} />
           <Progress job={job} />
         </div>
       </td>
-      <td className="number">{formatNumber(count)}</td>
-      <td className="number wide">{formatNumber(start)}</td>
-      <td className="created medium">
+      <td role="cell" className="number">{formatNumber(count)}</td>
+      <td role="cell" className="number wide">{formatNumber(start)}</td>
+      <td role="cell" className="created medium">
         <Age time={createdAt} />
       </td>
-      <td className="number medium">{runMs === null ? "" : formatDuration(runMs)}</td>
-      <td className={attempt > 1 ? "number wide" : "number wide faint"}>
+      <td role="cell" className="number medium">{runMs === null ? "" : formatDuration(runMs)}</td>
+      <td role="cell" className={attempt > 1 ? "number wide" : "number wide faint"}>
         {attempt}/{maxAttempts}
       </td>
-      <td className="action">
+      <td role="cell" className="action">
         <JobAction job={job} onReport={onReport} />
       </td>
     </tr>

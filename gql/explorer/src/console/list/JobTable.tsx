@@ -1,4 +1,4 @@
-// A table of jobs in groups.
+// A table of jobs in groups. Its roles are explicit, since the layout on a phone takes them from some browsers.
 import type { JobSummaryFragment } from "../api/documents";
 import { formatNumber } from "../format/numbers";
 import type { Report } from "../jobs/useJobAction";
@@ -25,32 +25,32 @@ const COLUMNS = [
 export function JobTable({ groups, onReport, onChange }: Props) {
   const { shown, handlers } = useSteady(groups.filter(({ jobs }) => jobs.length > 0));
   return (
-    <table className="jobs" {...handlers}>
+    <table role="table" className="jobs" {...handlers}>
       <caption className="visually-hidden">Jobs, newest first</caption>
-      <thead>
-        <tr>
+      <thead role="rowgroup">
+        <tr role="row">
           {COLUMNS.map(({ name, className }) => (
-            <th key={name} scope="col" className={className}>
+            <th key={name} role="columnheader" scope="col" className={className}>
               {name}
             </th>
           ))}
-          <th scope="col" className="col-action">
+          <th role="columnheader" scope="col" className="col-action">
             <span className="visually-hidden">Action</span>
           </th>
         </tr>
       </thead>
       {shown.map(({ name, total, jobs }) => (
-        <tbody key={name}>
+        <tbody key={name} role="rowgroup">
           {shown.length > 1 && (
-            <tr className="group">
+            <tr role="row" className="group">
               {/* Not over all columns: those that are hidden on a narrow window would have a width again. */}
-              <th scope="rowgroup" colSpan={2}>
+              <th role="rowheader" scope="rowgroup" colSpan={2}>
                 {name} · {formatNumber(total)}
               </th>
               {COLUMNS.slice(2).map((column) => (
-                <td key={column.name} className={column.className} />
+                <td key={column.name} role="cell" className={column.className} />
               ))}
-              <td />
+              <td role="cell" />
             </tr>
           )}
           {jobs.map((job) => (
