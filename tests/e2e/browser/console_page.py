@@ -1,42 +1,22 @@
-"""The console, open in a browser, and what it requested and reported."""
+"""The console, open in a browser."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
 
 from playwright.sync_api import expect
 
+from tests.e2e.browser.open_page import OpenPage
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route, WebSocket
+    from collections.abc import Iterator
 
-_RECORD_VIOLATIONS = (
-    "window.violations = [];"
-    "addEventListener('securitypolicyviolation', (event) => violations.push(event.violatedDirective));"
-)
+    from playwright.sync_api import Browser
 
 
-class ConsolePage:
-    """One open page, its sockets and its console errors. Requests to other hosts are aborted."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.url = url
-        self.external_urls: list[str] = []
-        self.errors: list[str] = []
-        self.sockets: list[WebSocket] = []
-        page.on("websocket", lambda socket: self.sockets.append(socket))  # noqa: PLW0108 - Playwright sets attributes on its handlers
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda line: self.errors.append(line.text) if line.type in {"error", "warning"} else None)
-        page.context.add_init_script(_RECORD_VIOLATIONS)
-        page.context.route("**/*", self._abort_external)
-
-    def _abort_external(self, route: Route) -> None:
-        if urlsplit(route.request.url).netloc == urlsplit(self.url).netloc:
-            route.continue_()
-        else:
-            self.external_urls.append(route.request.url)
-            route.abort()
+class ConsolePage(OpenPage):
+    """The console of a server."""
 
     def open(self, query: str = "") -> Self:
         """Load the page and wait for its view."""
@@ -44,8 +24,13 @@ class ConsolePage:
         expect(self.page.get_by_role("heading", level=1)).to_be_visible(timeout=15_000)
         return self
 
-    def expect_no_faults(self) -> None:
-        """No error in the browser's console, no violation of the policy, no request to another host."""
-        faults = [*self.errors, *self.page.evaluate("violations"), *self.external_urls]
-        # Only test modules have their assertions explained by pytest.
-        assert not faults, faults
+
+@contextmanager
+def console_in_new_window(browser: Browser, url: str, **options: Any) -> Iterator[ConsolePage]:
+    """A console that is not loaded yet, and has no faults at the end; options are those of the browser's context."""
+    context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
+    context.set_default_timeout(30_000)
+    console = ConsolePage(context.new_page(), url)
+    yield console
+    console.expect_no_faults()
+    context.close()

@@ -1,14 +1,15 @@
-"""A page with GraphiQL, open in a browser, and what it requested and reported."""
+"""GraphiQL, open in a browser."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
+from tests.e2e.browser.open_page import OpenPage
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Request, Route, WebSocket
+    from playwright.sync_api import Page, Request
 
 # Sends WebSocket handshakes to a path that rejects them, as a proxy without support for upgrades does.
 NO_WEBSOCKET = """
@@ -22,30 +23,13 @@ SET_TEXT = """
 """
 
 
-class ExplorerPage:
-    """One open page, its requests and its console errors. Requests to other hosts are aborted."""
+class ExplorerPage(OpenPage):
+    """GraphiQL of a server, and its requests."""
 
     def __init__(self, page: Page, url: str) -> None:
-        self.page = page
-        self.url = url
-        self.external_urls: list[str] = []
-        self.console_errors: list[str] = []
+        super().__init__(page, url)
         self.requests: list[Request] = []
-        self.sockets: list[WebSocket] = []
         page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108 - Playwright sets attributes on its handlers
-        page.on("websocket", lambda socket: self.sockets.append(socket))  # noqa: PLW0108 - as above
-        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
-        page.on(
-            "console", lambda line: self.console_errors.append(line.text) if line.type in {"error", "warning"} else None
-        )
-        page.context.route("**/*", self._abort_external)
-
-    def _abort_external(self, route: Route) -> None:
-        if urlsplit(route.request.url).netloc == urlsplit(self.url).netloc:
-            route.continue_()
-        else:
-            self.external_urls.append(route.request.url)
-            route.abort()
 
     def open(self) -> Self:
         self.page.goto(f"{self.url}/graphql")

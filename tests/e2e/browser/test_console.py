@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from gql import explorer
 from tests.clients import finished_job
-from tests.e2e.browser.console_page import ConsolePage
+from tests.e2e.browser.console_page import console_in_new_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from tests.conftest import System
+    from tests.e2e.browser.console_page import ConsolePage
 
 
 MAX_BYTES: Final = 120_000
@@ -29,12 +30,8 @@ IMPORT = re.compile(r'["`]\./([^"`/]+\.(?:js|css))["`]')
 
 @pytest.fixture
 def console(browser: Browser, system: System, built: None) -> Iterator[ConsolePage]:  # noqa: ARG001 - needed for its effect
-    context = browser.new_context(viewport={"width": 1200, "height": 800})
-    context.set_default_timeout(30_000)
-    console = ConsolePage(context.new_page(), system.url)
-    yield console
-    console.expect_no_faults()
-    context.close()
+    with console_in_new_window(browser, system.url, viewport={"width": 1200, "height": 800}) as console:
+        yield console
 
 
 def test_address_names_the_view(console: ConsolePage, system: System) -> None:

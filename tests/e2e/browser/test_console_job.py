@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.clients import data, finished_job
-from tests.e2e.browser.console_page import ConsolePage
+from tests.e2e.browser.console_page import console_in_new_window
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from tests.conftest import System
+    from tests.e2e.browser.console_page import ConsolePage
 
 PRIMES = ["2", "3", "5", "7", "11", "13", "17", "19", "23", "29"]
 SEGMENT = 2**20
@@ -35,12 +36,8 @@ CANCEL = "mutation ($id: ID!) { cancelJob(id: $id) { __typename } }"
 
 @pytest.fixture
 def console(browser: Browser, system: System, built: None) -> Iterator[ConsolePage]:  # noqa: ARG001 - needed for its effect
-    context = browser.new_context(viewport={"width": 1200, "height": 900})
-    context.set_default_timeout(15_000)
-    console = ConsolePage(context.new_page(), system.url)
-    yield console
-    console.expect_no_faults()
-    context.close()
+    with console_in_new_window(browser, system.url) as console:
+        yield console
 
 
 @pytest.fixture(scope="module")

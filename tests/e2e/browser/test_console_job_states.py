@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browser.console_page import ConsolePage
+from tests.e2e.browser.console_page import console_in_new_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route, WebSocketRoute
 
     from tests.conftest import System
+    from tests.e2e.browser.console_page import ConsolePage
 
 COUNT = 10**9
 RESULT = {
@@ -57,12 +58,8 @@ JOB: dict[str, Any] = {
 
 @pytest.fixture
 def console(browser: Browser, system: System, built: None) -> Iterator[ConsolePage]:  # noqa: ARG001 - needed for its effect
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, permissions=["local-network-access"])
-    context.set_default_timeout(15_000)
-    console = ConsolePage(context.new_page(), system.url)
-    yield console
-    console.expect_no_faults()
-    context.close()
+    with console_in_new_window(browser, system.url, permissions=["local-network-access"]) as console:
+        yield console
 
 
 def open_job(console: ConsolePage, job: dict[str, Any], query: str = "") -> Page:

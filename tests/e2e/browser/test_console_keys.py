@@ -62,8 +62,7 @@ def console(browser: Browser, url: str, built: None) -> Iterator[ConsolePage]:  
     context.set_default_timeout(30_000)
     console = ConsolePage(context.new_page(), url)
     yield console
-    assert [error for error in console.errors if not error.startswith(REFUSED)] == []
-    assert (console.page.evaluate("violations"), console.external_urls) == ([], [])
+    console.expect_no_faults(*REFUSED)
     context.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser.console_jobs import SEGMENT, is_operation, row
-from tests.e2e.browser.console_page import ConsolePage
+from tests.e2e.browser.console_page import console_in_new_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
     from tests.e2e.browser.console_jobs import Jobs
+    from tests.e2e.browser.console_page import ConsolePage
 
 
 @pytest.fixture
 def console(browser: Browser, jobs: Jobs, built: None) -> Iterator[ConsolePage]:  # noqa: ARG001 - needed for its effect
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, locale="en-US")
-    context.set_default_timeout(30_000)
-    console = ConsolePage(context.new_page(), jobs.url)
-    yield console
-    console.expect_no_faults()
-    context.close()
+    with console_in_new_window(browser, jobs.url, locale="en-US") as console:
+        yield console
 
 
 def keep_answer(console: ConsolePage) -> None:

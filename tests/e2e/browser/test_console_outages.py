@@ -46,11 +46,6 @@ def row(console: ConsolePage, job_id: str) -> Locator:
     return console.page.locator("tr", has=console.page.locator(f'a[href="?job={job_id}"]'))
 
 
-def expect_only_network_errors(console: ConsolePage) -> None:
-    others = [error for error in console.errors if not error.startswith(NETWORK_ERRORS)]
-    assert (others, console.page.evaluate("violations"), console.external_urls) == ([], [], [])
-
-
 def test_console_goes_on_after_a_restart_of_the_api(
     context: BrowserContext, valkey: Valkey, prefix: str, tmp_path: Path
 ) -> None:
@@ -72,7 +67,7 @@ def test_console_goes_on_after_a_restart_of_the_api(
             expect(status).to_have_text("")
             resume(worker)
             expect(row(console, job_id)).to_contain_text("Succeeded")
-    expect_only_network_errors(console)
+    console.expect_no_faults(*NETWORK_ERRORS)
 
 
 def resume(program: Program) -> None:
@@ -96,7 +91,7 @@ def test_console_goes_on_after_an_outage_of_the_job_store(context: BrowserContex
         job_id = submit(url)
         console.page.get_by_role("link", name="Jobs").click()
         expect(row(console, job_id)).to_contain_text("Succeeded")
-    expect_only_network_errors(console)
+    console.expect_no_faults(*NETWORK_ERRORS)
 
 
 def test_change_in_one_tab_is_seen_in_the_other(context: BrowserContext, system: System) -> None:
