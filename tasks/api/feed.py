@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 _PING_AFTER = timedelta(seconds=5)
 _PONG_TIMEOUT = timedelta(seconds=2)
 
+# Between two warnings about the same outage.
+_WARNING_INTERVAL = timedelta(minutes=1)
+
 # Between two attempts to connect, or to read a record during an outage.
 _RETRY_DELAY = timedelta(milliseconds=250)
 
@@ -260,16 +263,23 @@ class JobFeed:
                 self.drained.set()
 
     async def _listen(self) -> None:
+        warned_at: float | None = None
         while True:
             try:
                 events = await self._store.subscribe_events()
                 async with events:
+                    warned_at = None
                     # Events may have been missed while disconnected: read all subscribed jobs again.
                     self._notify_all()
                     await self._receive(events)
             except (BackendUnavailable, RedisError, OSError, TimeoutError) as error:
                 metrics.FEED_RECONNECTS.add(1)
-                log.warning("Event feed lost its Redis connection, reconnecting: %r", error)
+                now = time.monotonic()
+                if warned_at is None or now - warned_at >= _WARNING_INTERVAL.total_seconds():
+                    warned_at = now
+                    cause = error.__cause__ or error
+                    text = "Event feed lost its Redis connection, reconnecting: %s: %s"
+                    log.warning(text, type(cause).__name__, cause)
                 await asyncio.sleep(_RETRY_DELAY.total_seconds())
 
     async def _receive(self, events: PubSub) -> None:

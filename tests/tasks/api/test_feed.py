@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+import redis
 
+from tasks.api import feed as feed_module
 from tasks.api.feed import JobFeed
 from tasks.api.job_store import JobStore
 from tasks.callers import ANYONE
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    import redis
+    from redis.asyncio.client import PubSub
 
     from tasks.callers import Caller
     from tasks.jobs import Job
@@ -348,6 +351,26 @@ async def test_frozen_server_is_detected_and_survived(tmp_path: Path, caplog: py
                 finish(JobRecorder.connect(settings), job)
                 rest = [update.job async for update in updates]
     assert rest[-1].status is JobStatus.SUCCEEDED
+
+
+async def test_outage_is_logged_once_and_then_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(feed_module, "_RETRY_DELAY", timedelta(0))
+    attempts: list[None] = []
+
+    async def refused(_: JobStore) -> PubSub:
+        attempts.append(None)
+        raise BackendUnavailable from redis.ConnectionError("refused by the server")
+
+    monkeypatch.setattr(JobStore, "subscribe_events", refused)
+    async with running_feed(JobSettings()):
+        await eventually(lambda: _holds(len(attempts) > 20))
+        assert [record.getMessage() for record in caplog.records] == [
+            "Event feed lost its Redis connection, reconnecting: ConnectionError: refused by the server"
+        ]
+        monkeypatch.setattr(feed_module, "_WARNING_INTERVAL", timedelta(0))
+        await eventually(lambda: _holds(len(caplog.records) > 2))
 
 
 async def _holds(condition: bool) -> bool:
