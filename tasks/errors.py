@@ -9,6 +9,7 @@ JobError
 ├── QueueFull            the system has reached its capacity; carries retry_after
 ├── RateLimited          the caller has reached one of its limits; carries retry_after
 └── BackendUnavailable   the job store is down or refuses writes; carries retry_after
+    ├── StorePermissionMissing  the user of the job store may not use a command, a key or a channel
     └── ResultStoreUnavailable  the result store is down, full, not accessible or damaged
         ├── SegmentMissing      a segment of the result has expired or was lost
         └── SegmentDamaged      a segment's file cannot be decoded
@@ -117,6 +118,13 @@ class BackendUnavailable(JobError):
     def __init__(self, message: str = "the job store is unavailable", retry_after: timedelta | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after if retry_after is not None else OUTAGE_RETRY_AFTER
+
+
+class StorePermissionMissing(BackendUnavailable):
+    """The user of the job store may not use a command, a key or a channel: see the cause."""
+
+    def __init__(self) -> None:
+        super().__init__("the job store is unavailable: its user lacks a permission")
 
 
 class ResultStoreUnavailable(BackendUnavailable):

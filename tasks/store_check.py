@@ -12,6 +12,7 @@ import redis
 
 from tasks.results.object_store import ObjectStore
 from tasks.settings.errors import InvalidSettingError
+from tasks.storage import keys
 from tasks.storage.redis import sync_client
 
 if TYPE_CHECKING:
@@ -24,20 +25,29 @@ _TRUE = frozenset({"1", "true", "on", "yes", "y"})
 
 
 def check(settings: JobSettings) -> None:
-    """Connect to the store and ask it for its mode.
+    """Connect to the store, ask it for its mode, and read a key.
 
     Raises:
-        InvalidSettingError: it is in cluster mode.
+        InvalidSettingError: it is in cluster mode, or refuses the keys to its user.
         redis.RedisError: it does not answer within 2 s, or refuses the credentials.
     """
     with sync_client(settings, _SECONDS, _SECONDS) as client:
         # Every user may call it, other than INFO.
         reply = client.execute_command("HELLO")
-    if b"cluster" in (reply.values() if isinstance(reply, dict) else reply):
-        raise InvalidSettingError(
-            f"REDIS_URL is {settings.redis_url}: the server is in cluster mode, must be a single server or a primary "
-            "with replicas"
-        )
+        if b"cluster" in (reply.values() if isinstance(reply, dict) else reply):
+            raise InvalidSettingError(
+                f"REDIS_URL is {settings.redis_url}: the server is in cluster mode, must be a single server or a "
+                "primary with replicas"
+            )
+        try:
+            client.zcard(keys.workers_key(settings.key_prefix))
+        except redis.exceptions.NoPermissionError as error:
+            raise InvalidSettingError(
+                f"KEY_PREFIX is {settings.key_prefix}: the user of the job store has no permission for it: {error}"
+            ) from error
+        except redis.BusyLoadingError:
+            # It answers soon.
+            return
 
 
 def check_or_exit(settings: JobSettings) -> None:

@@ -19,6 +19,7 @@ EXAMPLES: tuple[errors.JobError, ...] = (
     errors.QueueFull(QueueStats(queued=3, running=2, capacity=5), timedelta(seconds=2)),
     errors.RateLimited("at most 5 submissions per minute", timedelta(seconds=2)),
     errors.BackendUnavailable(retry_after=timedelta(seconds=2)),
+    errors.StorePermissionMissing(),
     errors.ResultStoreUnavailable(),
     errors.SegmentMissing(),
     errors.SegmentDamaged(),

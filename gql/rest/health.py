@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from tasks.errors import BackendUnavailable
+from tasks.errors import BackendUnavailable, StorePermissionMissing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -98,6 +98,8 @@ async def _job_checks(system: JobSystem) -> dict[str, dict[str, Any]]:
     unknown = _not_ok("unknown: the job store is unavailable")
     checks = {"broker": {"ok": True}, **dict.fromkeys(("persistence", "memory", "queue", "workers"), unknown)}
     match state:
+        case StorePermissionMissing():
+            checks["broker"] = _not_ok(str(state))
         case BackendUnavailable():
             # A store that replies to INFO but refuses scripts is out of memory or disk space, or a read-only replica.
             is_up = not isinstance(server_info, BaseException)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 from redis.retry import Retry as SyncRetry
 
-from tasks.errors import BackendUnavailable
+from tasks.errors import BackendUnavailable, StorePermissionMissing
 from tasks.storage.shared_connection import SharedConnectionClient
 
 if TYPE_CHECKING:
@@ -81,5 +81,7 @@ def translate_errors() -> Iterator[None]:
     """Raise BackendUnavailable for every way in which the store fails to respond in time."""
     try:
         yield
+    except NoPermissionError as error:
+        raise StorePermissionMissing from error
     except (RedisError, OSError, TimeoutError) as error:
         raise BackendUnavailable from error

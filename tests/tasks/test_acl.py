@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from gql.auth.api_keys import KeyStore
-from tasks import acl
+from tasks import acl, store_check
 from tasks.settings import JobSettings
 from tests import in_process, programs
 from tests.programs import ROOT
@@ -121,6 +121,25 @@ def test_role_is_denied_commands_and_keys_it_does_not_need(
         assert client.ping()
         with pytest.raises((redis.exceptions.NoPermissionError, redis.exceptions.ResponseError), match="permission"):
             client.execute_command(*command)
+    with user(server, secrets, "admin") as admin:
+        admin.acl_log_reset()
+
+
+def test_programs_with_another_prefix_say_what_is_wrong(server: Valkey, secrets: Path) -> None:
+    """They exit, or are not ready if the permission was taken from them later."""
+    for role in ("api", "worker"):
+        settings = JobSettings(
+            redis_url=as_user(server, role), redis_password_file=secrets / role / "password", key_prefix="other:"
+        )
+        text = "^error: KEY_PREFIX is other:: the user of the job store has no permission for it: No permissions"
+        with pytest.raises(SystemExit, match=text):
+            store_check.check_or_exit(settings)
+    password: dict[str, Any] = {"REDIS_PASSWORD_FILE": str(secrets / "api" / "password")}
+    with in_process.api(as_user(server, "api"), "other:", **password) as url:
+        broker = httpx.get(f"{url}/readyz").json()["checks"]["broker"]
+        detail = httpx.post(f"{url}/generate?n=10").json()["detail"]
+    assert broker == {"ok": False, "reason": "the job store is unavailable: its user lacks a permission"}
+    assert detail == broker["reason"]
     with user(server, secrets, "admin") as admin:
         admin.acl_log_reset()
 

@@ -25,6 +25,7 @@ TABLE = {
     errors.QueueFull: (503, "2"),
     errors.RateLimited: (429, "2"),
     errors.BackendUnavailable: (503, "2"),
+    errors.StorePermissionMissing: (503, "1"),
     errors.ResultStoreUnavailable: (503, "1"),
     errors.SegmentMissing: (503, "1"),
     errors.SegmentDamaged: (503, "1"),

@@ -25,6 +25,7 @@ TABLE = {
     errors.QueueFull: ("QUEUE_FULL", True, 2_000),
     errors.RateLimited: ("RATE_LIMITED", True, 2_000),
     errors.BackendUnavailable: ("BACKEND_UNAVAILABLE", True, 2_000),
+    errors.StorePermissionMissing: ("BACKEND_UNAVAILABLE", True, 1_000),
     errors.ResultStoreUnavailable: ("BACKEND_UNAVAILABLE", True, 1_000),
     errors.SegmentMissing: ("BACKEND_UNAVAILABLE", True, 1_000),
     errors.SegmentDamaged: ("BACKEND_UNAVAILABLE", True, 1_000),
