@@ -112,6 +112,13 @@ class Project:
         wait_until(is_accepted, 60)
         return accepted[0]
 
+    def cancel(self, request_id: str) -> None:
+        """End a job that would keep the worker busy."""
+        query = "mutation($id: ID!) { cancelJob(id: $id) { ... on CancelJobAccepted { job { status } } } }"
+        body = {"query": query, "variables": {"id": request_id}}
+        data = httpx.post(f"{self.url}/graphql", json=body, timeout=10).json()["data"]
+        assert data["cancelJob"] == {"job": {"status": "CANCELLED"}}
+
     def result(self, request_id: str) -> dict[str, Any]:
         """The status of a job when it is final, also if services restart meanwhile."""
         found: list[dict[str, Any]] = []

@@ -40,6 +40,8 @@ FULL = CORE | {
     "locust": "healthy",
     "locust-worker": "running",
 }
+# Published ports of the services that the console links to.
+LINKED = ("GRAFANA_PORT", "METRICS_PORT", "TRACES_PORT", "LOCUST_PORT")
 LARGE = 3_000_000
 # The prime with that number.
 LARGE_LAST = 49_979_687
@@ -166,7 +168,7 @@ class TestCore:
         core.compose("down")
         core.up()
         assert core.result(done) == result
-        httpx.delete(f"{core.url}/jobs/{running}")
+        core.cancel(running)
 
     def test_change_of_the_code_installs_nothing_again(self, core: Project) -> None:
         changed = core.folder / "gql/keys.py"
@@ -193,6 +195,13 @@ class TestFull:
         """Grafana's stand-in is healthy if everything is mounted."""
         full.up("--wait")
         assert full.services() == FULL
+
+    def test_console_links_to_services_that_respond(self, full: Project) -> None:
+        links = {
+            link["url"]: link["isReachable"] for link in httpx.get(f"{full.url}/links", timeout=10).json()["links"]
+        }
+        services = {full.address(port).replace("127.0.0.1", "localhost") for port in LINKED}
+        assert links == dict.fromkeys({"graphql", "docs"} | services, True)
 
     def test_metrics_and_traces_of_jobs_arrive(self, full: Project) -> None:
         query = """mutation { generatePrimes(input: {count: 100}, waitMs: 20000) {
