@@ -11,11 +11,13 @@ from playwright.sync_api import expect
 
 from tests.e2e.browser.console_jobs import SEGMENT, is_operation, row
 from tests.e2e.browser.console_page import console_in_new_window
+from tests.e2e.browser.explorer_page import NO_WEBSOCKET
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Route
+    from playwright.sync_api import Browser, Request, Route
 
     from tests.e2e.browser.console_jobs import Jobs
     from tests.e2e.browser.console_page import ConsolePage
@@ -257,3 +259,47 @@ def test_job_of_another_client_appears(console: ConsolePage, jobs: Jobs) -> None
     expect(row(console, job_id)).to_contain_text("Queued")
     jobs.cancel(job_id)
     expect(row(console, job_id)).to_contain_text("Cancelled")
+
+
+def test_event_streams_leave_connections_for_queries(console: ConsolePage, jobs: Jobs) -> None:
+    """Without WebSockets, each stream is a connection, and a browser opens at most six to a server."""
+    ids = [jobs.submit() for _ in range(8)]
+    page = console.page
+    started: list[Request] = []
+    ended: list[Request] = []
+    page.on("request", lambda request: started.append(request) if is_stream(request) else None)
+    for event in ("requestfinished", "requestfailed"):
+        page.on(event, lambda request: ended.append(request) if is_stream(request) else None)
+
+    def followed(requests: list[Request]) -> list[str]:
+        # Events arrive during calls of the browser.
+        page.title()
+        bodies = [json.loads(request.post_data or "") for request in requests]
+        return [body["variables"]["id"] for body in bodies if body["operationName"] == "FollowJob"]
+
+    page.add_init_script(NO_WEBSOCKET)
+    console.open()
+    # One is of the state of the system.
+    wait_until(lambda: len(followed(started)) == 3)
+    assert followed(started) == ids[:-4:-1]
+    # The list is read again.
+    ids.append(jobs.submit())
+    expect(row(console, ids[-1])).to_be_visible()
+    assert (len(started), len(ended)) == (4, 0)
+    # A stream that ends makes room for the next one.
+    jobs.cancel(ids[6])
+    wait_until(lambda: len(followed(started)) == 4)
+    assert followed(started)[-1] == ids[4]
+    # Those that still wait are not opened when their rows go.
+    page.get_by_role("link", name="System", exact=True).first.click()
+    wait_until(lambda: len(followed(ended)) == 4)
+    expect(page.get_by_role("region", name="Queued")).to_be_visible()
+    assert len(followed(started)) == 4
+    for job_id in ids:
+        jobs.cancel(job_id)
+    # The browser's own report of the socket that did not open.
+    console.errors.clear()
+
+
+def is_stream(request: Request) -> bool:
+    return request.headers.get("accept") == "text/event-stream"

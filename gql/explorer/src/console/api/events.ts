@@ -21,8 +21,12 @@ export function createEventStreams(key: string | null): EventStreams {
 
   function release() {
     open -= 1;
+    // After all that end at this moment: the rows of a view that goes would open the streams of each other.
+    queueMicrotask(startNext);
+  }
+  function startNext() {
     const [next] = waiting;
-    if (next === undefined) return;
+    if (next === undefined || open >= MAX_STREAMS) return;
     waiting.delete(next);
     next();
   }
