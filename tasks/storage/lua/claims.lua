@@ -67,7 +67,7 @@ local function claim_segment(id, index)
     if is_visible then change('version', job.version + 1) end
     set_fields(id, unpack(changes))
     if is_visible then
-      if NOW - job.created_at > YOUNG_MS then keep_record(id, job.owner or '') end
+      if NOW - job.created_at > YOUNG_MS then keep_record(id, job.owner or '', job.folder) end
       publish_event(id, job.version + 1)
     end
   end

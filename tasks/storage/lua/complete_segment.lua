@@ -38,7 +38,8 @@ local changes = {
 local function change(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
 if ARGS.index == 0 then change('first', ARGS.first) end
 if ARGS.index == segments - 1 then change('last', ARGS.last) end
-if job.segments_done + 1 == segments then
+local is_end = job.segments_done + 1 == segments
+if is_end then
   if ARGS.deltas ~= '' then redis.call('SET', job_key(ARGS.job) .. ':result', ARGS.deltas, 'PX', RESULT_TTL_MS) end
   local digests = joined_digests(segments)
   if digests then change('digests', digests) end
@@ -67,7 +68,7 @@ else
   send_next_segments(ARGS.job, 1)
 end
 set_fields(ARGS.job, unpack(changes))
-keep_record(ARGS.job, owner)
+keep_record(ARGS.job, owner, not is_end and job.folder)
 publish_event(ARGS.job, job.version + 1)
 local following = ARGS.nonce and claim_from_queue(SMALL_QUEUE, false)
 return { 'next', following or false, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }

@@ -118,8 +118,19 @@ local function transition(id, to)
   return true
 end
 
--- Keeps a job's record for its time-to-live from now.
-local function keep_record(id, owner)
+-- Keeps files for some time from now. Files shared with a retry are kept until the latest time of any job.
+local function keep_files(result_id, is_shared, for_ms)
+  if is_shared then
+    redis.call('ZADD', PREFIX .. 'folders', 'GT', NOW + for_ms, result_id)
+  else
+    redis.call('ZADD', PREFIX .. 'folders', NOW + for_ms, result_id)
+  end
+  renew_ttl(PREFIX .. 'folders')
+end
+
+-- Keeps a job's record for its time-to-live from now, and the files of an open job at least as long.
+local function keep_record(id, owner, open_result_id)
+  if open_result_id then keep_files(open_result_id, true, JOB_TTL_MS) end
   redis.call('PEXPIRE', job_key(id), JOB_TTL_MS)
   redis.call('PEXPIRE', segments_key(id), JOB_TTL_MS)
   redis.call('ZADD', PREFIX .. 'expiry', NOW + JOB_TTL_MS, expiry_member(id, owner))
@@ -133,7 +144,8 @@ end
 -- Raises the version and publishes the event. Every script that changed something visible does so once, at its end.
 local function publish_change(id)
   local version = redis.call('HINCRBY', job_key(id), 'version', 1)
-  keep_record(id, owner_of(id))
+  local job = read_fields(id, 'status', 'owner', 'folder')
+  keep_record(id, job.owner or '', not FINAL[job.status] and job.folder)
   publish_event(id, version)
 end
 
@@ -213,16 +225,6 @@ local function withdraw_segments(id)
 end
 
 -- The end of a job.
-
--- Keeps files for some time from now. Files shared with a retry are kept until the latest time of any job.
-local function keep_files(result_id, is_shared, for_ms)
-  if is_shared then
-    redis.call('ZADD', PREFIX .. 'folders', 'GT', NOW + for_ms, result_id)
-  else
-    redis.call('ZADD', PREFIX .. 'folders', NOW + for_ms, result_id)
-  end
-  renew_ttl(PREFIX .. 'folders')
-end
 
 -- A job that ended without a completed segment has nothing to read. Workers that still write get this long to finish.
 local UNREADABLE_FILES_MS = 60000

@@ -74,7 +74,6 @@ end
 
 -- Only large jobs have files.
 local result_id = ARGS.queue ~= SMALL_QUEUE and (inherited.folder or id)
-if result_id then keep_files(result_id, result_id ~= id, JOB_TTL_MS) end
 
 -- Large jobs send a few segments first, and another with each one completed, so that jobs take turns in the queue.
 local index, sent = 0, 0
@@ -105,7 +104,7 @@ add('first', inherited.first)
 add('last', inherited.last)
 set_fields(id, unpack(record))
 add_to_indexes(id, 'QUEUED', CALLER)
-keep_record(id, CALLER)
+keep_record(id, CALLER, result_id)
 if idempotency then redis.call('SET', idempotency, id, 'PX', IDEMPOTENCY_TTL_MS) end
 increment_counter('submissions', ARGS.queue, 'created')
 -- No event: nothing can have subscribed to an id that did not exist.

@@ -278,6 +278,27 @@ async def test_files_are_kept_while_a_job_may_read_or_write_them(
     assert await store.live_result_ids(all_of_them) == {job.id, done.id}
 
 
+def test_files_of_an_open_job_are_kept_as_long_as_its_record(recorder: JobRecorder, keys: Keys, job: Job) -> None:
+    """A job that waited for almost its whole time-to-live would lose its first files while it runs."""
+    claims = []
+
+    def release() -> None:
+        grant_claim(recorder, job, 1)
+        recorder.release_segments("")
+
+    keys.client.hset(f"{keys.prefix}job:{job.id}", "created_at", keys.now_ms() - 3600 * 1000 * 24)
+    for step in (
+        lambda: claims.append(grant_claim(recorder, job, 0)),
+        lambda: recorder.complete_segment(claims[0], fake_result()),
+        release,
+    ):
+        keys.client.zadd(f"{keys.prefix}folders", {job.id: keys.now_ms() + 1_000})
+        step()
+        kept_until = keys.client.zscore(f"{keys.prefix}folders", job.id) or 0
+        record_until = keys.now_ms() + keys.client.pttl(f"{keys.prefix}job:{job.id}")
+        assert kept_until >= record_until - 1_000
+
+
 async def test_files_shared_by_retries_are_kept_when_one_of_them_ends(
     store: JobStore, recorder: JobRecorder, keys: Keys, job: Job
 ) -> None:
