@@ -1,13 +1,18 @@
-"""One attempt at one segment: claim, compute, store, complete."""
+"""One attempt at one claimed segment: compute it, then store and complete it.
+
+Each is a step, which extends the lease of the segment meanwhile. A step that fails ends the attempt with an outcome.
+tasks.worker.generate_segment claims the segments, and says which thread runs which step.
+"""
 
 from __future__ import annotations
 
 import errno
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import redis
 from celery import current_app
@@ -25,15 +30,13 @@ from tasks.worker.job_recorder import JobRecorder, SegmentResult
 from tasks.worker.lease import LeaseExtender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from concurrent.futures import Future
 
     import numpy as np
     import numpy.typing as npt
 
     from tasks.storage.worker_scripts import Claim
-
-T = TypeVar("T")
 
 log = get_task_logger(__name__)
 
@@ -54,6 +57,14 @@ class AttemptOutcome(StrEnum):
     FAILED = "failed"
 
 
+class AttemptEnded(Exception):
+    """A step has failed, which is logged and recorded: nothing is left to do for the attempt."""
+
+    def __init__(self, outcome: AttemptOutcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
 @dataclass(frozen=True, slots=True)
 class ComputedSegment:
     """A segment that is computed and not yet stored.
@@ -67,48 +78,31 @@ class ComputedSegment:
     file: Future[bytes] | None
 
 
-def run_small_attempt(claim: Claim, next_worker: Callable[[], str | None]) -> tuple[AttemptOutcome, Claim | None]:
-    """Compute and complete the claimed segment of a small job. Also returns the claim of the next one.
+def compute_segment(claim: Claim) -> ComputedSegment:
+    """Compute a claimed segment, and begin to encode it.
 
-    Args:
-        claim: the segment.
-        next_worker: called after computing. Returns the worker that claims the next one; None: claim nothing.
+    Raises:
+        AttemptEnded: that failed.
     """
-
-    def run() -> tuple[bool, Claim | None]:
-        with termination.interruptible():
-            computed = encode(claim, compute(claim))
-        return complete(claim, computed.result, next_worker())
-
-    return _end(claim, run_step(claim, run))
+    with step(claim), termination.interruptible():
+        return encode(claim, compute(claim))
 
 
-def compute_segment(claim: Claim) -> ComputedSegment | AttemptOutcome:
-    """Compute a claimed segment. Returns an outcome if that fails: the attempt has ended."""
+def complete_segment(
+    claim: Claim, computed: ComputedSegment, next_worker: str | None = None
+) -> tuple[AttemptOutcome, Claim | None]:
+    """Store and complete a computed segment, in any thread. Returns also the next small one's claim by `next_worker`.
 
-    def run() -> ComputedSegment:
-        with termination.interruptible():
-            return encode(claim, compute(claim))
-
-    return run_step(claim, run)
-
-
-def complete_segment(claim: Claim, computed: ComputedSegment) -> AttemptOutcome:
-    """Store and complete a computed segment, in any thread."""
-
-    def run() -> tuple[bool, Claim | None]:
+    Raises:
+        AttemptEnded: that failed.
+    """
+    with step(claim):
         if claim.result_id is not None and computed.file is not None:
-            metrics.BYTES_STORED.add(store_file(claim.result_id, claim.index, computed.file))
-        return complete(claim, computed.result, None)
-
-    outcome, _ = _end(claim, run_step(claim, run))
-    return outcome
-
-
-def _end(claim: Claim, completed: tuple[bool, Claim | None] | AttemptOutcome) -> tuple[AttemptOutcome, Claim | None]:
-    if isinstance(completed, AttemptOutcome):
-        return completed, None
-    is_completed, following = completed
+            store_file(claim.result_id, claim.index, computed.file)
+        if next_worker is None:
+            is_completed, following = recorder().complete_segment(claim, computed.result), None
+        else:
+            is_completed, following = recorder().complete_and_claim_next(claim, computed.result, next_worker)
     if not is_completed:
         text = "Job %s segment %d: attempt %d fenced, its result was discarded"
         log.warning(text, claim.job_id, claim.index, claim.attempt, extra=log_fields(claim.job_id, claim.index))
@@ -117,40 +111,43 @@ def _end(claim: Claim, completed: tuple[bool, Claim | None] | AttemptOutcome) ->
     return AttemptOutcome.DONE, following
 
 
-def run_step(claim: Claim, step: Callable[[], T]) -> T | AttemptOutcome:
-    """Run a step of an attempt while its lease is extended. Returns an outcome if that fails: the attempt has ended."""
+@contextmanager
+def step(claim: Claim) -> Iterator[None]:
+    """The block is a step of an attempt: its lease is extended meanwhile.
+
+    Raises:
+        AttemptEnded: the block failed.
+    """
     try:
         with lease_extender().extending(claim):
-            return step()
-    except ResultStoreUnavailable as error:
-        log.exception(
-            "Job %s failed: storing segment %d failed",
-            claim.job_id,
-            claim.index,
-            extra=log_fields(claim.job_id, claim.index),
-        )
-        recorder().fail_job(claim, FailureReason.RESULT_STORE, f"segment {claim.index} could not be stored: {error}")
-        return AttemptOutcome.FAILED
-    except redis.RedisError:
-        # Not a reason to fail the job: the lease expires, and another attempt starts when the store is back.
-        text = "Job %s segment %d abandoned: job store unavailable"
-        log.exception(text, claim.job_id, claim.index, extra=log_fields(claim.job_id, claim.index))
-        return AttemptOutcome.ABANDONED
+            yield
     except Exception as error:
-        if _is_of_machine(error):
+        raise AttemptEnded(_end(claim, error)) from error
+
+
+def _end(claim: Claim, error: Exception) -> AttemptOutcome:
+    """End an attempt after an error. Its job fails if another attempt would fail too."""
+    failure: tuple[FailureReason, str] | None = None
+    match error:
+        case ResultStoreUnavailable():
+            text = "Job %s failed: storing segment %d failed"
+            failure = FailureReason.RESULT_STORE, f"segment {claim.index} could not be stored: {error}"
+        case redis.RedisError():
+            # The lease expires, and another attempt starts when the store is back.
+            text = "Job %s segment %d abandoned: job store unavailable"
+        case _ if _is_of_machine(error):
             # The lease expires, and another attempt starts, perhaps elsewhere.
             text = "Job %s segment %d abandoned: this machine has no more threads, memory or files"
-            log.exception(text, claim.job_id, claim.index, extra=log_fields(claim.job_id, claim.index))
-            return AttemptOutcome.ABANDONED
-        # A bug, not an outage: the same arguments would fail again. The traceback stays in the log.
-        log.exception(
-            "Job %s failed: computing segment %d failed",
-            claim.job_id,
-            claim.index,
-            extra=log_fields(claim.job_id, claim.index),
-        )
-        recorder().fail_job(claim, FailureReason.INTERNAL, f"segment {claim.index} could not be computed")
-        return AttemptOutcome.FAILED
+        case _:
+            # A bug, not an outage: the same arguments would fail again. The traceback stays in the log.
+            text = "Job %s failed: computing segment %d failed"
+            failure = FailureReason.INTERNAL, f"segment {claim.index} could not be computed"
+    ids = (claim.job_id, claim.index)
+    log.error(text, *ids, exc_info=error, extra=log_fields(*ids))
+    if failure is None:
+        return AttemptOutcome.ABANDONED
+    recorder().fail_job(claim, *failure)
+    return AttemptOutcome.FAILED
 
 
 def _is_of_machine(error: Exception) -> bool:
@@ -188,8 +185,8 @@ def encode(claim: Claim, primes: npt.NDArray[np.uint64]) -> ComputedSegment:
     return ComputedSegment(SegmentResult(first, last, delta_codec.sha256(primes)), file)
 
 
-def store_file(result_id: str, index: int, encoding: Future[bytes]) -> int:
-    """Store a segment's file. Returns its size in bytes.
+def store_file(result_id: str, index: int, encoding: Future[bytes]) -> None:
+    """Store a segment's file.
 
     Raises:
         ResultStoreUnavailable: all attempts failed.
@@ -197,14 +194,7 @@ def store_file(result_id: str, index: int, encoding: Future[bytes]) -> int:
     with tracing.step_span("store"):
         file = encoding.result()
         writer().put_segment(result_id, index, file)
-        return len(file)
-
-
-def complete(claim: Claim, result: SegmentResult, worker: str | None) -> tuple[bool, Claim | None]:
-    """Complete a claimed segment. Returns whether it was not fenced, and the claim of the worker's next one."""
-    if worker is None:
-        return recorder().complete_segment(claim, result), None
-    return recorder().complete_and_claim_next(claim, result, worker)
+    metrics.BYTES_STORED.add(len(file))
 
 
 @cache

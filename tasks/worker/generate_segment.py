@@ -1,4 +1,12 @@
-"""The Celery task: compute one segment of a job, and after it those that are due next."""
+"""The Celery task: compute the segment that a message names, and after it those that are due next.
+
+There are two queues, and each segment is one attempt (tasks.worker.attempt), in the trace of its job:
+
+- `small`: claim the segment, compute it, complete it. The script that completes it also claims the next one and takes
+  its message from the queue.
+- `large`: claim the segment, compute it, and hand it to another thread that stores and completes it. Meanwhile claim
+  and compute the next one: storing mostly waits, for the disk or the network. At most one waits to be stored.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +16,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
 from celery import shared_task
@@ -18,13 +26,13 @@ from tasks.instrumentation import metrics, tracing
 from tasks.storage.messages import LARGE_QUEUE, SEGMENT_TASK, SMALL_QUEUE
 from tasks.worker import termination
 from tasks.worker.attempt import (
+    AttemptEnded,
     AttemptOutcome,
     complete_segment,
     compute_segment,
     log_fields,
     recorder,
-    run_small_attempt,
-    run_step,
+    step,
 )
 from tasks.worker.shutdown import release_segments
 from tasks.worker.termination import Interrupted
@@ -67,12 +75,7 @@ class _Attempt:
 
 
 class Batch:
-    """The segments that one task computes, one after the other.
-
-    Completing a small segment claims the next one in the same script call, which also takes its message from the queue.
-    A large one is stored and completed in another thread while the next one is claimed and computed: storing mostly
-    waits, for the disk or the network. At most one waits to be stored.
-    """
+    """The segments that one task computes, one after the other."""
 
     def __init__(self, queue: str, worker: str) -> None:
         self._queue = queue
@@ -81,15 +84,16 @@ class Batch:
         self._attempts = 0
         # Only those of small segments. Each large one has its own log line.
         self._outcomes: Counter[AttemptOutcome] = Counter()
+        # The end of the large segment that another thread stores.
         self._storing: Future[None] | None = None
 
     def run(self, job_id: str, index: int, traceparent: str | None) -> None:
         """Compute the segment of a message, and those that follow it."""
         try:
             try:
-                following = self._run_attempt(job_id, index, traceparent)
-                while following is not None:
-                    following = self._run_attempt(following.job_id, following.index, following.traceparent, following)
+                claim = self._run_attempt(job_id, index, traceparent)
+                while claim is not None:
+                    claim = self._run_attempt(claim.job_id, claim.index, claim.traceparent, claim)
             finally:
                 self._wait_until_stored()
         except Interrupted:
@@ -100,20 +104,27 @@ class Batch:
     def _run_attempt(
         self, job_id: str, index: int, traceparent: str | None, claim: Claim | None = None
     ) -> Claim | None:
-        """Run one attempt in the trace of its job. Without a claim, claim the segment first. Returns the next claim."""
+        """Run one attempt. Without a claim, claim the segment first. Returns the claim of the next segment."""
         self._attempts += 1
         span = tracing.start_process_span(traceparent, self._queue, job_id, index)
         attempt = _Attempt(job_id, index, span, time.perf_counter())
+        # None: another thread stores the segment, and ends the attempt and its span.
         outcome: AttemptOutcome | None = AttemptOutcome.STALE
         following = None
         try:
             with tracing.in_span(span):
                 try:
-                    if claim := claim or recorder().claim_segment(job_id, index, self._worker):
+                    claim = claim or recorder().claim_segment(job_id, index, self._worker)
+                    if claim is not None:
+                        computed = compute_segment(claim)
                         if claim.is_small:
-                            outcome, following = run_small_attempt(claim, self._next_worker)
+                            next_worker = self._worker if self._is_open() else None
+                            outcome, following = complete_segment(claim, computed, next_worker)
                         else:
-                            outcome = self._begin_large_attempt(attempt, claim)
+                            self._begin_to_store(attempt, claim, computed)
+                            outcome = None
+                except AttemptEnded as ended:
+                    outcome = ended.outcome
                 except Interrupted:
                     self._record(attempt, AttemptOutcome.RELEASED)
                     raise
@@ -126,22 +137,21 @@ class Batch:
                 span.end()
         return following
 
-    def _begin_large_attempt(self, attempt: _Attempt, claim: Claim) -> AttemptOutcome | None:
-        """Compute a large segment. None: another thread stores it, and ends the attempt and its span."""
-        computed = compute_segment(claim)
-        if isinstance(computed, AttemptOutcome):
-            return computed
-        return run_step(claim, partial(self._begin_to_store, attempt, claim, computed))
-
     def _begin_to_store(self, attempt: _Attempt, claim: Claim, computed: ComputedSegment) -> None:
-        self._wait_until_stored()
-        self._storing = storing_threads(os.getpid()).submit(self._store, attempt, claim, computed)
+        """Let another thread store a large segment, once the one before is stored."""
+        with step(claim):
+            self._wait_until_stored()
+            self._storing = storing_threads(os.getpid()).submit(self._store, attempt, claim, computed)
 
     def _store(self, attempt: _Attempt, claim: Claim, computed: ComputedSegment) -> None:
         """Store and complete a large segment, in another thread."""
         try:
             with tracing.in_span(attempt.span):
-                self._record(attempt, complete_segment(claim, computed))
+                try:
+                    outcome, _ = complete_segment(claim, computed)
+                except AttemptEnded as ended:
+                    outcome = ended.outcome
+                self._record(attempt, outcome)
         finally:
             attempt.span.end()
 
@@ -154,8 +164,13 @@ class Batch:
             return None
         return recorder().claim_next_segment(claim, self._queue, self._worker)
 
+    def _is_open(self) -> bool:
+        """Whether this task may compute another segment."""
+        elapsed = time.perf_counter() - self._started
+        return self._attempts < MAX_SEGMENTS and elapsed < MAX_SECONDS[self._queue] and not termination.is_terminated()
+
     def _wait_until_stored(self) -> None:
-        """Wait for the segment before."""
+        """Wait for the large segment before."""
         if self._storing is None:
             return
         with termination.interruptible():
@@ -183,14 +198,6 @@ class Batch:
             counts = ", ".join(f"{count} {outcome}" for outcome, count in self._outcomes.items())
             seconds = time.perf_counter() - self._started
             log.info("Queue %s: %d segments in %.3f s: %s", self._queue, total, seconds, counts)
-
-    def _next_worker(self) -> str | None:
-        """The worker that claims a segment after this small one. None: the batch ends."""
-        return self._worker if self._is_open() else None
-
-    def _is_open(self) -> bool:
-        elapsed = time.perf_counter() - self._started
-        return self._attempts < MAX_SEGMENTS and elapsed < MAX_SECONDS[self._queue] and not termination.is_terminated()
 
 
 @cache

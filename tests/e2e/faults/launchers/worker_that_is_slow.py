@@ -33,9 +33,9 @@ def _compute_slowly(claim: Any) -> Any:
     return _compute(claim)
 
 
-def _store_file_slowly(*arguments: Any) -> int:
+def _store_file_slowly(*arguments: Any) -> None:
     time.sleep(_SECONDS)
-    return _store_file(*arguments)
+    _store_file(*arguments)
 
 
 def main() -> None:
