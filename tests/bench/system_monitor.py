@@ -19,7 +19,8 @@ TOLERANCES = {
     "keys": Tolerance(minimum=100, share=0.1),
 }
 
-_PERMANENT = (*PERMANENT_KEYS, "workers")
+# Workers renew theirs while they run.
+_PERMANENT = (*PERMANENT_KEYS, "workers", "counters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class SystemMonitor:
         return samples if [sample.seconds for sample in samples] == moments else None
 
     def keys(self) -> list[str]:
-        """All keys of the store except permanent ones and the heartbeats of workers."""
+        """All keys of the store except permanent ones, heartbeats of workers, and counters."""
         return [key for key in self._store.scan_iter(count=1000) if not key.rpartition(":")[2].startswith(_PERMANENT)]
 
     def keys_without_ttl(self) -> list[str]:
