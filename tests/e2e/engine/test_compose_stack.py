@@ -223,7 +223,7 @@ class TestFull:
             return found
 
         assert "Light" in httpx.get(locust).text
-        wait_until(lambda: [worker["state"] for worker in statistics()["workers"]] == ["ready"], 60)
+        wait_for_load_generator(full)
         form = {"user_count": "3", "spawn_rate": "3", "shape_class": "Light", "host": "http://api:8000"}
         assert httpx.post(f"{locust}/swarm", data=form).json()["success"] is True
 
@@ -232,6 +232,8 @@ class TestFull:
         httpx.get(f"{locust}/stop")
 
     def test_busy_system_stops_the_collector_after_its_senders(self, full: Project) -> None:
+        # It has no health check, and ends with 143 if it is stopped while it starts.
+        wait_for_load_generator(full)
         full.submit(ENDLESS)
         full.compose("stop")
         ended = full.ended(list(FULL))
@@ -248,6 +250,16 @@ def wait_for_metrics(project: Project, expression: str) -> None:
         return bool(httpx.get(address, params={"query": expression}).json()["data"]["result"])
 
     wait_until(has_arrived, 60, lambda: expression)
+
+
+def wait_for_load_generator(project: Project) -> None:
+    """Until Locust's worker is connected."""
+    address = f"{project.address('LOCUST_PORT')}/stats/requests"
+
+    def states() -> list[str]:
+        return [worker["state"] for worker in httpx.get(address).json()["workers"]]
+
+    wait_until(lambda: states() == ["ready"], 60)
 
 
 def services_in(project: Project, trace_id: str) -> set[str]:
