@@ -107,7 +107,8 @@ class Systems:
 
 @contextmanager
 def systems(folder: Path, nice: int, *, workers: bool, telemetry: bool) -> Iterator[Systems]:
-    """Start everything, with or without workers."""
+    """Start everything, with or without workers. It may use all cores, also if this process was given one before."""
+    pin((os.getpid(),))
     with ExitStack() as stack:
         with prioritising(nice):
             found = _start(stack, folder, nice, workers=workers, telemetry=telemetry)
