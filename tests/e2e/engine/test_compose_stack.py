@@ -223,7 +223,7 @@ class TestFull:
             return found
 
         assert "Light" in httpx.get(locust).text
-        wait_for_load_generator(full)
+        wait_until(lambda: [worker["state"] for worker in statistics()["workers"]] == ["ready"], 60)
         form = {"user_count": "3", "spawn_rate": "3", "shape_class": "Light", "host": "http://api:8000"}
         assert httpx.post(f"{locust}/swarm", data=form).json()["success"] is True
 
@@ -259,7 +259,8 @@ def wait_for_load_generator(project: Project) -> None:
     def states() -> list[str]:
         return [worker["state"] for worker in httpx.get(address).json()["workers"]]
 
-    wait_until(lambda: states() == ["ready"], 60)
+    # Any state of a worker that is there: it may just have ended a load.
+    wait_until(lambda: any(state != "missing" for state in states()), 60, lambda: str(states()))
 
 
 def services_in(project: Project, trace_id: str) -> set[str]:
