@@ -89,12 +89,12 @@ def _users_of_jobs(history: History) -> Iterator[Possible]:
     yield 1, "retry", lambda rng: _retry(history, *history.known_job(rng), rng)
     if begun := _with_segments(history, {"RUNNING"}):
         yield 1.5, "cancel what has begun", lambda rng: _cancel(history, *rng.choice(begun), rng)
-        if uneven := _with_gaps(history, begun):
-            yield 6, "cancel what has gaps", lambda rng: _cancel(history, *rng.choice(uneven), rng)
+        if begun_gaps := _with_gaps(history, begun):
+            yield 6, "cancel what has gaps", lambda rng: _cancel(history, *rng.choice(begun_gaps), rng)
     if ended := _with_segments(history, {"FAILED", "CANCELLED"}):
         yield 4, "retry what has begun", lambda rng: _retry(history, *rng.choice(ended), rng)
-        if gaps := _with_gaps(history, ended):
-            yield 8, "retry what has gaps", lambda rng: _retry(history, *rng.choice(gaps), rng)
+        if ended_gaps := _with_gaps(history, ended):
+            yield 8, "retry what has gaps", lambda rng: _retry(history, *rng.choice(ended_gaps), rng)
             # An older version would pass by no segment.
             if older := [api for api in history.apis if api.is_older]:
                 yield 8, "upgrade an API", lambda rng: _upgrade(history, rng.choice(older))

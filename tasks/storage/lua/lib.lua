@@ -118,9 +118,10 @@ local function transition(id, to)
   return true
 end
 
--- Keeps files for some time from now. Files shared with a retry are kept until the latest time of any job.
-local function keep_files(result_id, is_shared, for_ms)
-  if is_shared then
+-- Keeps files for some time from now; with `at_least`, not shorter than before. Files shared with a retry are kept until
+-- the latest time of any job.
+local function keep_files(result_id, at_least, for_ms)
+  if at_least then
     redis.call('ZADD', PREFIX .. 'folders', 'GT', NOW + for_ms, result_id)
   else
     redis.call('ZADD', PREFIX .. 'folders', NOW + for_ms, result_id)
