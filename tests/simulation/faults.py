@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import ConnectionError as ConnectionLost
 
-from tests.simulation.world.store import DELETE, PUSH, REGISTER_TOOL, SET_FIELD, TO_THE_END
+from tests.simulation.world.store import DELETE, POP_NEWEST, PUSH, REGISTER_TOOL, SET_FIELD, TO_THE_END
+from tests.simulation.world.worker import segment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.simulation.history import History
     from tests.simulation.steps import Possible
     from tests.simulation.world.calls import Line
+    from tests.simulation.world.worker import Child
 
 MAX_APIS = 2
 # Share of those that start.
@@ -28,6 +30,8 @@ def possible(history: History) -> Iterator[Possible]:
     yield 0.2 if history.apis else 5, "restart an API", lambda rng: _restart_api(history, rng)
     yield 0.15, "restart the store", lambda _: _restart_store(history)
     yield 0.1, "restart the store without its last second", lambda _: _restart_store(history, is_lossy=True)
+    if _is_newest_send_losable(history) and (free := history.free_children):
+        yield 40, "restart the store without a send", lambda rng: _restart_without_send(history, rng.choice(free))
     store = history.store
     is_refusing = store.is_full or store.is_read_only
     yield 2 if is_refusing else 0.1, "fill the store", lambda _: _toggle_full(history)
@@ -113,6 +117,23 @@ def _restart_store(history: History, *, is_lossy: bool = False) -> str:
         line.break_off()
     history.loop.run_ready()
     return f"the store restarts{' without its last second' if is_lossy else ''}"
+
+
+def _is_newest_send_losable(history: History) -> bool:
+    """Whether the newest large segment was sent in the last second, and its job submitted before."""
+    store = history.store
+    messages = store.state.values.get("large")
+    if messages is None or not store.is_available:
+        return False
+    job, index = segment_of(messages.content[0])
+    segments = store.hash_after_loss(f"job:{job}:segments")
+    return bool(segments) and index not in segments
+
+
+def _restart_without_send(history: History, child: Child) -> str:
+    """The store loses that it sent a segment whose message a worker has taken."""
+    words = history.deliver(child, history.run_other(POP_NEWEST, "large"))
+    return f"{words}, and {_restart_store(history, is_lossy=True)}"
 
 
 def _toggle_store(history: History) -> str:

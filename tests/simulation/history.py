@@ -243,6 +243,11 @@ class History:
         self._processes += 1
         return self._processes
 
+    @property
+    def free_children(self) -> list[Child]:
+        """Processes that can start a task."""
+        return [child for worker in self.workers for child in worker.children if child.is_free]
+
     def stop_worker(self, worker: Worker) -> str:
         self.workers.remove(worker)
         worker.stop()

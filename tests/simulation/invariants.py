@@ -199,6 +199,13 @@ class Invariants:
             int(member[37:]) for member in leases if member.startswith(job_id)
         ):
             self._violate(f"the leases of {self.name(job_id)} are not those of its segments {leased}")
+        sent = [
+            int(member[37:])
+            for member in self._state.state.scores(f"sent:{record['queue']}")
+            if member.startswith(job_id)
+        ]
+        if not_queued := [index for index in sent if found[index]["state"] != "queued"]:
+            self._violate(f"segments {not_queued} of {self.name(job_id)} wait for a worker and are not queued")
 
     def _check_indexes(self, job_id: str, record: Mapping[str, str]) -> None:
         owner = record.get("owner", "")

@@ -15,6 +15,7 @@ from tests.simulation import faults
 from tests.simulation.world.api import Submission, Subscriber
 from tests.simulation.world.shared import SENDING_WINDOW
 from tests.simulation.world.store import POP_NEWEST
+from tests.simulation.world.worker import segment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,7 +119,7 @@ def _workers(history: History) -> Iterator[Possible]:
         yield 2 if not history.workers else 0.5, "start a worker", lambda _: history.start_worker()
     if not history.workers:
         return
-    if free := [child for worker in history.workers for child in worker.children if child.is_free]:
+    if free := history.free_children:
         if history.has_messages:
             yield 9, "deliver a message", lambda rng: _deliver(history, rng.choice(free))
             yield 2, "run a task", lambda rng: _run_through(history, rng.choice(free))
@@ -276,8 +277,7 @@ def _overtake(history: History, child: Child) -> str:
     if message is None:
         return f"{child.name}: no message"
     words = history.deliver(child, message)
-    name = json.loads(message)["headers"]["id"]
-    job, index = name[:36], name[37:]
+    job, index = segment_of(message)
     while not (child.is_free or _is_done(history.store.state.hash(f"job:{job}:segments").get(index))):
         _proceed(history, child)
     return f"{words}, before all others"

@@ -188,8 +188,10 @@ local function push_message(id, index, sends, queue, traceparent)
   renew_ttl(PREFIX .. 'sent:' .. queue)
 end
 
+-- Sends a queued segment. A worker may already have one that is about to be sent for the first time: it took the message
+-- of a send that the store has lost in a restart.
 local function send_segment(id, index, segment)
-  segment.state = 'queued'
+  if segment.state == 'leased' then return end
   segment.sends = segment.sends + 1
   save_segment(id, index, segment)
   local queue, traceparent = unpack(redis.call('HMGET', job_key(id), 'queue', 'traceparent'))

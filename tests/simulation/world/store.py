@@ -190,6 +190,13 @@ class SimulatedStore:
         self._connection.call_all([("FLUSHDB",), *self._commands()])
         self.set_refusing(full=is_full, read_only=is_read_only)
 
+    def hash_after_loss(self, key: str) -> dict[str, str]:
+        """A hash as it would be without the last second; empty if there would be none."""
+        for write in self._writes:
+            if write.key == key:
+                return {} if write.value is None else write.value.content
+        return self.state.hash(key)
+
     def _commands(self) -> Iterator[tuple[str | bytes | int, ...]]:
         """What gives the server its state."""
         for key, (kind, content) in self.state.values.items():

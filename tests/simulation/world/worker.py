@@ -178,6 +178,12 @@ def encoded(primes: npt.NDArray[np.uint64]) -> Future[bytes]:
     return future
 
 
+def segment_of(message: bytes) -> tuple[str, str]:
+    """The job's id and the index in a message of the product."""
+    name = json.loads(message)["headers"]["id"]
+    return name[:36], name[37:]
+
+
 class SimulatedTime:
     """The module `time` for code that measures durations and sleeps."""
 

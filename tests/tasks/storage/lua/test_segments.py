@@ -79,6 +79,16 @@ def test_each_completed_segment_sends_the_next(recorder: JobRecorder, keys: Keys
     assert indices(keys) == [0, 1, 2, 3, 4, 5]
 
 
+def test_segment_that_is_claimed_already_is_not_sent(recorder: JobRecorder, keys: Keys, job: Job) -> None:
+    """A store that restarts without its last second has not sent a segment whose message a worker has taken."""
+    early = grant_claim(recorder, job, 4)
+    recorder.complete_segment(grant_claim(recorder, job, 0), fake_result())
+    assert indices(keys) == [0, 1, 2, 3]
+    assert f"{job.id}:4" in keys.leases()
+    assert recorder.complete_segment(early, fake_result())
+    assert indices(keys) == [0, 1, 2, 3, 5]
+
+
 async def test_all_completed_segments_count_but_only_the_prefix_is_available(
     store: JobStore, recorder: JobRecorder, job: Job
 ) -> None:
