@@ -85,13 +85,20 @@ def step_span(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def script_span(script: str) -> Iterator[None]:
-    """The span of one script call in the job store. None outside a trace, for example for heartbeats."""
-    if not trace.get_current_span().get_span_context().is_valid:
+def script_span(script: str, parent: Span | None = None) -> Iterator[None]:
+    """The span of one script call in the job store. None outside a trace, for example for heartbeats.
+
+    Args:
+        script: its name.
+        parent: None: the current span.
+    """
+    parent = parent or trace.get_current_span()
+    if not parent.get_span_context().is_valid:
         yield
         return
     attributes = _STORE | {"db.stored_procedure.name": script}
-    with _tracer.start_as_current_span(script, kind=SpanKind.CLIENT, attributes=attributes):
+    context = trace.set_span_in_context(parent, Context())
+    with _tracer.start_as_current_span(script, context, SpanKind.CLIENT, attributes):
         yield
 
 

@@ -10,7 +10,7 @@ from tasks.storage.records import parse_fields, parse_job, parse_lost_attempts
 from tasks.storage.scripts import Reply, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.jobs import Job, LostAttempt
 
@@ -78,9 +78,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class ClaimReply:
-    """The claim, None if it was refused; the attempts found lost meanwhile, and the jobs that ended thereby."""
+    """The claims, none if they were refused; the attempts found lost meanwhile, and the jobs that ended."""
 
-    claim: Claim | None
+    claims: tuple[Claim, ...]
     lost_attempts: tuple[LostAttempt, ...]
     ended_jobs: tuple[Job, ...]
 
@@ -99,7 +99,7 @@ class ClaimSegment(Script[ClaimReply]):
 
     def parse(self, reply: Reply) -> ClaimReply:
         """The claim and what the script found meanwhile."""
-        return _parse_claim(parse_fields(reply), "claim")
+        return _parse_claim(parse_fields(reply))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ class ClaimNextSegment(FencedScript[ClaimReply]):
 
     def parse(self, reply: Reply) -> ClaimReply:
         """The claim and what the script found meanwhile."""
-        return _parse_claim(parse_fields(reply), "claim")
+        return _parse_claim(parse_fields(reply))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ class ExtendLease(FencedScript[bool]):
 
 @dataclass(frozen=True, slots=True)
 class CompletionReply:
-    """Whether the write was fenced, and the claim of the next segment, with the jobs that ended by both."""
+    """Whether the write was fenced, and the claims of next segments, with the jobs that ended by both."""
 
     is_fenced: bool
     following: ClaimReply
@@ -157,7 +157,7 @@ class CompletionReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteSegment(FencedScript[CompletionReply]):
-    """Completes a segment whose primes are stored, and claims the next one from the queue of small jobs.
+    """Completes a segment whose primes are stored, and claims next ones from the queue of small jobs.
 
     Args:
         length: number of its primes.
@@ -165,10 +165,10 @@ class CompleteSegment(FencedScript[CompletionReply]):
         last: its last prime, as text.
         digest: hex SHA-256 of its primes as little-endian unsigned 64-bit integers.
         deltas: its primes, delta-coded; empty for jobs with files.
-        nonce: as in ClaimSegment, like the three below. None: claim nothing.
-        worker: claims the next segment.
-        lease_ms: lease of the next segment.
-        time_limit_ms: time limit of its job.
+        nonces: one for each segment to be claimed, as in ClaimSegment; empty: claim nothing.
+        worker: claims the next segments.
+        lease_ms: lease of each of them.
+        time_limit_ms: time limit of their jobs.
     """
 
     name = "complete_segment"
@@ -177,15 +177,15 @@ class CompleteSegment(FencedScript[CompletionReply]):
     last: str
     digest: str
     deltas: bytes
-    nonce: str | None = None
+    nonces: Sequence[str] = ()
     worker: str | None = None
     lease_ms: int | None = None
     time_limit_ms: int | None = None
 
     def parse(self, reply: Reply) -> CompletionReply:
-        """What became of the completion, and the next claim if any."""
+        """What became of the completion, and the next claims if any."""
         found = parse_fields(reply)
-        return CompletionReply(is_fenced=bool(found.get("fenced")), following=_parse_claim(found, "next"))
+        return CompletionReply(is_fenced=bool(found.get("fenced")), following=_parse_claims(found, found["next"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,10 +271,15 @@ class WorkerHeartbeat(Script[int]):
         return queued
 
 
-def _parse_claim(found: Mapping[str, Any], name: str) -> ClaimReply:
-    claim = found[name]
+def _parse_claim(found: Mapping[str, Any]) -> ClaimReply:
+    """The reply of a script that claims one segment."""
+    claim = found["claim"]
+    return _parse_claims(found, () if claim is None else (claim,))
+
+
+def _parse_claims(found: Mapping[str, Any], claims: Iterable[Reply]) -> ClaimReply:
     return ClaimReply(
-        claim=None if claim is None else Claim.from_reply(claim),
+        claims=tuple(Claim.from_reply(claim) for claim in claims),
         lost_attempts=parse_lost_attempts(found["lost_attempts"]),
         ended_jobs=_parse_jobs(found["ended_jobs"]),
     )

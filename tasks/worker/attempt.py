@@ -1,7 +1,7 @@
 """One attempt at one claimed segment: compute it, then store and complete it.
 
 Each is a step, which extends the lease of the segment meanwhile. A step that fails ends the attempt with an outcome.
-tasks.worker.generate_segment claims the segments, and says which thread runs which step.
+tasks.worker.small_batch and tasks.worker.large_batch claim the segments, and say when each step runs.
 """
 
 from __future__ import annotations
@@ -88,10 +88,8 @@ def compute_segment(claim: Claim) -> ComputedSegment:
         return encode(claim, compute(claim))
 
 
-def complete_segment(
-    claim: Claim, computed: ComputedSegment, next_worker: str | None = None
-) -> tuple[AttemptOutcome, Claim | None]:
-    """Store and complete a computed segment, in any thread. Returns also the next small one's claim by `next_worker`.
+def store_and_complete(claim: Claim, computed: ComputedSegment) -> AttemptOutcome:
+    """Store and complete a computed segment, in any thread.
 
     Raises:
         AttemptEnded: that failed.
@@ -99,16 +97,18 @@ def complete_segment(
     with step(claim):
         if claim.result_id is not None and computed.file is not None:
             store_file(claim.result_id, claim.index, computed.file)
-        if next_worker is None:
-            is_completed, following = recorder().complete_segment(claim, computed.result), None
-        else:
-            is_completed, following = recorder().complete_and_claim_next(claim, computed.result, next_worker)
+        is_completed = recorder().complete_segment(claim, computed.result)
+    return outcome_of(claim, is_completed=is_completed)
+
+
+def outcome_of(claim: Claim, *, is_completed: bool) -> AttemptOutcome:
+    """The outcome of an attempt whose segment was completed, or refused."""
     if not is_completed:
         text = "Job %s segment %d: attempt %d fenced, its result was discarded"
         log.warning(text, claim.job_id, claim.index, claim.attempt, extra=log_fields(claim.job_id, claim.index))
-        return AttemptOutcome.FENCED, following
+        return AttemptOutcome.FENCED
     metrics.PRIMES_COMPUTED.add(claim.length)
-    return AttemptOutcome.DONE, following
+    return AttemptOutcome.DONE
 
 
 @contextmanager
@@ -122,10 +122,10 @@ def step(claim: Claim) -> Iterator[None]:
         with lease_extender().extending(claim):
             yield
     except Exception as error:
-        raise AttemptEnded(_end(claim, error)) from error
+        raise AttemptEnded(end_after_error(claim, error)) from error
 
 
-def _end(claim: Claim, error: Exception) -> AttemptOutcome:
+def end_after_error(claim: Claim, error: Exception) -> AttemptOutcome:
     """End an attempt after an error. Its job fails if another attempt would fail too."""
     failure: tuple[FailureReason, str] | None = None
     match error:

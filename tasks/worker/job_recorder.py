@@ -8,9 +8,14 @@ jobs belong to tasks.api.job_store.
 from __future__ import annotations
 
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+
+import redis
+from redis.exceptions import NoScriptError
 
 from tasks.instrumentation import metrics, tracing
 from tasks.storage import scripts
@@ -29,14 +34,14 @@ from tasks.storage.worker_scripts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    import redis
+    from opentelemetry.trace import Span
 
     from tasks.jobs import FailureReason, Job
     from tasks.settings import JobSettings
-    from tasks.storage.scripts import Script
-    from tasks.storage.worker_scripts import Claim, ClaimReply, Reconciliation
+    from tasks.storage.scripts import Reply, Script
+    from tasks.storage.worker_scripts import Claim, ClaimReply, CompletionReply, Reconciliation
 
 R = TypeVar("R")
 
@@ -82,10 +87,19 @@ class SegmentResult:
     deltas: bytes = b""
 
 
+class Completion(NamedTuple):
+    """A segment that is computed and stored: its claim, what completes it, and the span of the attempt."""
+
+    claim: Claim
+    result: SegmentResult
+    span: Span
+
+
 class JobRecorder:
     """Runs the workers' scripts on the job store."""
 
     def __init__(self, client: redis.Redis, settings: JobSettings) -> None:
+        self._client = client
         self._settings = settings
         self._scripts = {script: client.register_script(scripts.load_script(script, settings)) for script in _SCRIPTS}
 
@@ -101,13 +115,15 @@ class JobRecorder:
 
     def claim_segment(self, job_id: str, index: int, worker: str = "") -> Claim | None:
         """Claim a segment for a worker. None: the job is final, the segment completed, or leased to another worker."""
-        return _record_claim(self._run(ClaimSegment(job=job_id, index=index, **self._claim_arguments(worker))))
+        return _record_claim(
+            self._run(ClaimSegment(job=job_id, index=index, nonce=_new_nonce(), **self._claim_arguments(worker)))
+        )
 
     def claim_next_segment(self, held: Claim, queue: str, worker: str) -> Claim | None:
         """Claim the next segment of a queue while holding another one. None: the queue is empty, or has to wait."""
-        arguments = self._claim_arguments(worker)
+        arguments = {"queue": queue, "nonce": _new_nonce()} | self._claim_arguments(worker)
         return _record_claim(
-            self._run(ClaimNextSegment(job=held.job_id, index=held.index, token=held.token, queue=queue, **arguments))
+            self._run(ClaimNextSegment(job=held.job_id, index=held.index, token=held.token, **arguments))
         )
 
     def extend_lease(self, claim: Claim) -> bool:
@@ -116,11 +132,37 @@ class JobRecorder:
 
     def complete_segment(self, claim: Claim, result: SegmentResult) -> bool:
         """Complete a segment whose primes are stored, and with the last one the job. False: fenced, nothing written."""
-        return self._complete(claim, result, {})[0]
+        reply = self._run(_completion(claim, result))
+        _record_found(reply.following)
+        return not reply.is_fenced
 
-    def complete_and_claim_next(self, claim: Claim, result: SegmentResult, worker: str) -> tuple[bool, Claim | None]:
-        """As `complete_segment`, and claim the next segment from the queue of small jobs. None: the queue is empty."""
-        return self._complete(claim, result, self._claim_arguments(worker))
+    def complete_and_claim_next(
+        self, completions: Sequence[Completion], worker: str, limit: int
+    ) -> tuple[list[bool | redis.RedisError], list[Claim]]:
+        """As `complete_segment` for several segments at once, and claim next ones from the queue of small jobs.
+
+        Args:
+            completions: at least one.
+            worker: claims the next segments.
+            limit: maximum number of segments to claim.
+
+        Returns:
+            The outcomes in the same order, False: fenced; and the claims, fewer if the queue is empty.
+        """
+        share, rest = divmod(limit, len(completions))
+        arguments = self._claim_arguments(worker) if limit else {}
+        replies = self._complete_all(
+            [
+                _completion(one.claim, one.result, [_new_nonce() for _ in range(share + (i < rest))], arguments)
+                for i, one in enumerate(completions)
+            ],
+            [one.span for one in completions],
+        )
+        claims: list[Claim] = []
+        for reply in replies:
+            if not isinstance(reply, redis.RedisError):
+                claims += _record_found(reply.following)
+        return [reply if isinstance(reply, redis.RedisError) else not reply.is_fenced for reply in replies], claims
 
     def fail_job(self, claim: Claim, reason: FailureReason, message: str) -> bool:
         """Fail the job of a segment that another attempt could not compute either. False: fenced, nothing written."""
@@ -141,31 +183,8 @@ class JobRecorder:
         """Register this worker as consuming. Returns the number of queued messages."""
         return self._run(WorkerHeartbeat(worker=worker_member(worker, concurrency)))
 
-    def _complete(
-        self, claim: Claim, result: SegmentResult, claim_arguments: dict[str, Any]
-    ) -> tuple[bool, Claim | None]:
-        reply = self._run(
-            CompleteSegment(
-                job=claim.job_id,
-                index=claim.index,
-                token=claim.token,
-                length=claim.length,
-                first=str(result.first),
-                last=str(result.last),
-                digest=result.digest,
-                deltas=result.deltas,
-                **claim_arguments,
-            )
-        )
-        return not reply.is_fenced, _record_claim(reply.following)
-
     def _claim_arguments(self, worker: str) -> dict[str, Any]:
-        return {
-            "nonce": uuid.uuid4().hex,
-            "worker": worker,
-            "lease_ms": self._lease_ms,
-            "time_limit_ms": self._time_limit_ms,
-        }
+        return {"worker": worker, "lease_ms": self._lease_ms, "time_limit_ms": self._time_limit_ms}
 
     @property
     def _lease_ms(self) -> int:
@@ -180,16 +199,74 @@ class JobRecorder:
             reply = self._scripts[type(script)](keys=[self._settings.key_prefix], args=script.encode())
         return script.parse(reply)
 
+    def _complete_all(
+        self, calls: Sequence[CompleteSegment], spans: Iterable[Span]
+    ) -> list[CompletionReply | redis.RedisError]:
+        """Run calls in one write, each in the trace of its span. Those that fail have their errors as results."""
+        with ExitStack() as stack:
+            for span in spans:
+                stack.enter_context(tracing.script_span(CompleteSegment.name, span))
+            try:
+                with self._client.pipeline(transaction=False) as pipeline:
+                    for call in calls:
+                        pipeline.evalsha(
+                            self._scripts[CompleteSegment].sha, 1, self._settings.key_prefix, *call.encode()
+                        )
+                    replies = pipeline.execute(raise_on_error=False)
+            except redis.RedisError as error:
+                return [error] * len(calls)
+            return [self._result(call, reply) for call, reply in zip(calls, replies, strict=True)]
+
+    def _result(self, call: CompleteSegment, reply: Reply | redis.RedisError) -> CompletionReply | redis.RedisError:
+        """The result of a call in a pipeline. Unlike other calls, they do not load a script if the server has none."""
+        if isinstance(reply, NoScriptError):
+            reply = self._scripts[CompleteSegment](keys=[self._settings.key_prefix], args=call.encode())
+        return reply if isinstance(reply, redis.RedisError) else call.parse(reply)
+
+
+def _completion(
+    claim: Claim, result: SegmentResult, nonces: Sequence[str] = (), arguments: Mapping[str, Any] = MappingProxyType({})
+) -> CompleteSegment:
+    """The call that completes a segment.
+
+    Args:
+        claim: of the segment.
+        result: what completes it.
+        nonces: one for each next segment to be claimed.
+        arguments: those of the next claims.
+    """
+    return CompleteSegment(
+        job=claim.job_id,
+        index=claim.index,
+        token=claim.token,
+        length=claim.length,
+        first=str(result.first),
+        last=str(result.last),
+        digest=result.digest,
+        deltas=result.deltas,
+        nonces=nonces,
+        **arguments,
+    )
+
+
+def _new_nonce() -> str:
+    return uuid.uuid4().hex
+
 
 def _record_claim(reply: ClaimReply) -> Claim | None:
-    """Record telemetry of a claim, and of what the script found meanwhile."""
+    """As `_record_found`, for a script that claims one segment."""
+    return next(iter(_record_found(reply)), None)
+
+
+def _record_found(reply: ClaimReply) -> tuple[Claim, ...]:
+    """Record telemetry of claims, and of what the script found meanwhile."""
     for lost in reply.lost_attempts:
         tracing.emit_lost_attempt_span(lost)
     _record_ended(reply.ended_jobs)
-    claim = reply.claim
-    if claim is not None and claim.waited_ms is not None:
-        metrics.JOB_QUEUE_DURATION.record(claim.waited_ms / 1000, {"job.queue": queue_for(claim.count)})
-    return claim
+    for claim in reply.claims:
+        if claim.waited_ms is not None:
+            metrics.JOB_QUEUE_DURATION.record(claim.waited_ms / 1000, {"job.queue": queue_for(claim.count)})
+    return reply.claims
 
 
 def _record_ended(jobs: Iterable[Job]) -> None:

@@ -70,7 +70,7 @@ class Invariants:
                     f"{script.name} of {self.name(key[0])}:{key[1]} was accepted with token {named['token']}, "
                     f"and {newest} is newer"
                 )
-        if claim := fields.get("claim") or fields.get("next"):
+        for claim in [fields["claim"]] if fields.get("claim") else fields.get("next", ()):
             granted = parse_fields(claim)
             key = (granted["job"].decode(), granted["index"])
             if granted["token"] < self._tokens.get(key, 0):

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from opentelemetry.trace import INVALID_SPAN
 
 from tasks import engine
 from tasks.jobs import JobStatus
 from tasks.results import delta_codec
-from tasks.worker.job_recorder import SegmentResult
+from tasks.worker.job_recorder import Completion, SegmentResult
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -114,6 +115,17 @@ def grant_claim(recorder: JobRecorder, job: Job, index: int = 0) -> Claim:
     claim = recorder.claim_segment(job.id, index)
     assert claim is not None
     return claim
+
+
+def complete_and_claim(
+    recorder: JobRecorder, claim: Claim, worker: str = "celery@here", limit: int = 1
+) -> tuple[bool, list[Claim]]:
+    """Complete a segment with a fake result and claim next ones. Fails the test if the store refuses."""
+    [outcome], claims = recorder.complete_and_claim_next(
+        [Completion(claim, fake_result(), INVALID_SPAN)], worker, limit
+    )
+    assert isinstance(outcome, bool)
+    return outcome, claims
 
 
 def reconcile(recorder: JobRecorder) -> tuple[int, int]:

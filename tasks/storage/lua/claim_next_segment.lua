@@ -13,10 +13,10 @@ allow_out_of_memory()
 local before, claim = load_segment(ARGS.job, ARGS.index), false
 local is_fenced = before.token ~= ARGS.token
 if before.next_claim == ARGS.nonce then
-  claim = claim_from_queue(ARGS.queue, true)
+  claim = claim_from_queue(ARGS.queue, ARGS.nonce, true)
 elseif not is_fenced and has_turn() then
   before.next_claim = ARGS.nonce
   save_segment(ARGS.job, ARGS.index, before)
-  claim = claim_from_queue(ARGS.queue, false)
+  claim = claim_from_queue(ARGS.queue, ARGS.nonce, false)
 end
 return { 'fenced', is_fenced, 'claim', claim, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }

@@ -21,8 +21,8 @@ end
 local YOUNG_MS = JOB_TTL_MS / 100
 
 -- Claims a segment for ARGS.worker. Returns the claim for `Claim.from_reply`; false: refused. A repeated call has the
--- same ARGS.nonce and gets the same claim.
-local function claim_segment(id, index)
+-- same nonce and gets the same claim.
+local function claim_segment(id, index, nonce)
   local job = read_claimed_job(id)
   if not job.status or FINAL[job.status] then return false end
   -- A record of a newer version is left to that version's workers: the message is sent again until one of them takes it.
@@ -32,7 +32,7 @@ local function claim_segment(id, index)
   if segment.state == 'done' then return false end
   local expires = redis.call('ZSCORE', PREFIX .. 'leases', member)
   local waited = false
-  local is_repeated_call = expires and segment.claim == ARGS.nonce
+  local is_repeated_call = expires and segment.claim == nonce
 
   if not is_repeated_call then
     if expires then
@@ -42,7 +42,7 @@ local function claim_segment(id, index)
       job = read_claimed_job(id)
     end
 
-    segment.state, segment.claim, segment.token = 'leased', ARGS.nonce, segment.token + 1
+    segment.state, segment.claim, segment.token = 'leased', nonce, segment.token + 1
     segment.claimed_at, segment.worker = NOW, ARGS.worker
     save_segment(id, index, segment)
     redis.call('ZREM', PREFIX .. 'sent:' .. job.queue, member)
@@ -92,11 +92,11 @@ local MAX_STALE_MESSAGES = 8
 
 -- Claims the segment of the first message in a queue whose segment can be claimed. Returns the claim; false: none. A
 -- repeated call, whose reply was lost, gets the first call's claim.
-local function claim_from_queue(queue, is_repeated)
+local function claim_from_queue(queue, nonce, is_repeated)
   if is_repeated then
     for _, member in ipairs(redis.call('ZRANGE', PREFIX .. 'leases', 0, -1)) do
       local id, index = split_segment_member(member)
-      if load_segment(id, index).claim == ARGS.nonce then return claim_segment(id, index) end
+      if load_segment(id, index).claim == nonce then return claim_segment(id, index, nonce) end
     end
     return false
   end
@@ -110,7 +110,8 @@ local function claim_from_queue(queue, is_repeated)
       renew_ttl(PREFIX .. queue)
       return false
     end
-    local claim = claim_segment(split_segment_member(member))
+    local id, index = split_segment_member(member)
+    local claim = claim_segment(id, index, nonce)
     if claim then return claim end
   end
   return false

@@ -1,5 +1,5 @@
--- Completes a segment whose primes are stored. The last segment to be completed ends the job in the same step. With
--- ARGS.nonce, also takes the next message from the queue of small jobs, and claims its segment for the same worker.
+-- Completes a segment whose primes are stored. The last segment to be completed ends the job in the same step. For each
+-- of ARGS.nonces, also takes the next message from the queue of small jobs, and claims its segment for the same worker.
 -- Arguments and reply: CompleteSegment.
 
 -- The digests of all segments, in order. Returns nil if one is missing: a worker of an older version completed it.
@@ -13,11 +13,21 @@ local function joined_digests(segments)
   return table.concat(digests)
 end
 
+-- A repeated call gets the first call's claims.
+local function claim_next(is_repeated)
+  local claims = {}
+  for _, nonce in ipairs(ARGS.nonces) do
+    local claim = claim_from_queue(SMALL_QUEUE, nonce, is_repeated)
+    if not claim then break end
+    claims[#claims + 1] = claim
+  end
+  return claims
+end
+
 allow_out_of_memory()
 local segment = require_lease()
 if not segment then
-  local repeated = ARGS.nonce and claim_from_queue(SMALL_QUEUE, true)
-  return { 'fenced', true, 'next', repeated or false, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }
+  return { 'fenced', true, 'next', claim_next(true), 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }
 end
 
 local job = read_fields(ARGS.job, 'owner', 'queue', 'version', 'segments', 'segments_done', 'done', 'prefix', 'leased',
@@ -70,5 +80,4 @@ end
 set_fields(ARGS.job, unpack(changes))
 keep_record(ARGS.job, owner, not is_end and job.folder)
 publish_event(ARGS.job, job.version + 1)
-local following = ARGS.nonce and claim_from_queue(SMALL_QUEUE, false)
-return { 'next', following or false, 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }
+return { 'next', claim_next(false), 'lost_attempts', LOST_ATTEMPTS, 'ended_jobs', ENDED_JOBS }

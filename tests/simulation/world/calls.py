@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
 import greenlet
@@ -114,15 +116,53 @@ class SyncClient:
         self._history = history
         self._task = task
 
-    def register_script(self, text: str) -> Callable[..., Any]:
-        def run(*, keys: Iterable[str], args: Sequence[Any]) -> Any:
-            del keys
-            call, task = self._history.decode(text, args), self._task()
-            if task is None or not task.is_current:
-                return self._history.execute(call)
-            return task.call(self._history.words(call), lambda: self._history.execute(call))
+    def register_script(self, text: str) -> SyncScript:
+        return SyncScript(self, text)
 
-        return run
+    def pipeline(self, *, transaction: bool) -> Pipeline:
+        assert not transaction
+        return Pipeline(self)
+
+    def run(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """Run scripts with arguments, sent together."""
+        history, task = self._history, self._task()
+        decoded = [history.decode(text, arguments) for text, arguments in calls]
+        if task is None or not task.is_current:
+            return [history.execute(call) for call in decoded]
+        return task.call_all([(history.words(call), partial(history.execute, call)) for call in decoded])
+
+
+@dataclass(frozen=True, slots=True)
+class SyncScript:
+    """A registered script. Its text is its name."""
+
+    client: SyncClient
+    sha: str
+
+    def __call__(self, *, keys: Iterable[str], args: Sequence[Any]) -> Any:
+        del keys
+        [answer] = self.client.run([(self.sha, args)])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Pipeline(AbstractContextManager[Any]):
+    """Several scripts in one write."""
+
+    def __init__(self, client: SyncClient) -> None:
+        self._client = client
+        self._calls: list[tuple[str, Sequence[Any]]] = []
+
+    def __exit__(self, *_: object) -> None:
+        self._calls.clear()
+
+    def evalsha(self, sha: str, numkeys: int, *keys_and_arguments: Any) -> None:
+        self._calls.append((sha, keys_and_arguments[numkeys:]))
+
+    def execute(self, *, raise_on_error: bool) -> list[Any]:
+        assert not raise_on_error
+        return self._client.run(self._calls)
 
 
 class Waiter:
@@ -135,7 +175,7 @@ class Waiter:
         self._history = history
         # Not of the task that starts it.
         self._greenlet = greenlet.greenlet(run, _history_greenlet())
-        self._call: Call | None = None
+        self._calls: list[Call] = []
         self._is_killed = False
 
     @property
@@ -160,8 +200,8 @@ class Waiter:
 
     def kill(self) -> None:
         """End without another step. What it has sent may still be executed."""
-        if self._call is not None:
-            self._call.abandon()
+        for call in self._calls:
+            call.abandon()
         self._is_killed = True
         Waiter.current = self
         try:
@@ -169,15 +209,31 @@ class Waiter:
         finally:
             Waiter.current = None
 
-    def call(self, what: str, execute: Callable[[], Any], *, retries: int = RETRIES) -> Any:
-        """Wait for an answer, as a client with retries does."""
-        for left in range(retries, -1, -1):
-            try:
-                return self.wait(what, execute)
-            except (ConnectionLost, ResponseTimeout):
-                if not left:
-                    raise
+    def call_all(self, calls: Sequence[tuple[str, Callable[[], Any]]]) -> list[Any]:
+        """Wait for all answers and errors, as a client does that repeats all calls when it loses its connection."""
+        for left in range(RETRIES, -1, -1):
+            answers = self._wait_all(calls)
+            lost = next((one for one in answers if isinstance(one, (ConnectionLost, ResponseTimeout))), None)
+            if lost is None:
+                return answers
+            if not left:
+                raise lost
         raise AssertionError
+
+    def _wait_all(self, calls: Sequence[tuple[str, Callable[[], Any]]]) -> list[Any]:
+        """Send calls together and wait for all. An error is an answer."""
+        answers: dict[int, Any] = {}
+
+        def settle(number: int, answer: Any, error: Exception | None) -> None:
+            answers[number] = error or answer
+            if len(answers) == len(calls):
+                self._switch(([answers[number] for number in range(len(calls))], None))
+
+        timeout_at_ms = self._history.clock.elapsed_ms + WORKER_TIMEOUT_MS
+        for number, (what, execute) in enumerate(calls):
+            self._send(Call(self.name, what, execute, partial(settle, number), timeout_at_ms))
+        found: list[Any] = self.pause()
+        return found
 
     def wait(self, what: str, execute: Callable[[], Any], timeout_ms: int | None = WORKER_TIMEOUT_MS) -> Any:
         """Wait for one answer."""
@@ -191,7 +247,7 @@ class Waiter:
             raise greenlet.GreenletExit
         parent = cast("greenlet.greenlet", self._greenlet.parent)
         answer, error = parent.switch()
-        self._call = None
+        self._calls.clear()
         if error is not None:
             raise error
         return answer
@@ -199,7 +255,7 @@ class Waiter:
     def _send(self, call: Call) -> None:
         if self._is_killed:
             raise greenlet.GreenletExit
-        self._call = call
+        self._calls.append(call)
         self._history.calls.append(call)
 
     def _resume(self, answer: Any, error: Exception | None) -> None:

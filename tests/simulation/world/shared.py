@@ -13,7 +13,7 @@ from tasks.api import feed, store_metrics
 from tasks.results import segments
 from tasks.settings import JobSettings
 from tasks.storage import api_scripts, messages, records, scripts, worker_scripts
-from tasks.worker import attempt, generate_segment, job_recorder, lease, watchdog
+from tasks.worker import attempt, batch, job_recorder, large_batch, lease, small_batch, watchdog
 from tests.simulation.world import lua
 from tests.simulation.world.calls import Registry
 from tests.simulation.world.clock import Clock, datetime_of
@@ -90,15 +90,15 @@ def _replacements(found: World) -> Iterator[tuple[Any, str, object]]:
     yield api_scripts, "os", _Random(found)
     yield job_recorder, "uuid", _Random(found)
     yield segments, "datetime", datetime_of(lambda: found.clock)
-    for module in (attempt, generate_segment, lease, feed):
+    for module in (attempt, batch, small_batch, lease, feed):
         yield module, "time", SimulatedTime(lambda: found.clock)
     yield watchdog, "kill_process", lambda reason: found.history.kill_process(reason)  # noqa: PLW0108 - not yet there
     yield attempt, "engine", _Of(lambda: Engine(found.history))
     yield attempt, "writer", lambda: Writer(found.history)
     yield attempt, "encode_in_background", encoded
-    yield generate_segment, "storing_threads", lambda _: StoringThread(found.history, found.child())
+    yield large_batch, "storing_threads", lambda _: StoringThread(found.history, found.child())
     yield attempt, "lease_extender", lambda: found.child().extender
-    for module in (attempt, generate_segment):
+    for module in (attempt, large_batch, small_batch):
         yield module, "recorder", lambda: found.child().recorder
 
 

@@ -66,7 +66,7 @@ def test_arguments_are_passed_by_position_as_texts_numbers_and_bytes() -> None:
     complete = CompleteSegment(
         job="a job", index=1, token=2, length=3, first="5", last="11", digest="ab", deltas=b"\x00\xff"
     )
-    assert complete.encode() == ["a job", 1, 2, 3, "5", "11", "ab", b"\x00\xff", "", "", "", ""]
+    assert complete.encode() == ["a job", 1, 2, 3, "5", "11", "ab", b"\x00\xff", b"[]", "", "", ""]
     page = ListJobs(
         owner="",
         statuses=["QUEUED", "RUNNING"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tasks.storage.worker_scripts import ClaimSegment, CompleteSegment
 from tasks.worker import attempt
 from tasks.worker.job_recorder import JobRecorder
 
@@ -15,16 +14,21 @@ SLOW_COUNTS = (CLAIMING, COMPLETING, COMPUTING, UPLOADING)
 
 _SECONDS = 3
 
-_run, _compute, _store_file = JobRecorder._run, attempt.compute, attempt.store_file  # noqa: SLF001 - slowed down from outside
+_claim, _complete = JobRecorder.claim_segment, JobRecorder.complete_and_claim_next
+_compute, _store_file = attempt.compute, attempt.store_file
 
 
-def _run_slowly(self: JobRecorder, script: Any) -> Any:
-    if isinstance(script, CompleteSegment) and script.length == COMPLETING:
+def _claim_slowly(self: JobRecorder, *arguments: Any) -> Any:
+    claim = _claim(self, *arguments)
+    if claim and claim.count == CLAIMING:
         time.sleep(_SECONDS)
-    reply: Any = _run(self, script)
-    if isinstance(script, ClaimSegment) and reply.claim and reply.claim.count == CLAIMING:
+    return claim
+
+
+def _complete_slowly(self: JobRecorder, completions: Any, *arguments: Any) -> Any:
+    if any(claim.count == COMPLETING for claim, *_ in completions):
         time.sleep(_SECONDS)
-    return reply
+    return _complete(self, completions, *arguments)
 
 
 def _compute_slowly(claim: Any) -> Any:
@@ -42,7 +46,8 @@ def main() -> None:
     """Run `celery` with the command line of this program."""
     from celery.__main__ import main as celery  # noqa: PLC0415 - after the patches
 
-    JobRecorder._run = _run_slowly  # type: ignore[method-assign] # noqa: SLF001 - as above
+    JobRecorder.claim_segment = _claim_slowly  # type: ignore[assignment, method-assign]
+    JobRecorder.complete_and_claim_next = _complete_slowly  # type: ignore[assignment, method-assign]
     attempt.compute = _compute_slowly
     attempt.store_file = _store_file_slowly  # type: ignore[assignment]
     celery()

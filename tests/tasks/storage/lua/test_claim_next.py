@@ -1,4 +1,4 @@
-"""Completing a segment claims the next one from the queue of small jobs, in order and exactly once."""
+"""Completing segments claims next ones from the queue of small jobs, in order and exactly once."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from opentelemetry.trace import INVALID_SPAN
+
 from tasks.callers import ANYONE
 from tasks.jobs import Job, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.storage.scripts import load_script
 from tasks.storage.worker_scripts import CompleteSegment, CompletionReply
-from tests.tasks.keys import fake_result, grant_claim, reconcile
+from tasks.worker.job_recorder import Completion
+from tests.tasks.keys import complete_and_claim, fake_result, grant_claim, reconcile
 
 if TYPE_CHECKING:
     from tasks.api.job_store import JobStore
@@ -38,9 +41,8 @@ def taken(recorder: JobRecorder, keys: Keys, job: Job) -> Claim:
 async def test_next_segment_is_claimed_with_its_message(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     first, second, third = await submitted(store), await submitted(store, 20, TRACE), await submitted(store)
     claim = taken(recorder, keys, first)
-    completed, following = recorder.complete_and_claim_next(claim, fake_result(), WORKER)
+    completed, [following] = complete_and_claim(recorder, claim)
     assert completed
-    assert following is not None
     assert (following.job_id, following.index, following.count, following.token) == (second.id, 0, 20, 1)
     assert (following.traceparent, following.attempt, following.is_small) == (TRACE, 1, True)
     assert keys.queued_segments() == [f"{third.id}:0"]
@@ -56,20 +58,44 @@ async def test_claimed_next_segment_is_refused_to_others_and_can_be_completed(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     claim, second = taken(recorder, keys, await submitted(store)), await submitted(store)
-    _, following = recorder.complete_and_claim_next(claim, fake_result(), WORKER)
-    assert following is not None
+    _, [following] = complete_and_claim(recorder, claim)
     assert recorder.claim_segment(second.id, 0) is None
     assert recorder.extend_lease(following)
-    assert recorder.complete_and_claim_next(following, fake_result(), WORKER) == (True, None)
+    assert complete_and_claim(recorder, following) == (True, [])
     [ended] = await store.get_jobs([second.id], ANYONE)
     assert ended is not None
     assert (ended.status, ended.version) == (JobStatus.SUCCEEDED, 3)
     assert keys.leases() == keys.sent_at_ms() == {}
 
 
+async def test_several_segments_are_completed_at_once_and_claim_up_to_the_limit(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
+    jobs = [await submitted(store) for _ in range(6)]
+    held = [taken(recorder, keys, job) for job in jobs[:2]]
+    completions = [Completion(claim, fake_result(), INVALID_SPAN) for claim in held]
+    outcomes, claims = recorder.complete_and_claim_next(completions, WORKER, 3)
+    assert outcomes == [True, True]
+    assert [claim.job_id for claim in claims] == [job.id for job in jobs[2:5]]
+    assert set(keys.leases()) == {f"{job.id}:0" for job in jobs[2:5]}
+    assert keys.queued_segments() == [f"{jobs[5].id}:0"]
+    outcomes, claims = recorder.complete_and_claim_next(completions, WORKER, 0)
+    assert (outcomes, claims) == ([False, False], [])
+
+
+async def test_server_that_has_lost_its_scripts_gets_them_again(
+    store: JobStore, recorder: JobRecorder, keys: Keys
+) -> None:
+    claim, second = taken(recorder, keys, await submitted(store)), await submitted(store)
+    keys.client.script_flush()
+    completed, [following] = complete_and_claim(recorder, claim)
+    assert completed
+    assert following.job_id == second.id
+
+
 async def test_large_jobs_are_left_to_celery(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     claim, large = taken(recorder, keys, await submitted(store)), await submitted(store, 20_000)
-    assert recorder.complete_and_claim_next(claim, fake_result(), WORKER) == (True, None)
+    assert complete_and_claim(recorder, claim) == (True, [])
     assert keys.queued_segments("large") == [f"{large.id}:0"]
 
 
@@ -78,8 +104,7 @@ async def test_messages_of_ended_and_claimed_jobs_are_discarded(
 ) -> None:
     claim, running, last = taken(recorder, keys, await submitted(store)), await submitted(store), await submitted(store)
     held = grant_claim(recorder, running)
-    _, following = recorder.complete_and_claim_next(claim, fake_result(), WORKER)
-    assert following is not None
+    _, [following] = complete_and_claim(recorder, claim)
     assert following.job_id == last.id
     assert keys.queued_segments() == []
     assert recorder.complete_segment(held, fake_result())
@@ -89,7 +114,7 @@ async def test_one_call_discards_at_most_eight_messages(store: JobStore, recorde
     claim, jobs = taken(recorder, keys, await submitted(store)), [await submitted(store) for _ in range(10)]
     for job in jobs:
         grant_claim(recorder, job)
-    assert recorder.complete_and_claim_next(claim, fake_result(), WORKER) == (True, None)
+    assert complete_and_claim(recorder, claim) == (True, [])
     assert keys.queued_segments() == [f"{job.id}:0" for job in jobs[8:]]
 
 
@@ -99,8 +124,7 @@ async def test_expired_lease_found_meanwhile_counts_as_a_lost_attempt(
     claim, second = taken(recorder, keys, await submitted(store)), await submitted(store)
     late = grant_claim(recorder, second)
     keys.client.zadd(f"{keys.prefix}leases", {f"{second.id}:0": 1})
-    _, following = recorder.complete_and_claim_next(claim, fake_result(), WORKER)
-    assert following is not None
+    _, [following] = complete_and_claim(recorder, claim)
     assert (following.job_id, following.attempt, following.token) == (second.id, 2, late.token + 1)
     assert not recorder.complete_segment(late, fake_result())
 
@@ -111,7 +135,7 @@ async def test_message_of_another_program_stays_in_the_queue(
     claim = taken(recorder, keys, await submitted(store))
     other = '{"headers": {"id": "0b8c9c1e-7b2a-4c0d-9f3e-2f1d5a6b7c8d"}}'
     keys.client.lpush(f"{keys.prefix}small", other)
-    assert recorder.complete_and_claim_next(claim, fake_result(), WORKER) == (True, None)
+    assert complete_and_claim(recorder, claim) == (True, [])
     assert keys.client.lrange(f"{keys.prefix}small", 0, -1) == [other.encode()]
     assert keys.ttl_ms("small") > 0
 
@@ -119,7 +143,7 @@ async def test_message_of_another_program_stays_in_the_queue(
 async def test_record_of_a_newer_format_is_sent_again_later(store: JobStore, recorder: JobRecorder, keys: Keys) -> None:
     claim, newer = taken(recorder, keys, await submitted(store)), await submitted(store)
     keys.client.hset(f"{keys.prefix}job:{newer.id}", "format", "2")
-    assert recorder.complete_and_claim_next(claim, fake_result(), WORKER) == (True, None)
+    assert complete_and_claim(recorder, claim) == (True, [])
     keys.age_sent_messages(2000)
     assert reconcile(recorder) == (0, 1)
     assert keys.queued_segments() == [f"{newer.id}:0"]
@@ -130,7 +154,7 @@ async def test_fenced_worker_claims_nothing(store: JobStore, recorder: JobRecord
     keys.expire_leases()
     assert reconcile(recorder) == (1, 1)
     before = keys.queued_segments()
-    assert recorder.complete_and_claim_next(late, fake_result(), WORKER) == (False, None)
+    assert complete_and_claim(recorder, late) == (False, [])
     assert keys.queued_segments() == before
     assert f"{waiting.id}:0" in before
 
@@ -153,7 +177,7 @@ async def test_completion_repeated_after_a_lost_reply_gets_the_same_claim(
             last="3",
             digest=result.digest,
             deltas=result.deltas,
-            nonce=nonce,
+            nonces=[nonce],
             worker=WORKER,
             lease_ms=5000,
             time_limit_ms=60_000,
@@ -162,9 +186,9 @@ async def test_completion_repeated_after_a_lost_reply_gets_the_same_claim(
 
     first, again = complete(), complete()
     assert (first.is_fenced, again.is_fenced) == (False, True)
-    assert first.following.claim is not None
-    assert first.following.claim.job_id == second.id
-    assert again.following.claim == replace(first.following.claim, waited_ms=None)
+    [claimed] = first.following.claims
+    assert claimed.job_id == second.id
+    assert again.following.claims == (replace(claimed, waited_ms=None),)
     assert keys.queued_segments() == [f"{third.id}:0"]
     assert (keys.record(second.id)["leased"], keys.record(second.id)["version"]) == ("1", "2")
 
@@ -173,9 +197,8 @@ async def test_worker_that_shuts_down_returns_the_next_segment_too(
     store: JobStore, recorder: JobRecorder, keys: Keys
 ) -> None:
     claim, second = taken(recorder, keys, await submitted(store)), await submitted(store)
-    _, following = recorder.complete_and_claim_next(claim, fake_result(), WORKER)
-    assert following is not None
+    _, [following] = complete_and_claim(recorder, claim)
     assert recorder.release_segments(WORKER) == 1
     assert keys.queued_segments() == [f"{second.id}:0"]
-    assert recorder.complete_and_claim_next(following, fake_result(), WORKER) == (False, None)
+    assert complete_and_claim(recorder, following) == (False, [])
     assert grant_claim(recorder, second).attempt == 1

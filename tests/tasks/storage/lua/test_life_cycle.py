@@ -20,7 +20,7 @@ from tasks.jobs import FailureReason, Job, JobStatus
 from tasks.requests import PrimesRequest
 from tasks.settings import JobSettings
 from tasks.worker.job_recorder import JobRecorder
-from tests.tasks.keys import Keys, fake_result, reconcile
+from tests.tasks.keys import Keys, complete_and_claim, fake_result, reconcile
 
 if TYPE_CHECKING:
     from tasks.storage.worker_scripts import Claim
@@ -157,7 +157,8 @@ class LifeCycle(RuleBasedStateMachine):
             return
         completed = data.draw(st.sampled_from(model.claims))
         is_holder = completed is model.holder
-        is_completed, claim = self.recorder.complete_and_claim_next(completed, fake_result(), "worker")
+        is_completed, claims = complete_and_claim(self.recorder, completed)
+        claim = claims[0] if claims else None
         assert is_completed == is_holder
         if is_holder:
             model.moved(JobStatus.SUCCEEDED)
