@@ -1,18 +1,14 @@
-"""A process of the pool that runs tasks, for tests of batches."""
+"""What tests of both kinds of batches do."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tasks.callers import ANYONE
 from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
 from tasks.storage.messages import SMALL_QUEUE
-from tasks.worker import attempt, large_batch, small_batch
 from tasks.worker.large_batch import LargeBatch
-from tasks.worker.lease import LeaseExtender
 from tasks.worker.small_batch import SmallBatch
 
 if TYPE_CHECKING:
@@ -20,7 +16,6 @@ if TYPE_CHECKING:
 
     from tasks.api.job_store import JobStore
     from tasks.jobs import Job
-    from tasks.worker.job_recorder import JobRecorder
     from tests.tasks.keys import Keys
 
 # The logger of the end of each attempt.
@@ -34,16 +29,6 @@ class Files:
 
     def put_segment(self, result_id: str, *_: object) -> None:
         Files.put(result_id)
-
-
-@pytest.fixture
-def process(monkeypatch: pytest.MonkeyPatch, recorder: JobRecorder) -> None:
-    """This process, as a pool's process that runs tasks."""
-    extender = LeaseExtender(recorder)
-    monkeypatch.setattr(attempt, "writer", Files)
-    for module in (attempt, large_batch, small_batch):
-        monkeypatch.setattr(module, "recorder", lambda: recorder)
-    monkeypatch.setattr(attempt, "lease_extender", lambda: extender)
 
 
 async def submitted(store: JobStore, jobs: int, count: int = 10) -> list[Job]:

@@ -15,7 +15,7 @@ from tasks.errors import ResultStoreUnavailable
 from tasks.jobs import JobStatus
 from tasks.worker import attempt, batch, termination
 from tasks.worker.termination import Interrupted
-from tests.tasks.worker.batches import LOGGER, Files, process, run_task, submitted, succeeded
+from tests.tasks.worker.batches import LOGGER, Files, run_task, submitted, succeeded
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tasks.storage.worker_scripts import Claim
     from tasks.worker.job_recorder import JobRecorder
     from tests.tasks.keys import Keys
-
-__all__ = ["process"]
 
 pytestmark = pytest.mark.usefixtures("process")
 

@@ -15,7 +15,7 @@ from tasks.worker import batch, small_batch
 from tasks.worker.small_batch import SmallBatch
 from tasks.worker.termination import Interrupted
 from tests.tasks.keys import reconcile
-from tests.tasks.worker.batches import LOGGER, process, run_task, submitted, succeeded
+from tests.tasks.worker.batches import LOGGER, run_task, submitted, succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tasks.api.job_store import JobStore
     from tasks.worker.job_recorder import Completion, JobRecorder
     from tests.tasks.keys import Keys
-
-__all__ = ["process"]
 
 pytestmark = pytest.mark.usefixtures("process")
 
