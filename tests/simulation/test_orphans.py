@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 def _processes(folder: Path) -> list[psutil.Process]:
-    """Processes whose temporary folder is this one."""
+    """Processes whose temporary folder is this one, and servers that run in it: they overwrite their environment."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("TMPDIR") == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+            is_here = process.environ().get("TMPDIR") == str(folder) or folder in Path(process.cwd()).parents
+            if is_here and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.AccessDenied, psutil.NoSuchProcess):
             continue
