@@ -1,7 +1,8 @@
 """Small segments: a process holds several, and completes them with one write to the store.
 
 A call to the store costs more than to compute ten primes. So each completed segment claims up to two next ones while
-they are quick to compute, and all that are held are completed together. A lone job is completed at once.
+they are quick to compute, and all that are held are completed together. A lone job is completed at once. One that has
+lost a worker, and may be what kills workers, is always the first of a task: no other is held with it.
 """
 
 from __future__ import annotations
@@ -73,29 +74,14 @@ class SmallBatch(Batch):
             return
         held = self._complete([claim], attempt)
         while held:
-            held = self._complete_in_turn(held)
+            held = self._complete(held)
 
-    def _complete_in_turn(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Compute and complete segments. Returns the claims of next ones.
-
-        One that has lost a worker before is computed while no other is held: it may be one that kills workers.
-        """
-        turns = [[claim] for claim in claims if claim.attempt > 1]
-        if first_attempts := [claim for claim in claims if claim.attempt == 1]:
-            turns.insert(0, first_attempts)
-        for turn in turns[:-1]:
-            self._complete(turn, claims_next=False)
-        return self._complete(turns[-1])
-
-    def _complete(
-        self, claims: Sequence[Claim], begun: Attempt | None = None, *, claims_next: bool = True
-    ) -> list[Claim]:
+    def _complete(self, claims: Sequence[Claim], begun: Attempt | None = None) -> list[Claim]:
         """Compute segments and complete them together. Returns the claims of next ones.
 
         Args:
             claims: of the segments.
             begun: the attempt at the first one, if it has begun.
-            claims_next: whether to claim next segments.
         """
         started = time.perf_counter()
         computed: list[tuple[Attempt, Completion]] = []
@@ -107,7 +93,7 @@ class SmallBatch(Batch):
                     computed.append((attempt, completion))
             if not computed:
                 return []
-            limit = self._limit(len(claims), time.perf_counter() - started) if claims_next else 0
+            limit = self._limit(len(claims), time.perf_counter() - started)
             completions = [completion for _, completion in computed]
             outcomes, following = recorder().complete_and_claim_next(completions, self._worker, limit)
         except Interrupted:

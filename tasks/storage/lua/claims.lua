@@ -21,8 +21,9 @@ end
 local YOUNG_MS = JOB_TTL_MS / 100
 
 -- Claims a segment for ARGS.worker. Returns the claim for `Claim.from_reply`; false: refused. A repeated call has the
--- same nonce and gets the same claim.
-local function claim_segment(id, index, nonce)
+-- same nonce and gets the same claim. With `first_attempts_only`, refuses a segment that has lost a worker, and returns
+-- true as a second value.
+local function claim_segment(id, index, nonce, first_attempts_only)
   local job = read_claimed_job(id)
   if not job.status or FINAL[job.status] then return false end
   -- A record of a newer version is left to that version's workers: the message is sent again until one of them takes it.
@@ -30,6 +31,7 @@ local function claim_segment(id, index, nonce)
 
   local segment, member = load_segment(id, index), segment_member(id, index)
   if segment.state == 'done' then return false end
+  if first_attempts_only and segment.lost > 0 then return false, true end
   local expires = redis.call('ZSCORE', PREFIX .. 'leases', member)
   local waited = false
   local is_repeated_call = expires and segment.claim == nonce
@@ -90,8 +92,15 @@ end
 -- Messages whose segments cannot be claimed (repeated ones, for example) that one call discards.
 local MAX_STALE_MESSAGES = 8
 
+-- Puts back a message that was just popped: Celery takes it next.
+local function leave_to_celery(queue, message)
+  redis.call('RPUSH', PREFIX .. queue, message)
+  renew_ttl(PREFIX .. queue)
+end
+
 -- Claims the segment of the first message in a queue whose segment can be claimed. Returns the claim; false: none. A
--- repeated call, whose reply was lost, gets the first call's claim.
+-- repeated call, whose reply was lost, gets the first call's claim. Workers hold several small segments, so one that may
+-- be what kills workers is left to Celery, which starts a task for it.
 local function claim_from_queue(queue, nonce, is_repeated)
   if is_repeated then
     for _, member in ipairs(redis.call('ZRANGE', PREFIX .. 'leases', 0, -1)) do
@@ -105,14 +114,17 @@ local function claim_from_queue(queue, nonce, is_repeated)
     if not message then return false end
     local member = string.match(message, '"id":%s*"([%x-]+:%d+)"')
     if not member then
-      -- Not a message of ours: left to Celery.
-      redis.call('RPUSH', PREFIX .. queue, message)
-      renew_ttl(PREFIX .. queue)
+      -- Not a message of ours.
+      leave_to_celery(queue, message)
       return false
     end
     local id, index = split_segment_member(member)
-    local claim = claim_segment(id, index, nonce)
+    local claim, has_lost_worker = claim_segment(id, index, nonce, queue == SMALL_QUEUE)
     if claim then return claim end
+    if has_lost_worker then
+      leave_to_celery(queue, message)
+      return false
+    end
   end
   return false
 end

@@ -116,27 +116,32 @@ async def test_slow_segments_are_completed_one_by_one(
     assert together == [[job.id] for job in jobs]
 
 
-async def test_segment_that_has_lost_its_worker_is_computed_while_no_other_is_held(
+async def test_segments_that_have_lost_their_worker_are_computed_while_no_other_is_held(
     store: JobStore, recorder: JobRecorder, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that kills workers costs another segment at most one attempt."""
-    jobs = [*await submitted(store, 3), *await submitted(store, 1, FAILING), *await submitted(store, 3)]
-    assert recorder.claim_segment(jobs[3].id, 0, "celery@there")
-    keys.client.zadd(f"{keys.prefix}leases", {f"{jobs[3].id}:0": 1})
+    jobs = [*await submitted(store, 3), *await submitted(store, 2, FAILING), *await submitted(store, 3)]
+    lost = jobs[3:5]
+    for job in lost:
+        assert recorder.claim_segment(job.id, 0, "celery@there")
+    keys.expire_leases()
+    assert reconcile(recorder) == (2, 2)
     compute = engine.primes_from
-    held: list[str] = []
+    held: list[list[str]] = []
 
     def note(start: int, count: int) -> Any:
         if count == FAILING:
-            held.extend(keys.leases())
+            held.append(list(keys.leases()))
         return compute(start, count)
 
     monkeypatch.setattr(engine, "primes_from", note)
-    run_task(keys, jobs[0])
-    assert held == [f"{jobs[3].id}:0"]
-    assert [job and job.status for job in await store.get_jobs([job.id for job in jobs], ANYONE)] == [
-        JobStatus.SUCCEEDED
-    ] * 7
+    for job in (jobs[0], *lost):
+        run_task(keys, job)
+    assert held == [[f"{job.id}:0"] for job in lost]
+    found = await store.get_jobs([job.id for job in jobs], ANYONE)
+    assert [(job.status, job.attempt) for job in found if job] == [
+        (JobStatus.SUCCEEDED, attempt) for attempt in (1, 1, 1, 2, 2, 1, 1, 1)
+    ]
 
 
 async def test_store_that_refuses_to_write_costs_each_held_segment_an_attempt(
@@ -166,7 +171,9 @@ async def test_store_that_refuses_to_write_costs_each_held_segment_an_attempt(
     assert await succeeded(store, jobs) == [True, False, False]
     keys.expire_leases()
     assert reconcile(recorder) == (2, 2)
-    run_task(keys, jobs[1])
+    # In the order of their leases, which all expired at once.
+    for job in sorted(jobs[1:], key=lambda job: job.id):
+        run_task(keys, job)
     found = await store.get_jobs([job.id for job in jobs], ANYONE)
     assert [(job.status, job.attempt) for job in found if job] == [
         (JobStatus.SUCCEEDED, attempt) for attempt in (1, 2, 2)
