@@ -97,7 +97,7 @@ def script_span(script: str, parent: Span | None = None) -> Iterator[None]:
         yield
         return
     attributes = _STORE | {"db.stored_procedure.name": script}
-    context = trace.set_span_in_context(parent, Context())
+    context = trace.set_span_in_context(parent)
     with _tracer.start_as_current_span(script, context, SpanKind.CLIENT, attributes):
         yield
 

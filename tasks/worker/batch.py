@@ -45,7 +45,7 @@ class Batch(ABC):
     """The segments that one task computes.
 
     Between two tasks the worker takes messages in the order of its queues again, and ends if it was stopped. So a task
-    ends after some seconds, and both wait little longer than for one segment.
+    ends after a part of a second, and both wait little longer than for one segment.
     """
 
     queue: ClassVar[str]

@@ -22,11 +22,17 @@ from tasks.worker.small_batch import SmallBatch
 if TYPE_CHECKING:
     from celery import Task
 
+    from tasks.worker.batch import Batch
+
 
 @shared_task(name=SEGMENT_TASK, bind=True)
 def generate_segment(self: Task[..., None], job_id: str, index: int) -> None:
     """Compute one segment, then the next ones. Safe to run twice: a stale claim or a late write is refused."""
     queue = (self.request.delivery_info or {}).get("routing_key")
-    kind = SmallBatch if queue == SMALL_QUEUE else LargeBatch
     with termination.postponed():
-        kind(self.request.hostname or "").run(job_id, index, self.request.get("traceparent"))
+        new_batch(queue, self.request.hostname or "").run(job_id, index, self.request.get("traceparent"))
+
+
+def new_batch(queue: str | None, worker: str) -> Batch:
+    """The batch of a task from a queue."""
+    return SmallBatch(worker) if queue == SMALL_QUEUE else LargeBatch(worker)

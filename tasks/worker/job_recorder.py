@@ -11,7 +11,6 @@ import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import redis
@@ -34,7 +33,7 @@ from tasks.storage.worker_scripts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from opentelemetry.trace import Span
 
@@ -151,13 +150,12 @@ class JobRecorder:
         """
         share, rest = divmod(limit, len(completions))
         arguments = self._claim_arguments(worker) if limit else {}
-        replies = self._complete_all(
-            [
-                _completion(one.claim, one.result, [_new_nonce() for _ in range(share + (i < rest))], arguments)
-                for i, one in enumerate(completions)
-            ],
-            [one.span for one in completions],
-        )
+        shares = [share + (i < rest) for i in range(len(completions))]
+        calls = [
+            _completion(one.claim, one.result, nonces=[_new_nonce() for _ in range(count)], **arguments)
+            for one, count in zip(completions, shares, strict=True)
+        ]
+        replies = self._complete_all(calls, [one.span for one in completions])
         claims: list[Claim] = []
         for reply in replies:
             if not isinstance(reply, redis.RedisError):
@@ -224,17 +222,8 @@ class JobRecorder:
         return reply if isinstance(reply, redis.RedisError) else call.parse(reply)
 
 
-def _completion(
-    claim: Claim, result: SegmentResult, nonces: Sequence[str] = (), arguments: Mapping[str, Any] = MappingProxyType({})
-) -> CompleteSegment:
-    """The call that completes a segment.
-
-    Args:
-        claim: of the segment.
-        result: what completes it.
-        nonces: one for each next segment to be claimed.
-        arguments: those of the next claims.
-    """
+def _completion(claim: Claim, result: SegmentResult, **claim_arguments: Any) -> CompleteSegment:  # noqa: ANN401 - several types
+    """The call that completes a segment, with the arguments of next claims if there are any."""
     return CompleteSegment(
         job=claim.job_id,
         index=claim.index,
@@ -244,8 +233,7 @@ def _completion(
         last=str(result.last),
         digest=result.digest,
         deltas=result.deltas,
-        nonces=nonces,
-        **arguments,
+        **claim_arguments,
     )
 
 

@@ -11,11 +11,9 @@ import numpy as np
 import redis
 
 from tasks.errors import ResultStoreUnavailable
-from tasks.storage.messages import SMALL_QUEUE
+from tasks.worker.generate_segment import new_batch
 from tasks.worker.job_recorder import JobRecorder
-from tasks.worker.large_batch import LargeBatch
 from tasks.worker.lease import LeaseExtender
-from tasks.worker.small_batch import SmallBatch
 from tests.simulation.world.calls import SyncClient, Waiter
 
 if TYPE_CHECKING:
@@ -62,8 +60,7 @@ class Child:
 
         def run() -> None:
             try:
-                kind = SmallBatch if queue == SMALL_QUEUE else LargeBatch
-                kind(self.worker.name).run(job, index, traceparent)
+                new_batch(queue, self.worker.name).run(job, index, traceparent)
             except redis.RedisError:
                 # Celery logs it. The segment is sent again.
                 pass

@@ -8,8 +8,7 @@ from tasks.callers import ANYONE
 from tasks.jobs import JobStatus
 from tasks.requests import PrimesRequest
 from tasks.storage.messages import SMALL_QUEUE
-from tasks.worker.large_batch import LargeBatch
-from tasks.worker.small_batch import SmallBatch
+from tasks.worker.generate_segment import new_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +38,7 @@ def run_task(keys: Keys, job: Job, queue: str = SMALL_QUEUE) -> None:
     """Take the message of a job, which is the first one, and run its task."""
     assert keys.queued_segments(queue)[0] == f"{job.id}:0"
     keys.client.rpop(f"{keys.prefix}{queue}")
-    kind = SmallBatch if queue == SMALL_QUEUE else LargeBatch
-    kind("celery@here").run(job.id, 0, job.traceparent)
+    new_batch(queue, "celery@here").run(job.id, 0, job.traceparent)
 
 
 async def succeeded(store: JobStore, jobs: list[Job]) -> list[bool]:
